@@ -1,0 +1,1 @@
+"""Liyu 礼遇: a points mall and partner-rights marketplace."""

@@ -1,0 +1,20 @@
+"""Messages that cross from the domain to people: marked here, translated at the edge (web, mail, PDF)."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def N_(message: str) -> str:  # noqa: N802 - the name that gettext tools look for
+    """Mark an English message for translation without translating it yet."""
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An English message id with the values to fill in; `%(name)s` placeholders as in gettext."""
+
+    text: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.text % self.values if self.values else self.text

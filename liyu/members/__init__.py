@@ -1,0 +1,1 @@
+"""Members: identity, tiers, and the points account with its lots, earning rules and expiry."""

@@ -1,0 +1,64 @@
+"""Tables of redemptions, their transitions, the limits they use and the answers to idempotent requests."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from liyu.core.database import Base
+
+
+class Redemption(Base):
+    """One member's order of one item for points."""
+
+    __tablename__ = "redemption"
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity_is_positive"),
+        Index("ix_redemption_member", "member_id", "id"),
+        Index("ix_redemption_item", "item_id", "id"),
+        {"postgresql_with": {"fillfactor": "85"}},
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    number: Mapped[str] = mapped_column(unique=True)
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
+    quantity: Mapped[int]
+    points: Mapped[int]
+    """Points paid for all units together."""
+    cash_minor: Mapped[int]
+    state: Mapped[str]
+    channel: Mapped[str]
+    """`mall` or `api`."""
+    created_at: Mapped[datetime]
+
+
+class RedemptionTransition(Base):
+    """Every change of a redemption's state, with who, when and why."""
+
+    __tablename__ = "redemption_transition"
+    __table_args__ = (Index("ix_redemption_transition_redemption", "redemption_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    redemption_id: Mapped[int] = mapped_column(ForeignKey("redemption.id"))
+    from_state: Mapped[str | None]
+    to_state: Mapped[str]
+    reason: Mapped[str]
+    actor: Mapped[str]
+    at: Mapped[datetime]
+
+
+class LimitUse(Base):
+    """How much of an item's limit a member has used: period `` for a lifetime, `2026-11-22` for a day."""
+
+    __tablename__ = "limit_use"
+    __table_args__ = (
+        CheckConstraint("used >= 0 AND used <= cap", name="within_limit"),
+        {"postgresql_with": {"fillfactor": "85"}},
+    )
+
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"), primary_key=True)
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"), primary_key=True)
+    period: Mapped[str] = mapped_column(primary_key=True)
+    used: Mapped[int]
+    cap: Mapped[int]

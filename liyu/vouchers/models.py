@@ -1,0 +1,87 @@
+"""Tables of vouchers and of every attempt to verify one."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from liyu.core.database import Base
+
+
+class Voucher(Base):
+    """A right that a member holds. Its code is made from the id and a key, and stands nowhere in the database."""
+
+    __tablename__ = "voucher"
+    __table_args__ = (
+        CheckConstraint("uses >= 0 AND uses <= uses_allowed", name="not_used_too_often"),
+        Index("ix_voucher_member", "member_id", "id"),
+        Index("ix_voucher_redemption", "redemption_id"),
+        {"postgresql_with": {"fillfactor": "80"}},
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    redemption_id: Mapped[int] = mapped_column(ForeignKey("redemption.id"))
+    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
+    partner_id: Mapped[int | None] = mapped_column(ForeignKey("partner.id"))
+    agreement_line_id: Mapped[int | None] = mapped_column(ForeignKey("agreement_line.id"))
+    """The version of the terms it was priced with."""
+    state: Mapped[str]
+    uses: Mapped[int] = mapped_column(default=0)
+    uses_allowed: Mapped[int]
+    issued_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class VoucherTransition(Base):
+    """Every change of a voucher's state after its issue, with who and why."""
+
+    __tablename__ = "voucher_transition"
+    __table_args__ = (Index("ix_voucher_transition_voucher", "voucher_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    voucher_id: Mapped[int] = mapped_column(ForeignKey("voucher.id"))
+    from_state: Mapped[str]
+    to_state: Mapped[str]
+    reason: Mapped[str]
+    actor: Mapped[str]
+    at: Mapped[datetime]
+
+
+class Verification(Base):
+    """One use of a voucher at a store 核销. The nonce makes a repeat answer as before."""
+
+    __tablename__ = "verification"
+    __table_args__ = (
+        UniqueConstraint("verifier", "nonce"),
+        Index("ix_verification_voucher", "voucher_id", "id"),
+        Index("ix_verification_partner", "partner_id", "verified_at"),
+        CheckConstraint("(undone_at IS NULL) = (undo_reason IS NULL)", name="undo_has_a_reason"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    voucher_id: Mapped[int] = mapped_column(ForeignKey("voucher.id"))
+    partner_id: Mapped[int | None] = mapped_column(ForeignKey("partner.id"))
+    store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))
+    verifier: Mapped[str]
+    """Who verified: `staff:12` or `key:3`."""
+    nonce: Mapped[str]
+    use_number: Mapped[int]
+    verified_at: Mapped[datetime]
+    undone_at: Mapped[datetime | None]
+    undone_by: Mapped[str | None]
+    undo_reason: Mapped[str | None]
+
+
+class VerificationRefusal(Base):
+    """A refused attempt: what was refused and why. The scan itself is never kept."""
+
+    __tablename__ = "verification_refusal"
+    __table_args__ = (Index("ix_verification_refusal_verifier", "verifier", "at"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    verifier: Mapped[str]
+    store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))
+    voucher_id: Mapped[int | None] = mapped_column(ForeignKey("voucher.id"))
+    code: Mapped[str]
+    at: Mapped[datetime]

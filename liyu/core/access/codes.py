@@ -1,0 +1,61 @@
+"""Phone codes: six digits, stored as a keyed hash, for five minutes and five attempts."""
+
+import hmac
+import secrets
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from liyu.core.access.models import LoginCode
+from liyu.core.sealing import derive_key
+
+LIFETIME = timedelta(minutes=5)
+ATTEMPTS = 5
+_DIGITS = 6
+
+
+async def issue_login_code(session: AsyncSession, phone: str, *, secret_key: str, now: datetime) -> str:
+    """Store a new code for a phone and return it for sending; earlier codes of that phone stop working."""
+    code = "".join(secrets.choice("0123456789") for _ in range(_DIGITS))
+    await session.execute(
+        update(LoginCode).where(LoginCode.phone == phone, LoginCode.used_at.is_(None)).values(used_at=now)
+    )
+    session.add(
+        LoginCode(phone=phone, code_hash=_hash(secret_key, phone, code), created_at=now, expires_at=now + LIFETIME)
+    )
+    await session.flush()
+    return code
+
+
+async def use_login_code(session: AsyncSession, phone: str, code: str, *, secret_key: str, now: datetime) -> bool:
+    """Whether the code is right; it is then used up. The attempt counts either way, so the caller must commit."""
+    latest = (
+        select(LoginCode.id)
+        .where(LoginCode.phone == phone, LoginCode.used_at.is_(None), LoginCode.expires_at > now)
+        .order_by(LoginCode.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    attempt = (
+        await session.execute(
+            update(LoginCode)
+            .where(LoginCode.id == latest, LoginCode.attempts < ATTEMPTS)
+            .values(attempts=LoginCode.attempts + 1)
+            .returning(LoginCode.id, LoginCode.code_hash)
+        )
+    ).one_or_none()
+    if attempt is None or not hmac.compare_digest(attempt.code_hash, _hash(secret_key, phone, code)):
+        return False
+    used = await session.execute(
+        update(LoginCode)
+        .where(LoginCode.id == attempt.id, LoginCode.used_at.is_(None))
+        .values(used_at=now)
+        .returning(LoginCode.id)
+    )
+    return used.one_or_none() is not None
+
+
+def _hash(secret_key: str, phone: str, code: str) -> bytes:
+    return hmac.digest(derive_key(secret_key, "login-code"), f"{phone}:{code}".encode(), sha256)

@@ -1,0 +1,112 @@
+"""Named limits, counted in the database so that they hold over all processes (DESIGN §9)."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import CheckConstraint, case, delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from liyu.core.database import Base
+from liyu.core.errors import DomainError
+from liyu.core.i18n import N_
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many hits in a window of so many seconds, counted from the first hit."""
+
+    hits: int
+    seconds: int
+
+
+LIMITS = {
+    "login": Limit(10, 900),
+    "login_address": Limit(60, 900),
+    "login_code": Limit(5, 3600),
+    "login_code_address": Limit(30, 3600),
+    "redeem": Limit(60, 60),
+    "verify": Limit(120, 60),
+    "verify_failure": Limit(20, 600),
+    "api": Limit(30, 60),
+}
+
+
+class RateLimit(Base):
+    """How often a subject did something since its window began."""
+
+    __tablename__ = "rate_limit"
+    __table_args__ = (
+        CheckConstraint("hits > 0", name="hits_are_positive"),
+        {"postgresql_with": {"fillfactor": "70"}},
+    )
+
+    action: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    window_start: Mapped[datetime]
+    hits: Mapped[int]
+
+
+class LimitExceededError(DomainError):
+    """Too many in too short a time; `retry_after` says how many seconds to wait."""
+
+    status = 429
+    code = "too_many_requests"
+    message = N_("Too many attempts. Please try again in %(minutes)s min.")
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(minutes=max(1, -(-retry_after // 60)), retry_after=retry_after)
+
+
+async def hit(session: AsyncSession, name: str, subject: str, *, now: datetime) -> None:
+    """Count one hit in one statement. Raises LimitExceededError when it is one too many.
+
+    A hit that must count although the request fails belongs into a unit of work of its own.
+    """
+    limit = LIMITS[name]
+    is_over = RateLimit.window_start <= now - timedelta(seconds=limit.seconds)
+    row = (
+        await session.execute(
+            insert(RateLimit)
+            .values(action=name, subject=subject, window_start=now, hits=1)
+            .on_conflict_do_update(
+                index_elements=[RateLimit.action, RateLimit.subject],
+                set_={
+                    "hits": case((is_over, 1), else_=RateLimit.hits + 1),
+                    "window_start": case((is_over, now), else_=RateLimit.window_start),
+                },
+            )
+            .returning(RateLimit.hits, RateLimit.window_start)
+        )
+    ).one()
+    if row.hits > limit.hits:
+        raise LimitExceededError(_seconds_left(limit, row.window_start, now))
+
+
+async def ensure_within(session: AsyncSession, name: str, subject: str, *, now: datetime) -> None:
+    """Look without counting. Raises LimitExceededError when the limit is used up."""
+    limit = LIMITS[name]
+    row = await session.get(RateLimit, (name, subject))
+    if row and row.hits >= limit.hits and (left := _seconds_left(limit, row.window_start, now)) > 0:
+        raise LimitExceededError(left)
+
+
+async def forget(session: AsyncSession, name: str, subject: str) -> None:
+    """Start over, after a success."""
+    await session.execute(delete(RateLimit).where(RateLimit.action == name, RateLimit.subject == subject))
+
+
+async def forget_old(session: AsyncSession, *, now: datetime) -> int:
+    """Drop windows that ended long ago; returns how many."""
+    longest = max(limit.seconds for limit in LIMITS.values())
+    old = select(RateLimit.action, RateLimit.subject).where(RateLimit.window_start < now - timedelta(seconds=longest))
+    rows = (await session.execute(old.limit(10_000))).all()
+    for row in rows:
+        await forget(session, row.action, row.subject)
+    return len(rows)
+
+
+def _seconds_left(limit: Limit, window_start: datetime, now: datetime) -> int:
+    return int((window_start + timedelta(seconds=limit.seconds) - now).total_seconds()) + 1

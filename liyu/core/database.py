@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 
+from psycopg import AsyncConnection
 from sqlalchemy import BigInteger, Date, DateTime, MetaData, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -63,3 +64,9 @@ async def unit_of_work(sessions: Sessions) -> AsyncIterator[AsyncSession]:
     """One transaction: committed when the block ends, rolled back when it raises."""
     async with sessions() as session, session.begin():
         yield session
+
+
+async def driver_connection(session: AsyncSession) -> AsyncConnection[Any]:
+    """The psycopg connection that carries the session's transaction, for set-based statements and for deferring jobs."""
+    raw = await (await session.connection()).get_raw_connection()
+    return cast("AsyncConnection[Any]", raw.driver_connection)

@@ -4,7 +4,6 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
 from liyu.core.database import Base
@@ -17,12 +16,12 @@ class IdempotentAnswer(Base):
 
     scope: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
-    body_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    body_hash: Mapped[str]
     status: Mapped[int]
     answer: Mapped[dict[str, Any]]
     at: Mapped[datetime]
 
 
-def hash_body(body: bytes) -> bytes:
+def hash_body(body: bytes) -> str:
     """The fingerprint that tells two bodies apart."""
-    return sha256(body).digest()
+    return sha256(body).hexdigest()

@@ -9,7 +9,7 @@ _TOKEN_BYTES = 32
 
 def make_number(prefix: str) -> str:
     """A number such as `R4073952816648`: prefix, 12 random digits, Luhn check digit. Unique by constraint, not by luck."""
-    digits = "".join(secrets.choice("0123456789") for _ in range(12))
+    digits = f"{secrets.randbelow(10**12):012d}"
     return f"{prefix}{digits}{luhn.calc_check_digit(digits)}"
 
 

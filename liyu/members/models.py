@@ -20,7 +20,6 @@ class Program(Base):
     name_zh: Mapped[str]
     name_en: Mapped[str]
     currency: Mapped[str]
-    timezone: Mapped[str]
     expiry_policy: Mapped[str]
     """`year_end` (the end of the year after the year of earning), `rolling` (expiry_months, to the month's end) or `never`."""
     expiry_months: Mapped[int]

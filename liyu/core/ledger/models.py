@@ -32,11 +32,21 @@ class Account(Base):
     __table_args__ = (
         UniqueConstraint("id", "unit"),
         CheckConstraint("(member_id IS NULL) = (balance IS NULL)", name="members_cache_their_balance"),
-        CheckConstraint("CASE kind WHEN 'member_debt' THEN balance <= 0 ELSE balance >= 0 END", name="balance_has_its_sign"),
+        CheckConstraint(
+            "CASE kind WHEN 'member_debt' THEN balance <= 0 ELSE balance >= 0 END", name="balance_has_its_sign"
+        ),
         CheckConstraint("member_id IS NULL OR partner_id IS NULL", name="one_owner"),
         Index("uq_account_member", "member_id", "kind", unique=True, postgresql_where="member_id IS NOT NULL"),
-        Index("uq_account_partner", "partner_id", "kind", "unit", unique=True, postgresql_where="partner_id IS NOT NULL"),
-        Index("uq_account_system", "kind", "unit", unique=True, postgresql_where="member_id IS NULL AND partner_id IS NULL"),
+        Index(
+            "uq_account_partner", "partner_id", "kind", "unit", unique=True, postgresql_where="partner_id IS NOT NULL"
+        ),
+        Index(
+            "uq_account_system",
+            "kind",
+            "unit",
+            unique=True,
+            postgresql_where="member_id IS NULL AND partner_id IS NULL",
+        ),
         # Balances change with every movement: room on the page keeps those updates off the indexes.
         {"postgresql_with": {"fillfactor": "70"}},
     )

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -93,7 +93,7 @@ class EarningEvent(Base):
     points: Mapped[int]
     growth: Mapped[int]
     lines: Mapped[list[dict[str, object]]] = mapped_column(JSONB)
-    body_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    body_hash: Mapped[str]
 
 
 class EarningUse(Base):

@@ -1,0 +1,36 @@
+"""Set-based writes: any number of rows travel as one JSON document into one statement."""
+
+import types
+from datetime import date, datetime
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+_encoder = msgspec.json.Encoder()
+
+_SQL_TYPES: dict[Any, str] = {int: "bigint", str: "text", bool: "boolean", datetime: "timestamptz", date: "date"}
+
+
+def encode_rows(rows: list[Any]) -> str:
+    """Rows (structs or dictionaries) as the JSON document that the statements below read."""
+    return _encoder.encode(rows).decode()
+
+
+def record_of(row: type[msgspec.Struct]) -> str:
+    """`json_to_recordset(…) AS r(…)` with the columns and types of a row struct, to stand in a FROM clause."""
+    columns = ", ".join(f"{name} {_sql_type(hint)}" for name, hint in get_type_hints(row).items())
+    return f"json_to_recordset(%s::json) AS r({columns})"
+
+
+@cache
+def insert_of(table: str, row: type[msgspec.Struct]) -> str:
+    """The statement that inserts a JSON document of such rows into a table; the struct's fields are the columns."""
+    names = ", ".join(get_type_hints(row))
+    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {record_of(row)}"  # noqa: S608 - names come from code
+
+
+def _sql_type(hint: Any) -> str:
+    if get_origin(hint) in (Union, types.UnionType):
+        hint = next(part for part in get_args(hint) if part is not type(None))
+    return _SQL_TYPES.get(hint, "jsonb")

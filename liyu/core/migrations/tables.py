@@ -1,0 +1,18 @@
+"""Every table of every package, gathered so that migrations see the whole schema. Only migrations and tests import this."""
+
+import liyu.catalog.models
+import liyu.core.access.models
+import liyu.core.audit
+import liyu.core.idempotency
+import liyu.core.ledger.models
+import liyu.core.limits
+import liyu.core.outbox
+import liyu.members.models
+import liyu.members.points.models
+import liyu.partners.models
+import liyu.partners.settlement.models
+import liyu.redemption.models
+import liyu.vouchers.models  # noqa: F401
+from liyu.core.database import Base
+
+metadata = Base.metadata

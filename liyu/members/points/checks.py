@@ -1,0 +1,26 @@
+"""What the proof of the books asks of lots (DESIGN rules 3 and 4)."""
+
+CHECKS: dict[str, str] = {
+    "lots_differ_from_balance": """
+        SELECT 'account ' || a.id, coalesce(sum(l.remaining), 0)::bigint AS found, a.balance AS expected
+        FROM account a LEFT JOIN lot l ON l.account_id = a.id
+        WHERE a.kind IN ('member_points', 'member_pending')
+        GROUP BY a.id HAVING coalesce(sum(l.remaining), 0) <> a.balance""",
+    "lot_differs_from_its_entries": """
+        SELECT 'lot ' || l.id, l.remaining AS found, coalesce(sum(e.amount), 0)::bigint AS expected
+        FROM lot l LEFT JOIN lot_entry e ON e.lot_id = l.id
+        GROUP BY l.id HAVING l.remaining <> coalesce(sum(e.amount), 0)""",
+    "transfer_not_bound_to_lots": """
+        WITH sides AS (
+            SELECT t.id, sum(CASE WHEN a.id = t.credit_account_id THEN t.amount ELSE -t.amount END) AS amount
+            FROM transfer t JOIN account a ON a.id IN (t.debit_account_id, t.credit_account_id)
+            WHERE a.kind IN ('member_points', 'member_pending') GROUP BY t.id),
+        bound AS (SELECT transfer_id, sum(amount) AS amount FROM lot_entry GROUP BY 1)
+        SELECT 'transfer ' || coalesce(s.id, b.transfer_id), coalesce(b.amount, 0)::bigint, coalesce(s.amount, 0)::bigint
+        FROM sides s FULL JOIN bound b ON b.transfer_id = s.id WHERE coalesce(s.amount, 0) <> coalesce(b.amount, 0)""",
+    "entry_in_a_foreign_lot": """
+        SELECT 'transfer ' || t.id, l.account_id AS found, t.debit_account_id AS expected
+        FROM lot_entry e JOIN lot l ON l.id = e.lot_id JOIN transfer t ON t.id = e.transfer_id
+        WHERE l.account_id <> CASE WHEN e.amount < 0 THEN t.debit_account_id ELSE t.credit_account_id END""",
+}
+"""Each selects its offenders: what, the figure found, the figure expected."""

@@ -1,0 +1,74 @@
+"""Earning events as they come in: what each must hold, and what it answers."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from liyu.core.idempotency import hash_body
+from liyu.core.i18n import Message, N_
+from liyu.members.points.pricing import AMOUNT_TYPES, EVENT_TYPES, Line
+
+LARGEST_AMOUNT = 10**12
+LONGEST_TEXT = 200
+CLOCK_SKEW = timedelta(minutes=10)
+
+
+class Event(Struct, kw_only=True):
+    """What a host tells: who did what, for how much, when, under which reference of its own."""
+
+    member: str
+    type: str
+    reference: str
+    occurred_at: datetime
+    amount_minor: int | None = None
+    currency: str | None = None
+
+    def fingerprint(self) -> str:
+        """What tells two events with the same type and reference apart."""
+        when = self.occurred_at.astimezone(UTC).isoformat()
+        parts: list[Any] = [self.member, self.type, self.reference, self.amount_minor, self.currency, when]
+        return hash_body(msgspec.json.encode(parts))
+
+
+class Posted(Struct):
+    """What became of one event: `ok`, `duplicate` (with the first answer) or `failed` (with every fault)."""
+
+    status: str
+    points: int = 0
+    growth: int = 0
+    lines: list[Line] = field(default_factory=list)
+    code: str | None = None
+    faults: dict[str, Message] = field(default_factory=dict)
+
+
+def check_event(event: Event, currency: str, now: datetime) -> dict[str, Message]:
+    """Every fault of an event by field; empty when it can be posted."""
+    faults: dict[str, Message] = {}
+    for name in ("member", "reference"):
+        text = getattr(event, name)
+        if not text.strip() or len(text) > LONGEST_TEXT:
+            faults[name] = Message(N_("Must have 1 to %(most)s characters."), {"most": LONGEST_TEXT})
+    if event.type not in EVENT_TYPES:
+        faults["type"] = Message(N_("Unknown type; known are %(known)s."), {"known": ", ".join(EVENT_TYPES)})
+    if event.occurred_at.tzinfo is None:
+        faults["occurred_at"] = Message(N_("Must say its time zone."))
+    elif event.occurred_at > now + CLOCK_SKEW:
+        faults["occurred_at"] = Message(N_("Lies in the future."))
+    if event.type in AMOUNT_TYPES:
+        faults |= _check_amount(event, currency)
+    return faults
+
+
+def _check_amount(event: Event, currency: str) -> dict[str, Message]:
+    faults: dict[str, Message] = {}
+    if event.amount_minor is None:
+        faults["amount_minor"] = Message(N_("Is needed for this type."))
+    elif abs(event.amount_minor) > LARGEST_AMOUNT:
+        faults["amount_minor"] = Message(N_("Is larger than %(most)s."), {"most": LARGEST_AMOUNT})
+    elif event.amount_minor < 0 and event.type != "return":
+        faults["amount_minor"] = Message(N_("Must not be negative; send a return instead."))
+    if event.currency != currency:
+        faults["currency"] = Message(N_("This program counts in %(currency)s."), {"currency": currency})
+    return faults

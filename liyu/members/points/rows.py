@@ -1,0 +1,54 @@
+"""Rows and statements for set-based writes to lots; the desk, earning, clawback and lapse all write through these."""
+
+from datetime import date
+
+from msgspec import Struct
+
+from liyu.core.bulk import insert_of, record_of
+
+
+class LotEntryRow(Struct):
+    """What one transfer does to one lot."""
+
+    transfer_id: int
+    lot_id: int
+    amount: int
+
+
+class LotRow(Struct):
+    """A lot that a posting needs; its id is kept only if no lot of the same key is there yet."""
+
+    id: int
+    account_id: int
+    funder: str
+    expires_on: date | None
+    matures_on: date | None
+    remaining: int
+
+
+class LotChange(Struct):
+    """By how much the rest of a lot moves."""
+
+    id: int
+    amount: int
+
+
+INSERT_ENTRIES = insert_of("lot_entry", LotEntryRow)
+MOVE_LOTS = (
+    "UPDATE lot SET remaining = lot.remaining + r.amount "
+    "FROM json_to_recordset(%s::json) AS r(id bigint, amount bigint) WHERE lot.id = r.id"
+)
+OPEN_LOTS = (
+    f"INSERT INTO lot (id, account_id, funder, expires_on, matures_on, remaining) "  # noqa: S608 - names come from code
+    f"SELECT id, account_id, funder, expires_on, matures_on, 0 FROM {record_of(LotRow)} "
+    f"ON CONFLICT (account_id, expires_on, funder, matures_on) DO UPDATE SET funder = excluded.funder "
+    f"RETURNING id, account_id, funder, expires_on, matures_on"
+)
+
+
+def net_lot_changes(entries: list[LotEntryRow]) -> list[LotChange]:
+    """What the entries together do to each lot."""
+    net: dict[int, int] = {}
+    for entry in entries:
+        net[entry.lot_id] = net.get(entry.lot_id, 0) + entry.amount
+    return [LotChange(lot, amount) for lot, amount in sorted(net.items()) if amount]

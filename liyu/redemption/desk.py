@@ -1,0 +1,203 @@
+"""The desk: one in each process. It gathers the requests that are waiting and settles them as one batch in one transaction.
+
+Read `docs/algorithms/desk.md` for the why. The order is lock → load → decide → save → commit → answer.
+"""
+
+import asyncio
+import contextlib
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from msgspec import Struct
+from psycopg import AsyncConnection, Error, IntegrityError, OperationalError
+from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
+
+from liyu.core.clock import Clock, local_date
+from liyu.core.errors import DomainError, IdempotencyConflictError, BusyError
+from liyu.core.ledger.posting import system_accounts
+from liyu.redemption.decide import apply, decide
+from liyu.redemption.errors import RefusedError, UnknownItemError, UnknownMemberError, make_reason
+from liyu.redemption.load import load_state
+from liyu.redemption.save import Batch, Ids, add_granted, add_refused, reserve, save
+from liyu.redemption.state import Answer, DeskState, Granted, RedeemRequest
+
+BATCH_SIZE = 256
+LOCK_SECONDS = 3
+TRIES = 3
+
+log = structlog.get_logger()
+
+
+class Redeemed(Struct, frozen=True):
+    """What a granted request got. `replayed` tells that this is the first answer once more."""
+
+    number: str
+    state: str
+    points: int
+    voucher_ids: list[int]
+    expires_at: datetime | None
+    replayed: bool = False
+
+
+Outcome = Redeemed | DomainError
+
+
+class _Waiting:
+    """A request and the caller who waits for its outcome; the caller may be gone by then."""
+
+    __slots__ = ("future", "request")
+
+    def __init__(self, request: RedeemRequest) -> None:
+        self.request = request
+        self.future: asyncio.Future[Redeemed] = asyncio.get_running_loop().create_future()
+
+    def answer(self, outcome: Outcome) -> None:
+        if self.future.done():
+            return
+        if isinstance(outcome, DomainError):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+
+class Desk:
+    """Decides redemptions for one process. Any number of desks work on the same database at once: the locks are there."""
+
+    def __init__(self, database_url: str, clock: Clock, zone: ZoneInfo, *, payments_available: bool = False) -> None:
+        self.database_url = database_url
+        self.clock = clock
+        self.zone = zone
+        self.payments_available = payments_available
+        self._waiting: list[_Waiting] = []
+        self._something_waits = asyncio.Event()
+        self._connection: AsyncConnection[Any] | None = None
+        self._accounts: dict[str, int] = {}
+        self._worker: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect and start to work."""
+        await self._connect()
+        self._worker = asyncio.create_task(self._work(), name="desk")
+
+    async def close(self) -> None:
+        """Finish the batch in hand, refuse what still waits, and disconnect."""
+        if self._worker is not None:
+            self._worker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._worker
+        for waiting in self._waiting:
+            waiting.answer(BusyError())
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def redeem(self, request: RedeemRequest) -> Redeemed:
+        """Settle one request; a caller that goes away changes nothing about the outcome.
+
+        Raises RefusedError with every reason, UnknownMemberError, UnknownItemError, IdempotencyConflictError or BusyError.
+        """
+        waiting = _Waiting(request)
+        self._waiting.append(waiting)
+        self._something_waits.set()
+        return await waiting.future
+
+    async def _work(self) -> None:
+        while True:
+            await self._something_waits.wait()
+            batch, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
+            if not self._waiting:
+                self._something_waits.clear()
+            # A batch in hand is finished even when the desk is told to close: its outcome may already be committed.
+            settling = asyncio.create_task(self._settle_all(batch))
+            try:
+                await asyncio.shield(settling)
+            except asyncio.CancelledError:
+                await settling
+                raise
+
+    async def _settle_all(self, batch: list[_Waiting]) -> None:
+        outcomes = await self._try_to_settle([waiting.request for waiting in batch])
+        if outcomes is None and len(batch) > 1:
+            # One bad request harms no other: each gets a transaction of its own.
+            for waiting in batch:
+                await self._settle_all([waiting])
+            return
+        for waiting, outcome in zip(batch, outcomes or [BusyError()], strict=True):
+            waiting.answer(outcome)
+
+    async def _try_to_settle(self, requests: list[RedeemRequest]) -> list[Outcome] | None:
+        tries = TRIES if len(requests) == 1 else 1
+        for _ in range(tries):
+            try:
+                return await self._settle(requests)
+            except (IntegrityError, LockNotAvailable, DeadlockDetected, QueryCanceled) as fault:
+                log.warning("batch_refused_by_database", requests=len(requests), fault=type(fault).__name__)
+            except OperationalError as fault:
+                log.warning("desk_lost_its_connection", fault=str(fault))
+                await self._reconnect()
+            except Exception:
+                log.exception("batch_failed", requests=len(requests))
+                await self._reconnect()
+        return None
+
+    async def _settle(self, requests: list[RedeemRequest]) -> list[Outcome]:
+        connection = await self._connect()
+        now = self.clock.now()
+        async with connection.transaction():
+            state = await load_state(
+                connection, requests, now, local_date(now, self.zone), self.zone, payments_available=self.payments_available
+            )
+            ids = await reserve(connection, len(requests), sum(request.quantity for request in requests))
+            batch = Batch()
+            outcomes = [self._settle_one(batch, state, request, ids) for request in requests]
+            await save(connection, batch)
+        return outcomes
+
+    def _settle_one(self, batch: Batch, state: DeskState, request: RedeemRequest, ids: Ids) -> Outcome:
+        place = (request.scope, request.key)
+        if place in state.answers:
+            return replay(state.answers[place], request)
+        if request.member not in state.members:
+            return UnknownMemberError()
+        if request.sku not in state.items:
+            return UnknownItemError()
+        decision = decide(state, request)
+        if isinstance(decision, Granted):
+            apply(state, request, decision)
+            answer = add_granted(batch, state, request, decision, ids, self._accounts["points_redeemed"])
+        else:
+            answer = add_refused(batch, state, request, decision)
+        state.answers[place] = answer
+        return outcome_of(answer)
+
+    async def _connect(self) -> AsyncConnection[Any]:
+        if self._connection is None or self._connection.closed:
+            options = f"-c timezone=UTC -c lock_timeout={LOCK_SECONDS}s -c jit=off"
+            self._connection = await AsyncConnection.connect(self.database_url, autocommit=True, options=options)
+            self._accounts = await system_accounts(self._connection)
+        return self._connection
+
+    async def _reconnect(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(Error):
+                await self._connection.close()
+            self._connection = None
+        try:
+            await self._connect()
+        except OperationalError:
+            await asyncio.sleep(0.5)
+
+
+def replay(answer: Answer, request: RedeemRequest) -> Outcome:
+    """The first answer once more, or a conflict when the body is another one (DESIGN rule 8)."""
+    if answer.body_hash != request.body_hash:
+        return IdempotencyConflictError()
+    return outcome_of(answer, replayed=True)
+
+
+def outcome_of(answer: Answer, *, replayed: bool = False) -> Outcome:
+    """What a caller gets for an answer."""
+    if answer.refused is not None:
+        return RefusedError(reasons=[make_reason(name, **details) for name, details in answer.refused])
+    return Redeemed(answer.number, answer.state, answer.points, answer.voucher_ids, answer.expires_at, replayed)

@@ -1,0 +1,67 @@
+"""What can go wrong with a redemption, in words for people and codes for programs."""
+
+from liyu.core.errors import DomainError, NotFoundError, Reason
+from liyu.core.i18n import Message, N_
+
+
+class RefusedError(DomainError):
+    """The redemption was refused; `reasons` names every failed condition and the first one gives the code."""
+
+    code = "refused"
+    message = N_("This cannot be redeemed right now.")
+
+    @property
+    def text(self) -> Message:
+        """The first reason, in its own words."""
+        return self.reasons[0].message if self.reasons else Message(self.message)
+
+
+class UnknownMemberError(NotFoundError):
+    """No member has this external id."""
+
+    code = "unknown_member"
+    message = N_("No member has this id.")
+
+
+class UnknownItemError(NotFoundError):
+    """No published item has this number."""
+
+    code = "unknown_item"
+    message = N_("No item has this number.")
+
+
+class NotCancellableError(DomainError):
+    """The redemption has gone too far to be cancelled."""
+
+    code = "not_cancellable"
+    message = N_("This redemption can no longer be cancelled.")
+
+
+WORDS: dict[str, str] = {
+    "member_frozen": N_("The account is frozen. Customer service can tell more."),
+    "member_not_active": N_("The membership has to be activated first."),
+    "member_closed": N_("The membership is closed."),
+    "not_on_sale": N_("This is not on offer."),
+    "not_yet_on_sale": N_("Redeeming opens at %(opens)s."),
+    "sale_ended": N_("Redeeming ended at %(ended)s."),
+    "sold_out": N_("Everything has been taken."),
+    "not_enough_left": N_("Only %(left)s left."),
+    "tier_too_low": N_("Needs %(needs)s; you are %(has)s, %(missing)s growth value to go."),
+    "limit_reached": N_("Each member may redeem %(limit)s; you have %(used)s."),
+    "daily_limit_reached": N_("Each member may redeem %(limit)s a day; you have %(used)s today."),
+    "not_enough_points": N_("Needs %(needed)s points; you can use %(usable)s, %(missing)s short."),
+    "payment_unavailable": N_("Paying the cash part is not possible here at the moment."),
+}
+"""The words of every refusal. The stable code that programs see is the key, but for those in `CODES`."""
+
+CODES: dict[str, str] = {
+    "not_yet_on_sale": "not_on_sale",
+    "sale_ended": "not_on_sale",
+    "not_enough_left": "sold_out",
+    "daily_limit_reached": "limit_reached",
+}
+
+
+def make_reason(name: str, **details: object) -> Reason:
+    """A reason with its stable code, its words and the figures behind it."""
+    return Reason(CODES.get(name, name), Message(WORDS[name], details), details)

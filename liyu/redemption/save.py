@@ -1,0 +1,233 @@
+"""Saving a batch: the outcomes become rows, the rows travel in one round trip of pipelined bulk statements."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+from psycopg import AsyncConnection
+
+from liyu.core.bulk import encode_rows, insert_of, record_of
+from liyu.core.clock import start_of_day
+from liyu.core.ids import make_number
+from liyu.core.ledger.posting import INSERT_TRANSFERS, MOVE_BALANCES, BalanceChange, TransferRow
+from liyu.core.money import POINTS
+from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, LotChange, LotEntryRow
+from liyu.redemption.decide import first_state, gives_vouchers, limits_of
+from liyu.redemption.state import Answer, DeskState, Granted, RedeemRequest, Refused
+
+STOCK_CHANNEL = "stock"
+
+
+class _RedemptionRow(Struct):
+    id: int
+    number: str
+    member_id: int
+    item_id: int
+    quantity: int
+    points: int
+    cash_minor: int
+    state: str
+    channel: str
+    created_at: datetime
+
+
+class _TransitionRow(Struct):
+    redemption_id: int
+    to_state: str
+    reason: str
+    actor: str
+    at: datetime
+
+
+class _LimitRow(Struct):
+    item_id: int
+    member_id: int
+    period: str
+    used: int
+    cap: int
+
+
+class _VoucherRow(Struct):
+    id: int
+    redemption_id: int
+    member_id: int
+    item_id: int
+    partner_id: int | None
+    agreement_line_id: int | None
+    state: str
+    uses: int
+    uses_allowed: int
+    issued_at: datetime
+    expires_at: datetime
+
+
+class _AnswerRow(Struct):
+    scope: str
+    key: str
+    body_hash: str
+    status: int
+    answer: Answer
+    at: datetime
+
+
+class _Amount(Struct):
+    id: int
+    amount: int
+
+
+_TAKE_STOCK = (
+    "UPDATE item_stock SET taken = item_stock.taken + r.amount "
+    "FROM json_to_recordset(%s::json) AS r(id bigint, amount bigint) WHERE item_stock.item_id = r.id"
+)
+_ASSIGN_CODES = (
+    "UPDATE pool_code SET redemption_id = r.amount, assigned_at = now() "
+    "FROM json_to_recordset(%s::json) AS r(id bigint, amount bigint) WHERE pool_code.id = r.id AND pool_code.redemption_id IS NULL"
+)
+_USE_LIMITS = insert_of("limit_use", _LimitRow) + (
+    " ON CONFLICT (item_id, member_id, period) DO UPDATE SET used = limit_use.used + excluded.used, cap = excluded.cap"
+)
+_NOTIFY = f"SELECT pg_notify('{STOCK_CHANNEL}', id::text) FROM {record_of(_Amount)}"  # noqa: S608 - names come from code
+_RESERVE = """
+    SELECT array(SELECT nextval('redemption_id_seq') FROM generate_series(1, %(orders)s)),
+        array(SELECT nextval('transfer_id_seq') FROM generate_series(1, %(orders)s)),
+        array(SELECT nextval('voucher_id_seq') FROM generate_series(1, %(vouchers)s))"""
+
+
+class Batch(Struct):
+    """The rows of one batch, table by table."""
+
+    redemptions: list[_RedemptionRow] = field(default_factory=list)
+    transitions: list[_TransitionRow] = field(default_factory=list)
+    transfers: list[TransferRow] = field(default_factory=list)
+    entries: list[LotEntryRow] = field(default_factory=list)
+    lots: dict[int, int] = field(default_factory=dict)
+    balances: dict[int, int] = field(default_factory=dict)
+    stocks: dict[int, int] = field(default_factory=dict)
+    limits: dict[tuple[int, int, str], _LimitRow] = field(default_factory=dict)
+    vouchers: list[_VoucherRow] = field(default_factory=list)
+    codes: list[_Amount] = field(default_factory=list)
+    answers: list[_AnswerRow] = field(default_factory=list)
+
+
+class Ids(Struct):
+    """Ids reserved for a batch; each is used once."""
+
+    redemptions: list[int]
+    transfers: list[int]
+    vouchers: list[int]
+
+
+async def reserve(connection: AsyncConnection[Any], orders: int, vouchers: int) -> Ids:
+    """Reserve the ids that a batch of so many orders and vouchers needs."""
+    found = await connection.execute(_RESERVE, {"orders": orders, "vouchers": vouchers})
+    row = await found.fetchone()
+    assert row is not None
+    return Ids(*row)
+
+
+def add_refused(batch: Batch, state: DeskState, request: RedeemRequest, refused: Refused) -> Answer:
+    """Note a refusal: only the answer to its idempotency key is kept."""
+    answer = Answer(request.body_hash, refused=refused.reasons)
+    batch.answers.append(_AnswerRow(request.scope, request.key, request.body_hash, 409, answer, state.now))
+    return answer
+
+
+def add_granted(
+    batch: Batch, state: DeskState, request: RedeemRequest, granted: Granted, ids: Ids, redeemed_account: int
+) -> Answer:
+    """Turn one granted request into rows of every table it touches, and return its answer."""
+    item, redemption_id = granted.item, ids.redemptions.pop()
+    number, first = make_number("R"), first_state(item.kind)
+    batch.redemptions.append(
+        _RedemptionRow(
+            redemption_id, number, granted.member_id, item.id, granted.quantity, granted.points,
+            item.cash_minor * granted.quantity, first, request.channel, state.now,
+        )
+    )  # fmt: skip
+    batch.transitions.append(_TransitionRow(redemption_id, first, "redeemed", request.actor, state.now))
+    batch.stocks[item.id] = batch.stocks.get(item.id, 0) + granted.quantity
+    batch.codes += [_Amount(code, redemption_id) for code in granted.pool_codes]
+    _add_points(batch, state, request, granted, ids.transfers.pop(), number, redeemed_account)
+    _add_limits(batch, state, granted)
+    answer = Answer(request.body_hash, None, redemption_id, number, first, granted.points)
+    if gives_vouchers(item.kind):
+        _add_vouchers(batch, state, granted, ids, answer)
+    batch.answers.append(_AnswerRow(request.scope, request.key, request.body_hash, 201, answer, state.now))
+    return answer
+
+
+def _add_points(
+    batch: Batch, state: DeskState, request: RedeemRequest, granted: Granted, transfer_id: int, number: str, redeemed: int
+) -> None:
+    if not granted.points:
+        return
+    batch.transfers.append(
+        TransferRow(
+            id=transfer_id, debit_account_id=granted.account_id, credit_account_id=redeemed, amount=granted.points,
+            unit=POINTS, event="redeem", source=number, reason=granted.item.sku, actor=request.actor,
+            key=f"redeem:{number}", at=state.now,
+        )
+    )  # fmt: skip
+    batch.balances[granted.account_id] = batch.balances.get(granted.account_id, 0) - granted.points
+    for draw in granted.draws:
+        batch.entries.append(LotEntryRow(transfer_id, draw.lot_id, -draw.amount))
+        batch.lots[draw.lot_id] = batch.lots.get(draw.lot_id, 0) - draw.amount
+
+
+def _add_limits(batch: Batch, state: DeskState, granted: Granted) -> None:
+    for period, cap in limits_of(state, granted.item):
+        place = (granted.item.id, granted.member_id, period)
+        row = batch.limits.setdefault(place, _LimitRow(*place, 0, cap))
+        row.used += granted.quantity
+
+
+def _add_vouchers(batch: Batch, state: DeskState, granted: Granted, ids: Ids, answer: Answer) -> None:
+    assert answer.redemption_id is not None
+    item = granted.item
+    answer.voucher_ids = [ids.vouchers.pop() for _ in range(granted.quantity)]
+    answer.expires_at = end_of_validity(state, item.voucher_days)
+    batch.vouchers += [
+        _VoucherRow(
+            voucher_id, answer.redemption_id, granted.member_id, item.id, item.partner_id, item.agreement_line_id,
+            "issued", 0, item.uses, state.now, answer.expires_at,
+        )
+        for voucher_id in answer.voucher_ids
+    ]  # fmt: skip
+
+
+def end_of_validity(state: DeskState, days: int) -> datetime:
+    """The midnight, in the program's zone, that ends the last of so many days after today."""
+    zone = state.zone
+    return start_of_day(state.today + timedelta(days=days + 1), zone)
+
+
+async def save(connection: AsyncConnection[Any], batch: Batch) -> None:
+    """Write the batch; the transaction stays open.
+
+    Raises psycopg's IntegrityError when a constraint of the database finds what the decision missed.
+    """
+    stocks = [_Amount(*change) for change in sorted(batch.stocks.items())]
+    statements: list[tuple[str, list[Any]]] = [
+        (insert_of("redemption", _RedemptionRow), batch.redemptions),
+        (insert_of("redemption_transition", _TransitionRow), batch.transitions),
+        (INSERT_TRANSFERS, batch.transfers),
+        (INSERT_ENTRIES, batch.entries),
+        (MOVE_LOTS, [LotChange(*change) for change in sorted(batch.lots.items())]),
+        (MOVE_BALANCES, [BalanceChange(*change) for change in sorted(batch.balances.items())]),
+        (_TAKE_STOCK, stocks),
+        (_USE_LIMITS, list(batch.limits.values())),
+        (insert_of("voucher", _VoucherRow), batch.vouchers),
+        (_ASSIGN_CODES, batch.codes),
+        (insert_of("idempotent_answer", _AnswerRow), batch.answers),
+        (_NOTIFY, stocks),
+    ]
+    async with connection.pipeline():
+        for statement, rows in statements:
+            if rows:
+                await connection.execute(statement, (encode_rows(rows),))
+
+
+def hash_request(member: str, sku: str, quantity: int) -> str:
+    """The canonical body of a redemption: spacing and order of the sent JSON do not matter."""
+    return msgspec.json.encode([member, sku, quantity]).decode()

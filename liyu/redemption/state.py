@@ -1,0 +1,109 @@
+"""What the desk knows when it decides: plain values loaded under lock, moved on as the batch goes through."""
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
+
+from liyu.members.points.lots import Draw, OpenLot
+
+
+class RedeemRequest(Struct, frozen=True):
+    """One wish to redeem. `scope` and `key` make it idempotent; `body_hash` tells two bodies apart."""
+
+    scope: str
+    key: str
+    body_hash: str
+    member: str
+    """The member's external id."""
+    sku: str
+    quantity: int
+    channel: str
+    actor: str
+
+
+class MemberState(Struct):
+    """A member under lock."""
+
+    id: int
+    account_id: int
+    state: str
+    growth: int
+    tier_rank: int
+    tier_zh: str
+    tier_en: str
+    lots: list[OpenLot]
+
+
+class ItemState(Struct):
+    """An item whose stock is under lock. `total` None means unlimited."""
+
+    id: int
+    sku: str
+    kind: str
+    state: str
+    points: int
+    cash_minor: int
+    total: int | None
+    taken: int
+    on_sale_from: datetime | None
+    on_sale_to: datetime | None
+    per_member_limit: int | None
+    per_day_limit: int | None
+    tier_rank: int
+    tier_threshold: int
+    tier_zh: str
+    tier_en: str
+    partner_id: int | None
+    partner_open: bool
+    agreement_line_id: int | None
+    voucher_days: int
+    uses: int
+
+
+class Granted(Struct):
+    """The redemption goes through: what is taken from whom."""
+
+    member_id: int
+    account_id: int
+    item: ItemState
+    quantity: int
+    points: int
+    draws: list[Draw]
+    pool_codes: list[int]
+
+
+class Refused(Struct):
+    """The redemption does not go through: every failed condition by name, with its figures."""
+
+    reasons: list[tuple[str, dict[str, object]]]
+
+
+class Answer(Struct):
+    """A first answer kept for its idempotency key. Codes are not in it: they are made anew from the voucher ids."""
+
+    body_hash: str
+    refused: list[tuple[str, dict[str, object]]] | None = None
+    redemption_id: int | None = None
+    number: str = ""
+    state: str = ""
+    points: int = 0
+    voucher_ids: list[int] = field(default_factory=list)
+    expires_at: datetime | None = None
+
+
+class DeskState(Struct):
+    """Everything a batch needs, by external id, by stock-keeping number and by idempotency key."""
+
+    now: datetime
+    today: date
+    members: dict[str, MemberState]
+    items: dict[str, ItemState]
+    used: dict[tuple[int, int, str], int]
+    """Units used of a limit, by item id, member id and period (`` for a lifetime, a date for a day)."""
+    answers: dict[tuple[str, str], Answer]
+    pool_codes: dict[int, Iterator[int]]
+    """Free codes of each item that comes from a pool, in order."""
+    zone: ZoneInfo
+    payments_available: bool = False

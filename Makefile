@@ -1,0 +1,30 @@
+# Works from any folder: make -C path/to/liyu run
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev run test check format bench
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+setup: ## install everything that Liyu needs into .venv; starts nothing
+	@$(PYTHON) -m scripts.setup
+
+dev: ## the same, and what the tests and checks need
+	@$(PYTHON) -m scripts.setup --dev
+
+run: setup ## start Liyu with its demo program and show the addresses (Ctrl-C stops it)
+	@exec $(BIN)/liyu run
+
+test: dev ## all tests; ARGS="tests/core -k ledger" picks some
+	@exec $(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: dev ## format, lint, types, templates, import rules, locks
+	@exec $(BIN)/python -m scripts.check
+
+format: dev ## put the code into its format
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: dev ## measure the speed against ceilings of the same run
+	@exec $(BIN)/python -m bench $(ARGS)

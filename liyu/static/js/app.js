@@ -1,0 +1,13 @@
+// Pages work without these modules; each one only makes something quicker.
+import "./theme.js";
+import "./dialog.js";
+import "./confirm.js";
+import "./countdown.js";
+import "./toast.js";
+import "./copy.js";
+import "./counter.js";
+import "./refresh.js";
+import "./live.js";
+import "./scan.js";
+
+document.querySelector("[data-focus]")?.focus();

@@ -12,8 +12,8 @@ _encoder = msgspec.json.Encoder()
 _SQL_TYPES: dict[Any, str] = {int: "bigint", str: "text", bool: "boolean", datetime: "timestamptz", date: "date"}
 
 
-def encode_rows(rows: list[Any]) -> str:
-    """Rows (structs or dictionaries) as the JSON document that the statements below read."""
+def encode_rows(rows: Any) -> str:
+    """Rows (a list of structs, or one) as the JSON document that the statements below read."""
     return _encoder.encode(rows).decode()
 
 

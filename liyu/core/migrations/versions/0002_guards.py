@@ -87,8 +87,10 @@ END $$;
 
 def upgrade() -> None:
     connection = op.get_bind()
+    # Straight through the driver: these texts hold percent signs that are not placeholders.
+    cursor = connection.connection.cursor()
     for statements in (REFUSE, FREEZE, SchemaManager.get_schema()):
-        connection.exec_driver_sql(statements)
+        cursor.execute(statements)
     for table in APPEND_ONLY:
         connection.exec_driver_sql(
             f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_change()"

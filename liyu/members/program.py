@@ -1,0 +1,114 @@
+"""The program's own row, and the default program that an empty installation starts with."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from liyu.core.bulk import encode_rows, insert_of
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+"""Rules of the default program hold for all time, so that histories of any age can be loaded."""
+
+
+class ProgramTerms(Struct, frozen=True):
+    """The stated policies of the program."""
+
+    name_zh: str
+    name_en: str
+    currency: str
+    expiry_policy: str
+    expiry_months: int
+    lapsed_grace_days: int
+    undo_minutes: int
+    points_per_currency_unit: int
+    support_phone: str
+    demo: bool
+
+
+class TierRow(Struct, frozen=True):
+    """A tier to be written."""
+
+    code: str
+    rank: int
+    name_zh: str
+    name_en: str
+    threshold: int
+    multiplier_basis_points: int
+    validity_months: int
+    rights_zh: str
+    rights_en: str
+
+
+class RuleRow(Struct, frozen=True):
+    """A rule version to be written."""
+
+    code: str
+    event_type: str
+    name_zh: str
+    name_en: str
+    points: int
+    growth: int = 0
+    per_minor: int | None = None
+    tier_multiplied: bool = False
+    daily_cap: int | None = None
+    yearly_cap: int | None = None
+    pending_days: int = 0
+    version: int = 1
+    valid_from: datetime = BEGINNING
+    valid_to: datetime | None = None
+
+
+DEFAULT_TERMS = ProgramTerms("积分商城", "Points mall", "CNY", "year_end", 24, 0, 10, 10, "", demo=False)
+
+DEFAULT_TIERS = [
+    TierRow("standard", 1, "普通会员", "Member", 0, 10_000, 24, "", ""),
+    TierRow("silver", 2, "银卡会员", "Silver", 1_000, 10_000, 24, "", ""),
+    TierRow("gold", 3, "金卡会员", "Gold", 3_000, 10_000, 24, "", ""),
+    TierRow("platinum", 4, "白金会员", "Platinum", 5_000, 10_000, 24, "", ""),
+]
+
+CUSTOMER_RULES = [
+    RuleRow("check_in", "check_in", "每日签到", "Daily check-in", 1, daily_cap=1, yearly_cap=365),
+    RuleRow("share", "share", "分享", "Share", 2, yearly_cap=384),
+    RuleRow("campaign", "campaign", "参加活动", "Join an event", 50, yearly_cap=500),
+    RuleRow("referral", "referral", "推荐好友", "Refer a friend", 80),
+    RuleRow("suggestion", "suggestion", "建议被采纳", "Adopted suggestion", 30),
+]
+"""The customer's list (DESIGN §5, loyalty.md §0); caps are in points."""
+
+DEFAULT_RULES = [RuleRow("purchase", "purchase", "消费积分", "Purchases", 1, growth=1, per_minor=100), *CUSTOMER_RULES]
+"""1 point for every full unit of the currency."""
+
+
+async def ensure_program(
+    connection: AsyncConnection[Any],
+    terms: ProgramTerms = DEFAULT_TERMS,
+    tiers: list[TierRow] = DEFAULT_TIERS,
+    rules: list[RuleRow] = DEFAULT_RULES,
+) -> bool:
+    """Write the program unless there is one already; whether it was written."""
+    columns = ", ".join(ProgramTerms.__struct_fields__)
+    written = await connection.execute(
+        f"INSERT INTO program (id, {columns}) SELECT 1, {columns} "  # noqa: S608 - names come from code
+        f"FROM json_populate_record(NULL::program, %s::json) ON CONFLICT DO NOTHING",
+        (encode_rows(terms),),
+    )
+    if not written.rowcount:
+        return False
+    await connection.execute(insert_of("tier", TierRow), (encode_rows(tiers),))
+    await connection.execute(insert_of("earning_rule", RuleRow), (encode_rows(rules),))
+    return True
+
+
+async def load_terms(connection: AsyncConnection[Any]) -> ProgramTerms:
+    """The program's policies. Raises LookupError when the installation has no program yet."""
+    columns = ", ".join(ProgramTerms.__struct_fields__)
+    async with connection.cursor(row_factory=class_row(ProgramTerms)) as cursor:
+        await cursor.execute(f"SELECT {columns} FROM program")  # noqa: S608 - names come from code
+        terms = await cursor.fetchone()
+    if terms is None:
+        raise LookupError("the installation has no program yet: run `liyu db upgrade`")
+    return terms

@@ -1,7 +1,7 @@
 """Picks what the site serves out of the installed packages into `liyu/static/vendor/`, which git ignores.
 
-Scripts are copied as they come; the icons named in `liyu/static/icons.txt` become one sprite; the Chinese font is cut to
-the characters that vouchers and statements use, so that a PDF takes a third of the time.
+Scripts are copied as they come; the icons named in `liyu/static/icons.txt` become one sprite; the Chinese font is cut
+to the characters that vouchers and statements use, so that a PDF takes a third of the time.
 """
 
 import re
@@ -87,7 +87,7 @@ def cut_font(source: Path, target: Path) -> None:
 
 
 def list_characters() -> set[int]:
-    """The code points of GB 2312 (6,763 characters and its signs), Latin-1, and the punctuation and signs of both languages."""
+    """The code points of GB 2312 (6,763 characters and its signs), Latin-1 and common punctuation."""
     pairs = (bytes((row, cell)) for row in range(0xA1, 0xF8) for cell in range(0xA1, 0xFF))
     chinese = {ord(character) for pair in pairs for character in pair.decode("gb2312", errors="ignore")}
     latin = {*range(0x20, 0x7F), *range(0xA0, 0x100)}

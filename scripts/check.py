@@ -1,4 +1,7 @@
-"""All checks that need no database: `python -m scripts.check`. Shows a failing check's whole output and goes on to the next."""
+"""All checks that need no database: `python -m scripts.check`.
+
+Shows the whole output of a check that fails, and goes on to the next one.
+"""
 
 import json
 import re

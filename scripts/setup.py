@@ -1,7 +1,7 @@
 """Everything that Liyu needs, installed into `.venv` and `node_modules`: `python3 -m scripts.setup [--dev]`.
 
-Runs on the system's Python with the standard library alone. A step is done again when what it depends on has changed; its
-last digest stands in `.venv/.liyu/`. Starts nothing.
+Runs on the system's Python with the standard library alone. A step is done again when what it depends on has changed;
+its last digest stands in `.venv/.liyu/`. Starts nothing.
 """
 
 import argparse

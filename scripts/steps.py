@@ -1,8 +1,7 @@
-"""One style for what the set-up and the checks tell: a line for each step, its time, and the output only when it fails."""
+"""One style for what the set-up and the checks tell: a line for each step, and its output only when it fails."""
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,20 +24,20 @@ def say(text: str) -> None:
 def step(title: str) -> Iterator[None]:
     """Show a step while it runs and how long it took; ends the program with exit code 1 when it fails."""
     started = time.monotonic()
-    live = sys.stdout.isatty()
-    print(f"  · {title}", end="" if live else "\n", flush=True)
-    begin = "\r" if live else ""
+    print(f"  {title} … ", end="", flush=True)
     try:
         yield
     except StepFailedError as failure:
-        say(f"{begin}  ✗ {title}")
-        say(str(failure))
+        say(f"failed\n{failure}")
         raise SystemExit(1) from failure
-    say(f"{begin}  ✓ {title} ({time.monotonic() - started:.1f} s)")
+    say(f"{time.monotonic() - started:.1f} s")
 
 
 def run(command: list[str], *, environment: Mapping[str, str] | None = None, all_output: bool = False) -> str:
-    """Run a program in the project's folder without input and return its output; raises StepFailedError with the end of it."""
+    """Run a program in the project's folder without input and return its output.
+
+    Raises StepFailedError with the last lines of it, or all of them with `all_output`.
+    """
     try:
         done = subprocess.run(
             command,

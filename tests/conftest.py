@@ -1,0 +1,162 @@
+"""What all tests share: one PostgreSQL for the whole run, and a migrated database of its own for each test that asks.
+
+A test that takes `database_url`, `engine`, `sessions`, `session` or `settings` gets one fresh database, where commits
+are real; it is gone after the test. Nothing in a test reaches beyond this machine.
+"""
+
+import fcntl
+import ipaddress
+import os
+import shutil
+import socket
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from liyu.core.database import Sessions, make_engine, make_sessions
+from liyu.core.embedded import EmbeddedPostgres
+from liyu.core.migrations import upgrade
+from liyu.core.settings import Settings
+
+TEMPLATE = "liyu_template"
+# Tests do not survive a power cut, so the server need not wait for the disk.
+FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "128MB"}
+CHROMIUM_NAMES = ["chromium", "chromium-browser", "google-chrome"]
+
+hypothesis.settings.register_profile("liyu", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("liyu")
+
+
+def _refuse_other_machines(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = str(arguments[1][0])
+        try:
+            local = ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            local = host == "localhost"
+        if not local:
+            raise PermissionError(f"A test tried to reach {host}.")
+
+
+sys.addaudithook(_refuse_other_machines)
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the developer's shell reaches a test."""
+    for name in os.environ:
+        if name.startswith(("LIYU_", "STRIPE_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """The PostgreSQL of this run; the workers share it, and the last one to let go of it removes it."""
+    run_folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        run_folder = run_folder.parent
+    postgres = EmbeddedPostgres(run_folder / "database", settings=FAST_SETTINGS)
+    postgres.start()
+    yield postgres
+    postgres.release(wait=True)
+    if not postgres.is_running():
+        shutil.rmtree(postgres.cluster, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template_database(cluster: EmbeddedPostgres) -> str:
+    """The name of the migrated, empty database that the others are copies of."""
+    with (cluster.data_dir / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = cluster.data_dir / "template.done"
+        if not done.exists():
+            _run_on_server(cluster, "DROP DATABASE IF EXISTS {}", TEMPLATE)
+            _run_on_server(cluster, "CREATE DATABASE {}", TEMPLATE)
+            upgrade(cluster.url(TEMPLATE))
+            done.touch()
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(cluster: EmbeddedPostgres, template_database: str) -> Iterator[str]:
+    """A fresh migrated database, for this test alone."""
+    name = f"test_{uuid.uuid4().hex}"
+    _run_on_server(cluster, "CREATE DATABASE {} TEMPLATE {}", name, template_database)
+    yield cluster.url(name)
+    _run_on_server(cluster, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def empty_database_url(cluster: EmbeddedPostgres) -> Iterator[str]:
+    """A database without a table, for tests of the migrations themselves."""
+    name = f"test_{uuid.uuid4().hex}"
+    _run_on_server(cluster, "CREATE DATABASE {}", name)
+    yield cluster.url(name)
+    _run_on_server(cluster, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on the test's database."""
+    made = make_engine(database_url)
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture
+def sessions(engine: AsyncEngine) -> Sessions:
+    """Where the program's code opens its units of work."""
+    return make_sessions(engine)
+
+
+@pytest.fixture
+async def session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
+    """One open session; what the test does not commit is rolled back."""
+    async with sessions() as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """The settings of an installation of the test's own."""
+    return Settings(data_dir=tmp_path / "var", secret_key="a-secret-for-tests-" + "0" * 32, database_url=database_url)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port on which nobody listens at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The system's Chromium; tests that need it are skipped where there is none, but not in CI."""
+    for name in CHROMIUM_NAMES:
+        found = shutil.which(name)
+        if found:
+            return found
+    if os.environ.get("CI"):
+        pytest.fail("Chromium is missing: `make dev` as root installs it.")
+    pytest.skip("Chromium is missing: `make dev` as root installs it.")
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any], chromium: str) -> dict[str, Any]:
+    """Playwright drives the system's browser; as root that has to do without its sandbox."""
+    arguments = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    return {**browser_type_launch_args, "executable_path": chromium, "args": arguments}
+
+
+def _run_on_server(cluster: EmbeddedPostgres, statement: str, *names: str) -> None:
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

@@ -1,0 +1,1 @@
+"""The JSON interface for host systems and tills, and what machines ask of the process."""

@@ -1,0 +1,109 @@
+"""Once only: the same key with the same body gets the first answer, with another body a conflict (DESIGN rule 8)."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar import Request
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from liyu.core.database import unit_of_work
+from liyu.core.errors import DomainError, IdempotencyConflictError, InvalidInputError
+from liyu.core.i18n import N_, Message
+from liyu.core.idempotency import IdempotentAnswer, hash_body
+from liyu.web.api.auth import caller_of
+from liyu.web.api.problems import json_answer, problem_document, problem_locale
+from liyu.web.pages import Page
+from liyu.web.services import services_of
+from liyu.web.visit import visit_of
+
+Work = Callable[[AsyncSession], Awaitable[tuple[int, dict[str, Any]]]]
+"""What a handler does in the unit of work: the status and the content of the answer."""
+
+HEADER = b"idempotency-key"
+LONGEST_KEY = 200
+_KEPT_REFUSALS = {404, 409}
+
+
+class IdempotencyKeyRequiredError(DomainError):
+    """The route needs the header and it is not there."""
+
+    status = 400
+    code = "idempotency_key_required"
+    message = N_("Send an Idempotency-Key header with this request.")
+
+
+def idempotency_key(request: Request[Any, Any, Any], *, required: bool = True) -> str | None:
+    """The request's key. Raises IdempotencyKeyRequiredError, or InvalidInputError for one that is too long."""
+    key = visit_of(request).header(HEADER).strip()
+    if not key and required:
+        raise IdempotencyKeyRequiredError
+    if len(key) > LONGEST_KEY:
+        fault = Message(N_("Use at most %(maximum)s characters."), {"maximum": LONGEST_KEY})
+        raise InvalidInputError.of_fields({"Idempotency-Key": fault})
+    return key or None
+
+
+async def answer_once(request: Request[Any, Any, Any], work: Work, *, required: bool = True) -> Page:
+    """Do the work in one unit of work of its own and keep its answer with it; or give the first answer again.
+
+    Refusals for the state of things (404, 409) are kept too. Raises what the work raises.
+    """
+    services = services_of(request.app)
+    key = idempotency_key(request, required=required)
+    if key is None:
+        async with unit_of_work(services.sessions) as session:
+            status, content = await work(session)
+        return json_answer(content, status=status)
+    scope = caller_of(request).reference
+    body_hash = hash_body(await request.body())
+    now = services.clock.now()
+    for is_last_try in (False, True):
+        try:
+            async with unit_of_work(services.sessions) as session:
+                first = await session.get(IdempotentAnswer, (scope, key))
+                if first is not None:
+                    return _repeat(first, body_hash)
+                status, content = await work(session)
+                session.add(
+                    IdempotentAnswer(scope=scope, key=key, body_hash=body_hash, status=status, answer=content, at=now)
+                )
+                await session.flush()
+        except IntegrityError as error:
+            # Someone else was quicker with the same key: our work is rolled back, theirs is the first answer.
+            if is_last_try or not _is_about_the_key(error):
+                raise
+        except DomainError as error:
+            if error.status in _KEPT_REFUSALS and not isinstance(error, IdempotencyConflictError):
+                content = problem_document(error, problem_locale(request))
+                async with unit_of_work(services.sessions) as session:
+                    await _keep_refusal(session, scope, key, body_hash, error.status, content, now)
+            raise
+        else:
+            return json_answer(content, status=status)
+    raise AssertionError("unreachable")
+
+
+async def _keep_refusal(
+    session: AsyncSession, scope: str, key: str, body_hash: str, status: int, content: dict[str, Any], now: Any
+) -> None:
+    await session.execute(
+        insert(IdempotentAnswer)
+        .values(scope=scope, key=key, body_hash=body_hash, status=status, answer=content, at=now)
+        .on_conflict_do_nothing()
+    )
+
+
+def _repeat(first: IdempotentAnswer, body_hash: str) -> Page:
+    if first.body_hash != body_hash:
+        raise IdempotencyConflictError
+    media_type = b"application/problem+json" if first.status >= 400 else b"application/json"
+    answer = json_answer(first.answer, status=first.status, headers=[(b"idempotent-replayed", b"true")])
+    answer.raw_headers[0] = (b"content-type", media_type)
+    return answer
+
+
+def _is_about_the_key(error: IntegrityError) -> bool:
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    return constraint == "pk_idempotent_answer"

@@ -1,0 +1,95 @@
+"""The application: routers, the two layers around them, and what the process opens and closes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from litestar import Litestar, Request
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.plugins.htmx import HTMXRequest
+
+from liyu.core.clock import Clock, SystemClock
+from liyu.core.embedded import ensure_database
+from liyu.core.settings import Settings
+from liyu.web.actor import Actor, actor_of
+from liyu.web.api.auth import KeyMemory
+from liyu.web.assets import Assets
+from liyu.web.database import provide_session
+from liyu.web.door import attend_door
+from liyu.web.errors import EXCEPTION_HANDLERS
+from liyu.web.i18n import load_catalogs
+from liyu.web.logs import configure_logging
+from liyu.web.metrics import Metrics
+from liyu.web.pages import make_environment
+from liyu.web.routes import collect_routes
+from liyu.web.security import REQUEST_MAX_BODY_SIZE
+from liyu.web.services import Services, make_services, open_services
+from liyu.web.shell import Shell
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None) -> Litestar:
+    """The whole site as an ASGI application. The database is first touched when its lifespan begins."""
+    load_catalogs()
+    services = make_services(settings, clock or SystemClock())
+    assets = Assets.read()
+    environment = make_environment()
+    environment.globals["static"] = assets.address
+    metrics = Metrics()
+    app = Litestar(
+        route_handlers=collect_routes(settings),
+        dependencies={
+            "session": Provide(provide_session),
+            "services": Provide(_provide_services, sync_to_thread=False),
+            "clock": Provide(_provide_clock, sync_to_thread=False),
+            "actor": Provide(_provide_actor, sync_to_thread=False),
+        },
+        middleware=[attend_door],
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=[_lifespan],
+        state=State(
+            {
+                "services": services,
+                "assets": assets,
+                "environment": environment,
+                "metrics": metrics,
+                "key_memory": KeyMemory(),
+            }
+        ),
+        request_class=HTMXRequest,
+        request_max_body_size=REQUEST_MAX_BODY_SIZE,
+        openapi_config=None,
+        logging_config=None,
+    )
+    app.asgi_handler = Shell(app.asgi_handler, services, metrics)
+    return app
+
+
+def application() -> Litestar:
+    """The application for `uvicorn --factory`, from the environment."""
+    configure_logging()
+    settings = Settings.from_environment()
+    if settings.database_url is None:
+        settings = replace(settings, database_url=ensure_database(settings.data_dir))
+    return create_app(settings)
+
+
+@asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    async with open_services(app.state.services):
+        yield
+
+
+def _provide_services(state: State) -> Services:
+    services: Services = state.services
+    return services
+
+
+def _provide_clock(state: State) -> Clock:
+    clock: Clock = state.services.clock
+    return clock
+
+
+def _provide_actor(request: Request[Any, Any, Any]) -> Actor:
+    return actor_of(request)

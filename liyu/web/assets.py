@@ -1,0 +1,99 @@
+"""Static files under a digest of the whole tree: an address keeps its content, so browsers may keep it for a year."""
+
+import gzip
+import mimetypes
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from litestar import Request, get
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+
+from liyu.web.pages import Page
+from liyu.web.visit import visit_of
+
+FOLDER = Path(__file__).parent.parent / "static"
+_DIGEST_LENGTH = 12
+_COMPRESSIBLE = ("text/", "image/svg+xml", "application/json", "application/manifest+json")
+_IMMUTABLE = b"public, max-age=31536000, immutable"
+_REVALIDATE = b"no-cache"
+_HARMLESS = (".txt", ".md")
+
+mimetypes.add_type("text/javascript", ".js")
+mimetypes.add_type("text/javascript", ".mjs")
+mimetypes.add_type("application/manifest+json", ".webmanifest")
+mimetypes.add_type("font/woff2", ".woff2")
+
+
+@dataclass(slots=True)
+class Asset:
+    """One file; its bytes are read when they are first asked for."""
+
+    path: Path
+    media_type: str
+    modified: float = 0.0
+    body: bytes = b""
+    zipped: bytes = b""
+
+    def load(self) -> None:
+        """Read the file again if it changed since."""
+        modified = self.path.stat().st_mtime
+        if modified != self.modified:
+            self.body = self.path.read_bytes()
+            compressible = self.media_type.startswith(_COMPRESSIBLE)
+            self.zipped = gzip.compress(self.body, 6, mtime=0) if compressible else b""
+            self.modified = modified
+
+
+@dataclass(slots=True)
+class Assets:
+    """All static files of the installation, indexed once: a path that is not in the index does not exist."""
+
+    digest: str
+    files: dict[str, Asset] = field(repr=False)
+    _addresses: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def read(cls, folder: Path = FOLDER) -> "Assets":
+        """Index a folder and compute its digest."""
+        total = sha256()
+        files: dict[str, Asset] = {}
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.suffix not in _HARMLESS:
+                name = path.relative_to(folder).as_posix()
+                total.update(f"{name}:{sha256(path.read_bytes()).hexdigest()}\n".encode())
+                files[name] = Asset(path, mimetypes.guess_type(path.name)[0] or "application/octet-stream")
+        return cls(total.hexdigest()[:_DIGEST_LENGTH], files)
+
+    def address(self, path: str) -> str:
+        """The address of a static file, for templates."""
+        found = self._addresses.get(path)
+        if found is None:
+            found = self._addresses[path] = f"/static/{self.digest}/{path.lstrip('/')}"
+        return found
+
+
+@get("/static/{digest:str}/{path:path}", include_in_schema=False, opt={"public": True}, sync_to_thread=False)
+def serve_asset(request: Request[Any, Any, Any], digest: FromPath[str], path: FromPath[Path]) -> Page:
+    """One static file, compressed where that pays."""
+    assets: Assets = request.app.state.assets
+    asset = assets.files.get(path.as_posix().lstrip("/"))
+    if asset is None:
+        raise NotFoundException
+    asset.load()
+    visit = visit_of(request)
+    is_current = digest == assets.digest and not visit.services.settings.is_development
+    etag = f'"{asset.modified:.6f}"'.encode()
+    headers = [
+        (b"content-type", f"{asset.media_type}; charset=utf-8".encode() if asset.zipped else asset.media_type.encode()),
+        (b"cache-control", _IMMUTABLE if is_current else _REVALIDATE),
+        (b"etag", etag),
+        (b"vary", b"accept-encoding"),
+    ]
+    if visit.headers.get(b"if-none-match") == etag:
+        return Page(b"", status=304, headers=headers)
+    if asset.zipped and b"gzip" in visit.headers.get(b"accept-encoding", b""):
+        return Page(asset.zipped, headers=[*headers, (b"content-encoding", b"gzip")])
+    return Page(asset.body, headers=headers)

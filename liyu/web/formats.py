@@ -1,0 +1,96 @@
+"""Numbers, money and dates as people read them. Everything is cached: pages show the same few values over and over."""
+
+from contextvars import ContextVar
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime, format_time, format_timedelta
+from babel.numbers import format_currency, get_currency_precision
+
+from liyu.core.clock import local_date
+
+_zone: ContextVar[ZoneInfo | None] = ContextVar("zone", default=None)
+_SHANGHAI = ZoneInfo("Asia/Shanghai")
+_DAYS = {"zh_CN": "M月d日", "en": "d MMM"}
+_LONG_DAYS = {"zh_CN": "y年M月d日", "en": "d MMM y"}
+
+
+def use_zone(zone: ZoneInfo) -> None:
+    """Show instants in this time zone from now on in this task."""
+    _zone.set(zone)
+
+
+def current_zone() -> ZoneInfo:
+    """The time zone in which people see and type dates."""
+    return _zone.get() or _SHANGHAI
+
+
+def format_points(points: int) -> str:
+    """12,850"""
+    return f"{points:,}"
+
+
+@lru_cache(maxsize=8192)
+def format_money(minor: int, currency: str, locale: str) -> str:
+    """Minor units of an ISO currency: ¥1,284.30; whole amounts without the decimals."""
+    precision = get_currency_precision(currency)
+    whole, rest = divmod(abs(minor), 10**precision)
+    if rest:
+        text = format_currency(_exact(minor, precision), currency, locale=locale)
+    else:
+        text = format_currency(
+            whole if minor >= 0 else -whole, currency, "¤#,##0", locale=locale, currency_digits=False
+        )
+    # In a program whose money is the yuan, "CN¥" says no more than "¥" does.
+    return text.replace("CN¥", "¥")
+
+
+def _exact(minor: int, precision: int) -> str:
+    """The decimal text of an amount, which Babel takes as it is: no float ever holds money."""
+    digits = str(abs(minor)).rjust(precision + 1, "0")
+    return f"{'-' if minor < 0 else ''}{digits[:-precision]}.{digits[-precision:]}"
+
+
+def format_day(day: date | datetime, locale: str) -> str:
+    """2026年11月22日, 22 Nov 2026"""
+    return _date_text(_local_day(day), _LONG_DAYS[locale], locale)
+
+
+def format_short_day(day: date | datetime, locale: str) -> str:
+    """11月22日, 22 Nov"""
+    return _date_text(_local_day(day), _DAYS[locale], locale)
+
+
+def format_instant(instant: datetime, locale: str) -> str:
+    """2026年11月22日 18:05, 22 Nov 2026, 18:05"""
+    return _instant_text(instant.astimezone(current_zone()).replace(second=0, microsecond=0, tzinfo=None), locale)
+
+
+def format_clock_time(instant: datetime) -> str:
+    """18:05"""
+    return format_time(instant.astimezone(current_zone()), "HH:mm", tzinfo=current_zone(), locale="en")
+
+
+def format_relative(instant: datetime, now: datetime, locale: str) -> str:
+    """3 分钟前, in 2 hours; beyond a week the date."""
+    distance = instant - now
+    if abs(distance) >= timedelta(days=7):
+        return format_day(instant, locale)
+    return format_timedelta(distance, granularity="minute", add_direction=True, locale=locale)
+
+
+def _local_day(day: date | datetime) -> date:
+    return local_date(day, current_zone()) if isinstance(day, datetime) else day
+
+
+@lru_cache(maxsize=4096)
+def _date_text(day: date, pattern: str, locale: str) -> str:
+    return format_date(day, pattern, locale=locale)
+
+
+@lru_cache(maxsize=8192)
+def _instant_text(local: datetime, locale: str) -> str:
+    separator = " " if locale == "zh_CN" else ", "
+    # The wall-clock time is known already; UTC keeps Babel from moving it.
+    return format_datetime(local.replace(tzinfo=UTC), f"{_LONG_DAYS[locale]}'{separator}'HH:mm", locale=locale)

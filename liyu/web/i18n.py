@@ -1,0 +1,152 @@
+"""Two languages on equal terms: English texts are the message ids, Chinese ones stand in `locale/zh_CN/*.po`."""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from babel.core import Locale
+from babel.messages.pofile import read_po
+
+from liyu.core.i18n import Message
+from liyu.core.settings import LOCALES
+from liyu.web.formats import format_day, format_instant
+
+ENGLISH = "en"
+CHINESE = "zh_CN"
+LANGUAGE_TAGS = {CHINESE: "zh-CN", ENGLISH: "en"}
+LOCALE_COOKIE = "liyu_locale"
+
+_FOLDER = Path(__file__).parent / "locale"
+_locale: ContextVar[str] = ContextVar("locale", default=CHINESE)
+
+Catalog = dict[str, str | tuple[str, ...]]
+_catalogs: dict[str, Catalog] = {ENGLISH: {}}
+
+
+class DuplicateMessageError(Exception):
+    """A message id stands in two .po files, so nobody could tell which translation holds."""
+
+
+def load_catalogs() -> None:
+    """Read and merge all .po files of all languages. Raises DuplicateMessageError naming the id and both files."""
+    for locale in LOCALES:
+        _catalogs[locale] = read_catalog(_FOLDER / locale)
+
+
+def read_catalog(folder: Path) -> Catalog:
+    """The translations of one language, by message id."""
+    catalog: Catalog = {}
+    origins: dict[str, str] = {}
+    for path in sorted(folder.glob("*.po")):
+        with path.open("rb") as file:
+            messages = read_po(file, locale=folder.name)
+        for message in messages:
+            if not message.id or not message.string:
+                continue
+            name = message.id if isinstance(message.id, str) else message.id[0]
+            if name in origins:
+                raise DuplicateMessageError(f"“{name}” stands in {origins[name]} and in {path.name}")
+            origins[name] = path.name
+            catalog[name] = message.string if isinstance(message.string, str) else tuple(message.string)
+    return catalog
+
+
+def current_locale() -> str:
+    """The language of the page, mail or PDF in hand."""
+    return _locale.get()
+
+
+def use_locale(locale: str) -> None:
+    """Speak this language from now on in this task."""
+    _locale.set(locale)
+
+
+def gettext(text: str) -> str:
+    """The text in the current language."""
+    found = _catalogs[_locale.get()].get(text, text)
+    return found if isinstance(found, str) else found[0]
+
+
+def ngettext(singular: str, plural: str, number: int) -> str:
+    """The form of the text that fits the number, in the current language. Chinese has one form."""
+    found = _catalogs[_locale.get()].get(singular)
+    if found is None:
+        return singular if number == 1 else plural
+    return found if isinstance(found, str) else found[0]
+
+
+def translate(message: Message | str, locale: str | None = None) -> str:
+    """A message of the domain with its values filled in, in `locale` or the current language."""
+    locale = locale or _locale.get()
+    text, values = (message, None) if isinstance(message, str) else (message.text, message.values)
+    found = _catalogs[locale].get(text, text)
+    words = found if isinstance(found, str) else found[0]
+    return words % {name: _value_in_words(value, locale) for name, value in values.items()} if values else words
+
+
+class _Grouped(int):
+    """A number that shows its thousands where the message says `%(name)s`."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,}"
+
+
+def _value_in_words(value: Any, locale: str) -> Any:
+    if isinstance(value, Message):
+        return translate(value, locale)
+    if isinstance(value, datetime):
+        return format_instant(value, locale)
+    if isinstance(value, date):
+        return format_day(value, locale)
+    return _Grouped(value) if type(value) is int else value
+
+
+def choose_locale(cookie: str | None, profile: str | None, accept_language: str, default: str) -> str:
+    """The language to speak: what the visitor chose, then their profile, then their browser, then the installation."""
+    if cookie in LOCALES:
+        return cookie
+    if profile in LOCALES:
+        return profile
+    return negotiate_locale(accept_language) or default
+
+
+@lru_cache(maxsize=512)
+def negotiate_locale(accept_language: str) -> str | None:
+    """The first of our languages by the browser's own order of preference (RFC 9110 §12.5.4)."""
+    wishes: list[tuple[float, int, str]] = []
+    for position, part in enumerate(accept_language.split(",")[:20]):
+        tag, _, weight = part.strip().partition(";q=")
+        wishes.append((-_weight(weight), position, tag.strip().lower()))
+    for weight_below_zero, _, tag in sorted(wishes):
+        if weight_below_zero == 0:
+            continue
+        language = tag.partition("-")[0]
+        if language == "zh":
+            return CHINESE
+        if language == "en":
+            return ENGLISH
+    return None
+
+
+def _weight(text: str) -> float:
+    try:
+        return float(text) if text else 1.0
+    except ValueError:
+        return 0.0
+
+
+def text_of(thing: Any, name: str) -> str:
+    """A bilingual text of an item, partner, store …: English falls back to Chinese where there is none."""
+    get = thing.get if isinstance(thing, Mapping) else lambda key: getattr(thing, key)
+    if _locale.get() == ENGLISH and (english := get(f"{name}_en")):
+        return str(english)
+    return str(get(f"{name}_zh"))
+
+
+@lru_cache(maxsize=4)
+def babel_locale(locale: str) -> Locale:
+    """Babel's data for a language."""
+    return Locale.parse(locale)

@@ -1,0 +1,105 @@
+"""The navigation of each audience, as data. A page that is not there yet has no entry here."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from liyu.core.access.models import OPERATOR, PARTNER
+from liyu.core.i18n import N_
+from liyu.web.i18n import gettext
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One entry of the table: where it leads and what one needs to be allowed to see it."""
+
+    label: str
+    href: str
+    icon: str
+    permission: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One link, as templates get it."""
+
+    label: str
+    href: str
+    icon: str
+    current: bool
+    badge: str | None = None
+    badge_tone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Links under one heading; the first group has none."""
+
+    label: str
+    entries: tuple[Entry, ...]
+
+
+PLACES: dict[str, list[tuple[str, list[Place]]]] = {
+    PARTNER: [
+        (
+            "",
+            [
+                Place(N_("Today"), "/partner", "house", "today.read"),
+                Place(N_("Verify"), "/partner/verify", "scan-line", "vouchers.verify"),
+                Place(N_("Verifications"), "/partner/orders", "ticket-check", "orders.read"),
+                Place(N_("Statements"), "/partner/statements", "receipt-text", "statements.read"),
+            ],
+        ),
+    ],
+    OPERATOR: [
+        ("", [Place(N_("Today"), "/console", "house", "today.read")]),
+        (
+            N_("Mall"),
+            [
+                Place(N_("Items and rights"), "/console/items", "gift", "items.read"),
+                Place(N_("Redemptions"), "/console/redemptions", "ticket", "redemptions.read"),
+            ],
+        ),
+        (N_("Members"), [Place(N_("Members"), "/console/members", "user", "members.read")]),
+        (
+            N_("Partners"),
+            [
+                Place(N_("Partners"), "/console/partners", "store", "partners.read"),
+                Place(N_("Settlements"), "/console/settlements", "receipt-text", "statements.read"),
+            ],
+        ),
+        (
+            N_("Oversight"),
+            [
+                Place(N_("Books"), "/console/books", "scale", "books.read"),
+                Place(N_("Audit log"), "/console/audit", "scroll-text", "audit.read"),
+            ],
+        ),
+    ],
+}
+HOMES = {PARTNER: "/partner", OPERATOR: "/console"}
+
+
+def navigation_for(audience: str, permissions: frozenset[str], path: str, locale: str) -> tuple[Group, ...]:
+    """The groups of links that this person may follow, with the present place marked."""
+    return _navigation(audience, permissions, _current_href(audience, path), locale)
+
+
+@lru_cache(maxsize=512)
+def _navigation(audience: str, permissions: frozenset[str], current: str, _locale: str) -> tuple[Group, ...]:
+    groups = []
+    for label, places in PLACES.get(audience, []):
+        entries = tuple(
+            Entry(gettext(place.label), place.href, place.icon, place.href == current)
+            for place in places
+            if place.permission in permissions
+        )
+        if entries:
+            groups.append(Group(gettext(label) if label else "", entries))
+    return tuple(groups)
+
+
+def _current_href(audience: str, path: str) -> str:
+    """The place that a path belongs to: the longest that it starts with."""
+    hrefs = [place.href for _, places in PLACES.get(audience, []) for place in places]
+    fitting = [href for href in hrefs if path == href or (href != HOMES.get(audience) and path.startswith(f"{href}/"))]
+    return max(fitting, key=len, default="")

@@ -1,0 +1,213 @@
+"""From templates to answers: whole pages, fragments for htmx, redirects and notices."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from itsdangerous import BadSignature, URLSafeSerializer
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2.runtime import Context
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
+
+from liyu.core.access.models import PARTNER
+from liyu.core.access.roles import NO_PERMISSIONS
+from liyu.core.i18n import Message
+from liyu.web import formats
+from liyu.web.csrf import CsrfToken
+from liyu.web.i18n import CHINESE, ENGLISH, LANGUAGE_TAGS, current_locale, gettext, ngettext, text_of, translate
+from liyu.web.navigation import navigation_for
+from liyu.web.visit import AnyConnection, Visit, visit_of
+
+TEMPLATES = Path(__file__).parent / "templates"
+NOTICE_COOKIE = "liyu_notices"
+THEME_COOKIE = "liyu_theme"
+TEXT_COOKIE = "liyu_text"
+Headers = Iterable[tuple[bytes, bytes]]
+
+_HTML = (b"content-type", b"text/html; charset=utf-8")
+_VARY = (b"vary", b"HX-Request, Cookie, Accept-Language")
+_KEEP_PRIVATE = (b"cache-control", b"private, no-cache")
+_REVALIDATE = (b"cache-control", b"no-cache")
+_SIGN_OUT = {"member": "/sign-out", "partner": "/partner/sign-out", "operator": "/console/sign-out"}
+_HOME = {"member": "/", "partner": "/partner", "operator": "/console"}
+_OTHER = {CHINESE: ENGLISH, ENGLISH: CHINESE}
+
+
+class Page(ASGIResponse):
+    """A finished answer. It goes out as it is, so that a page costs no more than its template."""
+
+    __slots__ = ("raw_headers",)
+
+    def __init__(self, body: bytes, *, status: int = 200, headers: Headers = ()) -> None:
+        self.body = body
+        self.status_code = status
+        self.raw_headers = list(headers)
+        self.background = None
+
+    def add_header(self, name: str, value: str) -> None:
+        """Add one header."""
+        self.raw_headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> "Page":
+        """Itself: what Litestar asks of answers to exceptions."""
+        return self
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        length = (b"content-length", str(len(self.body)).encode())
+        await send({"type": "http.response.start", "status": self.status_code, "headers": [*self.raw_headers, length]})
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A short word after an act; `kind` is empty or `error`."""
+
+    text: str
+    kind: str = ""
+
+
+def make_environment() -> Environment:
+    """The templates, with what every one of them may use.
+
+    Templates are not looked at again while the process runs: asking the disk for each of them would cost every page.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(["html", "svg"], default=False),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
+    )
+    environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters |= {
+        "points": formats.format_points,
+        "money": lambda minor, currency="CNY": formats.format_money(minor, currency, current_locale()),
+        "date": lambda day: formats.format_day(day, current_locale()),
+        "day": lambda day: formats.format_short_day(day, current_locale()),
+        "datetime": lambda instant: formats.format_instant(instant, current_locale()),
+        "clock_time": formats.format_clock_time,
+        "relative": _relative,
+        "text_of": text_of,
+        "translate": translate,
+    }
+    return environment
+
+
+@pass_context
+def _relative(context: Context, instant: datetime) -> str:
+    return formats.format_relative(instant, context["now"], current_locale())
+
+
+def page(
+    connection: AnyConnection, template: str, /, *, status: int = 200, headers: Headers = (), **context: Any
+) -> Page:
+    """Render a whole page: the template with the context that every page has, and the notices that wait."""
+    visit = visit_of(connection)
+    body = render(connection.app.state.environment, visit, template, {"notices": _take_notices(visit), **context})
+    is_private = visit.actor is not None or bool(visit.set_cookies)
+    cache = _KEEP_PRIVATE if is_private else _REVALIDATE
+    return Page(body, status=status, headers=[_HTML, cache, _VARY, *headers])
+
+
+def fragment(
+    connection: AnyConnection, template: str, /, *, status: int = 200, headers: Headers = (), **context: Any
+) -> Page:
+    """Render a partial alone, for htmx. Notices wait for the next whole page."""
+    visit = visit_of(connection)
+    body = render(connection.app.state.environment, visit, template, {"notices": (), **context})
+    return Page(body, status=status, headers=[_HTML, _KEEP_PRIVATE, _VARY, *headers])
+
+
+def render(environment: Environment, visit: Visit, template: str, context: dict[str, Any]) -> bytes:
+    """The bytes of a template in the language of the visit."""
+    return environment.get_template(template).render(base_context(visit) | context).encode()
+
+
+def base_context(visit: Visit) -> dict[str, Any]:
+    """What every template may use."""
+    locale = visit.locale or current_locale()
+    cookies = visit.cookies
+    services = visit.services
+    actor = visit.actor
+    audience = visit.audience
+    now = services.clock.now()
+    context: dict[str, Any] = {
+        "locale": locale,
+        "lang": LANGUAGE_TAGS[locale],
+        "theme": theme if (theme := cookies.get(THEME_COOKIE)) in {"light", "dark"} else None,
+        "text_size": "large" if cookies.get(TEXT_COOKIE) == "large" else None,
+        "csrf_token": CsrfToken(visit),
+        "actor": actor,
+        "audience": audience,
+        "current_path": visit.path,
+        "switch_language_url": f"/language/{_OTHER[locale]}?next={quote(visit.full_path, safe='/')}",
+        "navigation": navigation_for(audience, actor.permissions if actor else NO_PERMISSIONS, visit.path, locale),
+        "sign_out_url": _SIGN_OUT.get(audience, "/sign-out"),
+        "home_url": _HOME.get(audience, "/"),
+        "program": services.program.current(services.sessions),
+        "server_time": now,
+        "now": now,
+        "request_id": visit.request_id,
+        "is_development": services.settings.is_development,
+    }
+    if audience == PARTNER and actor is not None:
+        context["partner"] = {"name_zh": actor.partner_name_zh, "name_en": actor.partner_name_en}
+    return context
+
+
+def redirect(connection: AnyConnection, path: str) -> Page:
+    """Send the browser to another page of ours after a form: 303, or for htmx the header that does the same."""
+    visit = visit_of(connection)
+    if visit.is_fragment:
+        return Page(b"", headers=[(b"hx-redirect", path.encode("latin-1")), _VARY])
+    return Page(b"", status=303, headers=[(b"location", path.encode("latin-1")), _VARY])
+
+
+def leave_notice(connection: AnyConnection, message: Message | str, kind: str = "") -> None:
+    """Say something on the next whole page, in the language that is spoken now."""
+    visit = visit_of(connection)
+    waiting = [*_read_notices(visit), [translate(message), kind]][-3:]
+    name = visit.cookie_name(NOTICE_COOKIE)
+    value = visit.cookies[name] = _notice_seal(visit).dumps(waiting)
+    visit.set_cookie(name, value, max_age=120)
+
+
+def local_path(candidate: str | None, default: str) -> str:
+    """A path on this site and nothing else, so that `?next=` cannot send anyone away."""
+    if not candidate or not candidate.startswith("/") or candidate.startswith(("//", "/\\")):
+        return default
+    if any(ord(sign) < 32 or sign == "\\" for sign in candidate):
+        return default
+    return quote(candidate, safe="/?&=%:+,;@!$'()*~-._#")
+
+
+def _take_notices(visit: Visit) -> list[Notice]:
+    name = visit.cookie_name(NOTICE_COOKIE)
+    if name not in visit.cookies:
+        return []
+    notices = [Notice(text, kind) for text, kind in _read_notices(visit)]
+    visit.set_cookies = [header for header in visit.set_cookies if not header[1].startswith(f"{name}=".encode())]
+    visit.set_cookie(name, "", max_age=0)
+    return notices
+
+
+def _read_notices(visit: Visit) -> list[list[str]]:
+    sealed = visit.cookies.get(visit.cookie_name(NOTICE_COOKIE))
+    if not sealed:
+        return []
+    try:
+        return list(_notice_seal(visit).loads(sealed))
+    except (BadSignature, ValueError):
+        return []
+
+
+def _notice_seal(visit: Visit) -> URLSafeSerializer:
+    return URLSafeSerializer(visit.services.settings.secret_key, salt="notices")

@@ -1,0 +1,49 @@
+"""What a process has for as long as it serves: opened when it starts, closed when it stops."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from liyu.core.clock import Clock
+from liyu.core.database import Sessions, make_engine, make_sessions
+from liyu.core.settings import Settings
+from liyu.web.program import ProgramCache
+
+
+@dataclass(slots=True)
+class Services:
+    """The process-wide services; `app.state.services` and, in handlers, the dependency `services`."""
+
+    settings: Settings
+    clock: Clock
+    engine: AsyncEngine
+    sessions: Sessions
+    program: ProgramCache = field(default_factory=ProgramCache)
+
+
+def make_services(settings: Settings, clock: Clock) -> Services:
+    """The services of a process, not open yet: nothing here touches the network."""
+    if settings.database_url is None:
+        raise ValueError("settings.database_url must be set before the web process starts")
+    engine = make_engine(settings.database_url)
+    return Services(settings=settings, clock=clock, engine=engine, sessions=make_sessions(engine))
+
+
+@asynccontextmanager
+async def open_services(services: Services) -> AsyncIterator[None]:
+    """Warm up what pages need at once, and let go of the database at the end."""
+    try:
+        await services.program.refresh(services.sessions)
+        yield
+    finally:
+        await services.program.close()
+        await services.engine.dispose()
+
+
+def services_of(app: Any) -> Services:
+    """The services of a Litestar application."""
+    services: Services = app.state.services
+    return services

@@ -1,0 +1,83 @@
+"""The outermost layer, around every request, unknown paths included: visit, headers, metrics and the log line."""
+
+import itertools
+import secrets
+from time import perf_counter
+from typing import Any
+
+import structlog
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from liyu.web.metrics import Metrics
+from liyu.web.security import security_headers
+from liyu.web.services import Services
+from liyu.web.visit import Visit
+
+SLOW_SECONDS = 1.0
+_FAILED = 500
+
+log = structlog.get_logger("liyu.web")
+
+
+class Shell:
+    """One ASGI layer instead of five, because each of them would cost every page."""
+
+    def __init__(self, app: ASGIApp, services: Services, metrics: Metrics) -> None:
+        self.app = app
+        self.services = services
+        self.metrics = metrics
+        self.headers = security_headers(services.settings)
+        # Unique over processes and restarts by the prefix, cheap by the counter.
+        self._prefix = secrets.token_hex(5)
+        self._numbers = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        inner: Any = scope
+        if inner["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = perf_counter()
+        is_head = inner["method"] == "HEAD"
+        if is_head:
+            # Every GET answers HEAD too; the body is dropped below.
+            inner = {**scope, "method": "GET"}
+        visit = inner["visit"] = Visit(inner, self.services, f"{self._prefix}{next(self._numbers):06x}")
+        status = _FAILED
+
+        async def send_dressed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    *self.headers,
+                    (b"x-request-id", visit.request_id.encode()),
+                    *visit.set_cookies,
+                ]
+            elif is_head and message["type"] == "http.response.body":
+                message["body"] = b""
+            await send(message)
+
+        try:
+            await self.app(inner, receive, send_dressed)
+        finally:
+            seconds = perf_counter() - began
+            self.metrics.observe(visit.method, inner.get("path_template") or "(unknown)", status, seconds)
+            if visit.is_unsafe or status >= _FAILED or seconds > SLOW_SECONDS:
+                _write_line(visit, status, seconds)
+
+
+def _write_line(visit: Visit, status: int, seconds: float) -> None:
+    """One line for a request that changed something, failed or was slow; without query strings and bodies."""
+    actor = visit.actor.reference if visit.actor else visit.caller.reference if visit.caller else None
+    log.info(
+        "request",
+        request_id=visit.request_id,
+        method=visit.method,
+        path=visit.path,
+        status=status,
+        milliseconds=round(seconds * 1000, 1),
+        actor=actor,
+        address=visit.address,
+    )

@@ -1,0 +1,118 @@
+"""`liyu events`: earning events from a file, through the same code as the API."""
+
+import csv
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import rich_click as click
+from rich.console import Console
+from rich.progress import Progress
+
+from liyu.cli.installation import clock, connect, json_option, load_settings, run, show
+from liyu.core.i18n import Message, N_
+from liyu.core.settings import Settings
+from liyu.members.points.events import Event, Posted
+from liyu.members.points.post import post_events
+
+COLUMNS = ("external_id", "type", "amount_minor", "currency", "occurred_at", "reference")
+PORTION = 1_000
+FAULTS_SHOWN = 20
+
+
+@click.group()
+def command() -> None:
+    """Purchases, returns and other events."""
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def import_events(file: Path, as_json: bool) -> None:
+    """Post the events of a CSV file. Members not known yet are enrolled; running it twice gives no second point.
+
+    Columns: external_id,type,amount_minor,currency,occurred_at,reference. Each row is answered ok, failed or duplicate;
+    a failed row changes nothing and harms no other.
+    """
+    result = run(_import(load_settings(), file))
+    show(result, as_json=as_json, words=lambda: _in_words(result))
+
+
+def _in_words(result: dict[str, Any]) -> str:
+    lines = [f"{result['ok']} ok, {result['duplicate']} duplicate, {result['failed']} failed."]
+    lines += [f"  row {fault['row']}: {fault['message']}" for fault in result["failures"][:FAULTS_SHOWN]]
+    if len(result["failures"]) > FAULTS_SHOWN:
+        lines.append(f"  … and {len(result['failures']) - FAULTS_SHOWN} more; --json lists them all")
+    return "\n".join(lines)
+
+
+async def _import(settings: Settings, file: Path) -> dict[str, Any]:
+    result: dict[str, Any] = {"ok": 0, "duplicate": 0, "failed": 0, "points": 0, "failures": []}
+    with (
+        file.open(encoding="utf-8-sig", newline="") as text,
+        Progress(console=Console(stderr=True), transient=True) as progress,
+    ):
+        task = progress.add_task("Posting events", total=file.stat().st_size)
+        rows = _read(text, settings)
+        async with connect(settings) as connection:
+            while portion := [row for _, row in zip(range(PORTION), rows, strict=False)]:
+                await _post(connection, portion, settings, result)
+                progress.update(task, advance=sum(size for _, size, _ in portion))
+    return result
+
+
+Row = tuple[int, int, Event | dict[str, Message]]
+"""Row number in the file, roughly its size in bytes, the event or its faults."""
+
+
+def _read(text: TextIO, settings: Settings) -> Iterator[Row]:
+    reader = csv.DictReader(text)
+    missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
+    if missing:
+        raise click.ClickException(f"the file lacks the columns {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
+    for number, cells in enumerate(reader, start=2):
+        size = sum(len(cell or "") + 1 for cell in cells.values() if isinstance(cell, str))
+        yield number, size, _parse({column: (cells[column] or "").strip() for column in COLUMNS}, settings)
+
+
+def _parse(cells: dict[str, str], settings: Settings) -> Event | dict[str, Message]:
+    faults: dict[str, Message] = {}
+    amount, occurred_at = None, None
+    if cells["amount_minor"]:
+        try:
+            amount = int(cells["amount_minor"])
+        except ValueError:
+            faults["amount_minor"] = Message(N_("Must be a whole number of minor units."))
+    try:
+        occurred_at = datetime.fromisoformat(cells["occurred_at"])
+    except ValueError:
+        faults["occurred_at"] = Message(N_("Must be a date and time such as 2026-11-22T10:00:00+08:00."))
+    if faults or occurred_at is None:
+        return faults
+    return Event(
+        member=cells["external_id"],
+        type=cells["type"],
+        reference=cells["reference"],
+        occurred_at=occurred_at if occurred_at.tzinfo else occurred_at.replace(tzinfo=settings.timezone),
+        amount_minor=amount,
+        currency=cells["currency"] or None,
+    )
+
+
+async def _post(connection: Any, portion: list[Row], settings: Settings, result: dict[str, Any]) -> None:
+    events = [event for _, _, event in portion if isinstance(event, Event)]
+    async with connection.transaction():
+        posted = iter(
+            await post_events(
+                connection, events, actor="import", now=clock().now(), zone=settings.timezone, enrol_unknown=True
+            )
+        )
+    for number, _, event in portion:
+        answer = next(posted) if isinstance(event, Event) else Posted("failed", code="invalid_event", faults=event)
+        result[answer.status] += 1
+        result["points"] += answer.points if answer.status == "ok" else 0
+        if answer.status == "failed":
+            faults = {name: str(message) for name, message in answer.faults.items()}
+            message = "; ".join(f"{name}: {words}" for name, words in faults.items())
+            result["failures"].append({"row": number, "code": answer.code, "message": message, "fields": faults})

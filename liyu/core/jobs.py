@@ -1,0 +1,21 @@
+"""Background work: procrastinate on the same PostgreSQL. A job deferred in a transaction exists exactly if it commits."""
+
+from typing import Any
+
+from procrastinate import App, PsycopgConnector
+from psycopg import AsyncConnection
+
+PERIODIC_QUEUE = "periodic"
+
+
+def make_job_app(database_url: str, blueprints: list[Any]) -> App:
+    """The job app of one process, with the tasks of the given blueprints."""
+    app = App(connector=PsycopgConnector(conninfo=database_url, min_size=1, max_size=4))
+    for blueprint in blueprints:
+        app.add_tasks_from(blueprint, namespace="liyu")
+    return app
+
+
+async def defer(app: App, connection: AsyncConnection[Any], task: str, **arguments: Any) -> None:
+    """Defer a task inside the transaction of `connection`: a rollback leaves no job, a commit leaves exactly one."""
+    await app.configure_task(f"liyu:{task}", connection=connection).defer_async(**arguments)

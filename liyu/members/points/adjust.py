@@ -1,0 +1,120 @@
+"""Manual adjustments 人工调整: points given or taken by a person, with a reason, through the same lots and debts as events."""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from psycopg import AsyncConnection
+
+from liyu.core.clock import local_date
+from liyu.core.errors import DomainError, InvalidInputError, NotFoundError
+from liyu.core.i18n import Message, N_
+from liyu.core.ledger.posting import TransferRow, post_transfers, reserve_ids
+from liyu.core.money import POINTS
+from liyu.core.bulk import encode_rows
+from liyu.members.points.lots import draw_points, last_day
+from liyu.members.points.post import FUNDER
+from liyu.members.points.post_state import Earner, PostState, load_state
+from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, OPEN_LOTS, LotEntryRow, LotRow, net_lot_changes
+
+LARGEST_ADJUSTMENT = 1_000_000
+LONGEST_REASON = 200
+
+
+class NotEnoughToTakeError(DomainError):
+    """The member has fewer points than the adjustment would take."""
+
+    code = "not_enough_points"
+    message = N_("The member has %(usable)s points; %(wanted)s cannot be taken.")
+
+
+async def adjust_points(
+    connection: AsyncConnection[Any],
+    external_id: str,
+    points: int,
+    *,
+    reason: str,
+    key: str,
+    actor: str,
+    now: datetime,
+    zone: ZoneInfo,
+) -> int:
+    """Give (> 0) or take (< 0) points and return the new balance. `key` makes the movement unique for ever.
+
+    Given points pay a debt first, as earnings do. Raises InvalidInputError, NotFoundError or NotEnoughToTakeError.
+    """
+    _check(points, reason)
+    state = await load_state(connection, [], [external_id], now, zone)
+    earner = state.earners.get(external_id)
+    if earner is None:
+        raise NotFoundError
+    move = _give if points > 0 else _take
+    await move(connection, state, earner, abs(points), reason=reason, key=key, actor=actor)
+    found = await connection.execute("SELECT balance FROM account WHERE id = %s", (earner.points_account,))
+    row = await found.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _check(points: int, reason: str) -> None:
+    faults = {}
+    if points == 0 or abs(points) > LARGEST_ADJUSTMENT:
+        faults["points"] = Message(N_("Must be between -%(most)s and %(most)s, and not 0."), {"most": LARGEST_ADJUSTMENT})
+    if not reason.strip() or len(reason) > LONGEST_REASON:
+        faults["reason"] = Message(N_("Must have 1 to %(most)s characters."), {"most": LONGEST_REASON})
+    if faults:
+        raise InvalidInputError.of_fields(faults)
+
+
+async def _give(
+    connection: AsyncConnection[Any], state: PostState, earner: Earner, points: int, *, reason: str, key: str, actor: str
+) -> None:
+    adjusted = state.accounts["points_adjusted"]
+    repaid = min(earner.debt, points)
+    first, second = await reserve_ids(connection, "transfer", 2)
+    transfers, entries = [], []
+    if repaid:
+        transfers.append(_transfer(first, adjusted, earner.debt_account, repaid, reason, f"{key}:repay", actor, state.now))
+    if points > repaid:
+        expires_on = last_day(state.terms.expiry_policy, state.terms.expiry_months, local_date(state.now, state.zone))
+        lot_id = await _open_lot(connection, earner.points_account, expires_on)
+        transfers.append(_transfer(second, adjusted, earner.points_account, points - repaid, reason, key, actor, state.now))
+        entries.append(LotEntryRow(second, lot_id, points - repaid))
+    await _write(connection, transfers, entries)
+
+
+async def _take(
+    connection: AsyncConnection[Any], state: PostState, earner: Earner, points: int, *, reason: str, key: str, actor: str
+) -> None:
+    lots = [lot for lot in earner.lots.values() if lot.account_id == earner.points_account]
+    draws = draw_points(lots, points, today=None)
+    usable = sum(draw.amount for draw in draws)
+    if usable < points:
+        raise NotEnoughToTakeError(usable=usable, wanted=points)
+    (transfer_id,) = await reserve_ids(connection, "transfer", 1)
+    adjusted = state.accounts["points_adjusted"]
+    transfer = _transfer(transfer_id, earner.points_account, adjusted, points, reason, key, actor, state.now)
+    await _write(connection, [transfer], [LotEntryRow(transfer_id, draw.lot_id, -draw.amount) for draw in draws])
+
+
+async def _open_lot(connection: AsyncConnection[Any], account_id: int, expires_on: Any) -> int:
+    (lot_id,) = await reserve_ids(connection, "lot", 1)
+    row = LotRow(lot_id, account_id, FUNDER, expires_on, None, 0)
+    opened = await (await connection.execute(OPEN_LOTS, (encode_rows([row]),))).fetchone()
+    assert opened is not None
+    return int(opened[0])
+
+
+async def _write(connection: AsyncConnection[Any], transfers: list[TransferRow], entries: list[LotEntryRow]) -> None:
+    await post_transfers(connection, transfers)
+    await connection.execute(INSERT_ENTRIES, (encode_rows(entries),))
+    await connection.execute(MOVE_LOTS, (encode_rows(net_lot_changes(entries)),))
+
+
+def _transfer(
+    transfer_id: int, debit: int, credit: int, amount: int, reason: str, key: str, actor: str, now: datetime
+) -> TransferRow:
+    return TransferRow(
+        id=transfer_id, debit_account_id=debit, credit_account_id=credit, amount=amount, unit=POINTS, event="adjust",
+        source=f"adjust:{key}", reason=reason, actor=actor, key=f"adjust:{key}", at=now,
+    )  # fmt: skip

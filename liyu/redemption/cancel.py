@@ -1,0 +1,192 @@
+"""Cancelling a redemption: points go back into their own lots, stock, limits and codes are given back, in one transaction.
+
+A lot that has lapsed meanwhile follows the program's stated rule: with no days of grace its points lapse again at once, with
+N days they live until then (DESIGN rule 4).
+"""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from liyu.core.bulk import encode_rows
+from liyu.core.clock import local_date
+from liyu.core.errors import NotFoundError
+from liyu.core.ledger.posting import TransferRow, post_transfers, reserve_ids, system_accounts
+from liyu.core.money import POINTS
+from liyu.members.points.post import FUNDER
+from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, OPEN_LOTS, LotEntryRow, LotRow, net_lot_changes
+from liyu.members.program import load_terms
+from liyu.redemption.errors import NotCancellableError
+from liyu.redemption.save import STOCK_CHANNEL
+from liyu.redemption.states import may_become
+from liyu.vouchers.cancel import cancel_vouchers
+
+
+class Cancellable(Struct):
+    """A redemption under lock."""
+
+    id: int
+    number: str
+    member_id: int
+    item_id: int
+    quantity: int
+    state: str
+    kind: str
+    account_id: int
+    created_on: date
+
+
+class _Taken(Struct):
+    """What the redemption took from one lot."""
+
+    transfer_id: int
+    lot_id: int
+    expires_on: date | None
+    amount: int
+
+
+_FIND = """
+    SELECT r.id, r.number, r.member_id, r.item_id, r.quantity, r.state, i.kind, a.id AS account_id,
+        (r.created_at AT TIME ZONE %(zone)s)::date AS created_on
+    FROM redemption r JOIN item i ON i.id = r.item_id
+    JOIN account a ON a.member_id = r.member_id AND a.kind = 'member_points'
+    WHERE r.number = %(number)s AND (%(member)s::bigint IS NULL OR r.member_id = %(member)s)"""
+
+_TAKEN = """
+    SELECT t.id AS transfer_id, l.id AS lot_id, l.expires_on, -e.amount AS amount
+    FROM transfer t JOIN lot_entry e ON e.transfer_id = t.id JOIN lot l ON l.id = e.lot_id WHERE t.key = %s ORDER BY l.id"""
+
+
+async def cancel_redemption(
+    connection: AsyncConnection[Any],
+    number: str,
+    *,
+    member_id: int | None,
+    reason: str,
+    actor: str,
+    now: datetime,
+    zone: ZoneInfo,
+) -> int:
+    """Cancel a redemption whose vouchers are unused, in the caller's transaction; returns the points given back.
+
+    `member_id` None is for operators and host systems. Cancelling a second time changes nothing. Raises NotFoundError or
+    NotCancellableError.
+    """
+    redemption = await _lock(connection, number, member_id, zone)
+    if redemption.state == "cancelled":
+        return 0
+    if not may_become(redemption.state, "cancelled"):
+        raise NotCancellableError
+    await cancel_vouchers(connection, redemption.id, reason=reason, actor=actor, now=now)
+    points = await _give_points_back(connection, redemption, actor, now, local_date(now, zone))
+    await _give_stock_back(connection, redemption)
+    await _change_state(connection, redemption, reason, actor, now)
+    return points
+
+
+async def _lock(connection: AsyncConnection[Any], number: str, member_id: int | None, zone: ZoneInfo) -> Cancellable:
+    """Find, then lock in the order of the desk (account, stock, redemption), then read again what the locks now protect."""
+    values = {"number": number, "member": member_id, "zone": str(zone)}
+    found = await _read(connection, values)
+    await connection.execute("SELECT id FROM account WHERE id = %s FOR UPDATE", (found.account_id,))
+    await connection.execute("SELECT item_id FROM item_stock WHERE item_id = %s FOR UPDATE", (found.item_id,))
+    await connection.execute("SELECT id FROM redemption WHERE id = %s FOR UPDATE", (found.id,))
+    return await _read(connection, values)
+
+
+async def _read(connection: AsyncConnection[Any], values: dict[str, Any]) -> Cancellable:
+    async with connection.cursor(row_factory=class_row(Cancellable)) as cursor:
+        await cursor.execute(_FIND, values)
+        found = await cursor.fetchone()
+    if found is None:
+        raise NotFoundError
+    return found
+
+
+async def _give_points_back(
+    connection: AsyncConnection[Any], redemption: Cancellable, actor: str, now: datetime, today: date
+) -> int:
+    async with connection.cursor(row_factory=class_row(_Taken)) as cursor:
+        await cursor.execute(_TAKEN, (f"redeem:{redemption.number}",))
+        taken = await cursor.fetchall()
+    if not taken:
+        return 0
+    accounts, terms = await system_accounts(connection), await load_terms(connection)
+    points = sum(one.amount for one in taken)
+    lapsed = [one for one in taken if one.expires_on is not None and one.expires_on < today]
+    back, *lapses = await reserve_ids(connection, "transfer", 1 + len(lapsed))
+    transfers = [
+        _transfer(
+            back, accounts["points_redeemed"], redemption.account_id, points, "cancel", redemption, actor, now,
+            reversal_of=taken[0].transfer_id,
+        )
+    ]  # fmt: skip
+    entries = [LotEntryRow(back, one.lot_id, one.amount) for one in taken if one not in lapsed]
+    if lapsed and terms.lapsed_grace_days:
+        alive = await _open_grace_lot(connection, redemption.account_id, today + timedelta(days=terms.lapsed_grace_days))
+        entries.append(LotEntryRow(back, alive, sum(one.amount for one in lapsed)))
+    elif lapsed:
+        for one, lapse in zip(lapsed, lapses, strict=True):
+            entries += [LotEntryRow(back, one.lot_id, one.amount), LotEntryRow(lapse, one.lot_id, -one.amount)]
+            transfers.append(
+                _transfer(
+                    lapse, redemption.account_id, accounts["points_lapsed"], one.amount, "lapse", redemption, actor, now, one.lot_id
+                )
+            )
+    await post_transfers(connection, transfers)
+    await connection.execute(INSERT_ENTRIES, (encode_rows(entries),))
+    await connection.execute(MOVE_LOTS, (encode_rows(net_lot_changes(entries)),))
+    return points
+
+
+def _transfer(
+    transfer_id: int,
+    debit: int,
+    credit: int,
+    amount: int,
+    event: str,
+    redemption: Cancellable,
+    actor: str,
+    now: datetime,
+    lot_id: int | None = None,
+    reversal_of: int | None = None,
+) -> TransferRow:
+    key = f"{event}:{redemption.number}" + (f":{lot_id}" if lot_id else "")
+    return TransferRow(
+        id=transfer_id, debit_account_id=debit, credit_account_id=credit, amount=amount, unit=POINTS, event=event,
+        source=redemption.number, reason="cancelled", actor=actor, key=key, at=now, reversal_of=reversal_of,
+    )  # fmt: skip
+
+
+async def _open_grace_lot(connection: AsyncConnection[Any], account_id: int, expires_on: date) -> int:
+    (lot_id,) = await reserve_ids(connection, "lot", 1)
+    row = LotRow(lot_id, account_id, FUNDER, expires_on, None, 0)
+    opened = await (await connection.execute(OPEN_LOTS, (encode_rows([row]),))).fetchone()
+    assert opened is not None
+    return int(opened[0])
+
+
+async def _give_stock_back(connection: AsyncConnection[Any], redemption: Cancellable) -> None:
+    await connection.execute(
+        "UPDATE item_stock SET taken = taken - %s WHERE item_id = %s", (redemption.quantity, redemption.item_id)
+    )
+    await connection.execute(
+        "UPDATE limit_use SET used = greatest(used - %s, 0) WHERE item_id = %s AND member_id = %s AND period IN ('', %s)",
+        (redemption.quantity, redemption.item_id, redemption.member_id, redemption.created_on.isoformat()),
+    )
+    await connection.execute("SELECT pg_notify(%s, %s)", (STOCK_CHANNEL, str(redemption.item_id)))
+
+
+async def _change_state(
+    connection: AsyncConnection[Any], redemption: Cancellable, reason: str, actor: str, now: datetime
+) -> None:
+    await connection.execute("UPDATE redemption SET state = 'cancelled' WHERE id = %s", (redemption.id,))
+    await connection.execute(
+        "INSERT INTO redemption_transition (redemption_id, from_state, to_state, reason, actor, at) "
+        "VALUES (%s, %s, 'cancelled', %s, %s, %s)",
+        (redemption.id, redemption.state, reason, actor, now),
+    )

@@ -1,0 +1,53 @@
+"""Moving a redemption along its states after it was granted: shipped, handed over, used up."""
+
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from liyu.core.errors import DomainError, NotFoundError
+from liyu.core.i18n import N_
+from liyu.redemption.states import may_become
+
+
+class WrongStateError(DomainError):
+    """The redemption's state does not allow this step."""
+
+    code = "wrong_state"
+    message = N_("The redemption is %(state)s; this step does not follow from there.")
+
+
+async def move_redemption(
+    connection: AsyncConnection[Any], number: str, wanted: str, *, reason: str, actor: str, now: datetime
+) -> None:
+    """Move a redemption to `fulfilling` or `completed`, with who and why. Raises NotFoundError or WrongStateError."""
+    found = await connection.execute("SELECT id, state FROM redemption WHERE number = %s FOR UPDATE", (number,))
+    row = await found.fetchone()
+    if row is None:
+        raise NotFoundError
+    redemption_id, state = row
+    if not may_become(state, wanted) or wanted not in ("fulfilling", "completed"):
+        raise WrongStateError(state=state)
+    await _write(connection, redemption_id, state, wanted, reason, actor, now)
+
+
+async def complete_when_used_up(connection: AsyncConnection[Any], redemption_id: int, now: datetime) -> None:
+    """Complete a redemption whose last open voucher was just used up; the verification calls this in its transaction."""
+    found = await connection.execute(
+        "SELECT state FROM redemption r WHERE id = %s AND state IN ('confirmed', 'fulfilling') AND NOT EXISTS ("
+        "SELECT FROM voucher v WHERE v.redemption_id = r.id AND v.uses < v.uses_allowed) FOR UPDATE",
+        (redemption_id,),
+    )
+    row = await found.fetchone()
+    if row is not None:
+        await _write(connection, redemption_id, row[0], "completed", "used_up", "system", now)
+
+
+async def _write(
+    connection: AsyncConnection[Any], redemption_id: int, state: str, wanted: str, reason: str, actor: str, now: datetime
+) -> None:
+    await connection.execute("UPDATE redemption SET state = %s WHERE id = %s", (wanted, redemption_id))
+    await connection.execute(
+        "INSERT INTO redemption_transition (redemption_id, from_state, to_state, reason, actor, at) VALUES (%s, %s, %s, %s, %s, %s)",
+        (redemption_id, state, wanted, reason, actor, now),
+    )

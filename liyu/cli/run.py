@@ -14,7 +14,9 @@ from types import FrameType
 
 import rich_click as click
 
-from liyu.core.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from liyu.cli.db import upgrade_database
+from liyu.cli.installation import load_settings, report
+from liyu.core.embedded import EmbeddedPostgres
 from liyu.core.settings import Settings
 
 FIRST_PORT = 8000
@@ -33,22 +35,20 @@ class StopRequestedError(Exception):
     """Somebody pressed Ctrl-C or ended us with SIGTERM."""
 
 
-@click.command(hidden=True)
+@click.command()
 @click.option("--host", default="127.0.0.1", help="The address to listen on.")
 @click.option("--port", type=int, help=f"The port to listen on; the first free one from {FIRST_PORT} by default.")
-def run(host: str, port: int | None) -> None:
-    """Start everything, print the addresses, and stop everything on Ctrl-C."""
+def command(host: str, port: int | None) -> None:
+    """Start everything with the demo program, print the addresses, and stop everything on Ctrl-C."""
     signal.signal(signal.SIGTERM, _request_stop)
     signal.signal(signal.SIGINT, _request_stop)
-    settings = Settings.from_environment()
     try:
-        with _database(settings):
+        with _database() as settings:
             Supervisor(settings, host, port or find_free_port(host)).run()
     except StopRequestedError:
-        click.echo("\nLiyu has stopped.")
-    except (RunFailedError, EmbeddedPostgresError) as error:
-        click.echo(str(error), err=True)
-        sys.exit(1)
+        report("\nLiyu has stopped.")
+    except RunFailedError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def find_free_port(host: str) -> int:
@@ -62,17 +62,14 @@ def find_free_port(host: str) -> int:
 
 
 @contextmanager
-def _database(settings: Settings) -> Iterator[None]:
-    """Keep the embedded PostgreSQL, unless another one is configured, until server and worker have let go of it."""
-    if settings.database_url is not None:
-        yield
-        return
-    postgres = EmbeddedPostgres(settings.data_dir, report=click.echo)
-    postgres.start()
+def _database() -> Iterator[Settings]:
+    """The settings with an up-to-date database; when all is over, wait until the embedded one is down."""
+    settings = load_settings()
     try:
-        yield
+        upgrade_database(settings)
+        yield settings
     finally:
-        postgres.release(wait=True)
+        EmbeddedPostgres(settings.data_dir).release(wait=True)
 
 
 class Supervisor:
@@ -89,12 +86,11 @@ class Supervisor:
         self.children: dict[str, subprocess.Popen[bytes]] = {}
 
     def run(self) -> None:
-        """Prepare the database, start the children and watch them until a stop is asked for.
+        """Load the demo program, start the children and watch them until a stop is asked for.
 
         Raises StopRequestedError, or RunFailedError when a child ends by itself.
         """
         try:
-            self._call("db", "upgrade")
             self._call("demo", "--if-empty")
             self._start("serve", "--host", self.host, "--port", str(self.port))
             self._start("worker")

@@ -112,3 +112,13 @@ async def load_terms(connection: AsyncConnection[Any]) -> ProgramTerms:
     if terms is None:
         raise LookupError("the installation has no program yet: run `liyu db upgrade`")
     return terms
+
+
+async def replace_program(
+    connection: AsyncConnection[Any], terms: ProgramTerms, tiers: list[TierRow], rules: list[RuleRow]
+) -> None:
+    """Put another program in the place of the default one. Raises psycopg's IntegrityError once members have joined."""
+    await connection.execute("DELETE FROM earning_rule")
+    await connection.execute("DELETE FROM tier")
+    await connection.execute("DELETE FROM program")
+    await ensure_program(connection, terms, tiers, rules)

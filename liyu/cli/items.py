@@ -1,0 +1,49 @@
+"""`liyu items`: the catalog from a file."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from liyu.catalog.errors import FileFaultyError
+from liyu.catalog.import_items import import_items, read_csv
+from liyu.catalog.records import ImportResult
+from liyu.cli.installation import clock, connect, json_option, load_settings, run, show
+from liyu.core.settings import Settings
+
+
+@click.group()
+def command() -> None:
+    """The catalog."""
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+@click.pass_context
+def import_file(context: click.Context, file: Path, as_json: bool) -> None:
+    """Publish the items of a CSV file; known ones are changed. A faulty file changes nothing, and every fault is named.
+
+    Columns: sku,kind,name_zh,name_en,points,cash_minor,stock,per_member_limit,tier,on_sale_from,on_sale_to,partner,scene.
+    Needed are sku, kind, name_zh and points.
+    """
+    try:
+        result = run(_import(load_settings(), file))
+    except FileFaultyError as fault:
+        faults = [{"row": one.row, "field": one.field, "message": str(one.message)} for one in fault.faults]
+        lines = [f"{one['field']} in row {one['row']}: {one['message']}" for one in faults]
+        if as_json:
+            show({"created": 0, "changed": 0, "unchanged": 0, "faults": faults}, as_json=True, words=str)
+        click.echo("\n".join([f"liyu: {fault}", *(f"  {line}" for line in lines)]), err=True)
+        context.exit(1)
+    answer = {"created": result.created, "changed": result.changed, "unchanged": result.unchanged, "faults": []}
+    show(
+        answer,
+        as_json=as_json,
+        words=lambda: f"{result.created} items published, {result.changed} changed, {result.unchanged} as they were.",
+    )
+
+
+async def _import(settings: Settings, file: Path) -> ImportResult:
+    rows = read_csv(file)
+    async with connect(settings) as connection:
+        return await import_items(connection, rows, actor="import", now=clock().now(), zone=settings.timezone)

@@ -1,0 +1,35 @@
+"""`liyu worker`: runs background jobs until it is stopped."""
+
+import rich_click as click
+
+from liyu.cli.installation import clock, load_settings, run
+from liyu.core.settings import Settings
+
+CONCURRENCY = 4
+GRACE_SECONDS = 20
+
+
+@click.command()
+def command() -> None:
+    """Run background jobs: points that mature and lapse, vouchers that expire, mail, proofs of the books."""
+    run(_work(load_settings()))
+
+
+async def _work(settings: Settings) -> None:
+    from liyu.core.database import make_engine, make_sessions
+    from liyu.core.jobs import make_job_app
+    from liyu.redemption.tasks import WorkerServices, tasks
+
+    assert settings.database_url is not None
+    engine = make_engine(settings.database_url, pool_size=2)
+    services = WorkerServices(settings, clock(), make_sessions(engine))
+    app = make_job_app(settings.database_url, [tasks])
+    try:
+        async with app.open_async():
+            await app.run_worker_async(
+                concurrency=CONCURRENCY,
+                shutdown_graceful_timeout=GRACE_SECONDS,
+                additional_context={"services": services},
+            )
+    finally:
+        await engine.dispose()

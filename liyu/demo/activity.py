@@ -1,0 +1,161 @@
+"""What members did with their points: redemptions over two months, verified at real tills, some cancelled, some expired."""
+
+import random
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from psycopg import AsyncConnection
+
+from liyu.core.clock import FixedClock
+from liyu.demo.files import read_json
+from liyu.redemption.cancel import cancel_redemption
+from liyu.redemption.desk import Desk, Redeemed
+from liyu.redemption.errors import RefusedError
+from liyu.redemption.fulfil import complete_when_used_up
+from liyu.redemption.save import hash_request
+from liyu.redemption.state import RedeemRequest
+from liyu.vouchers.codes import Codes
+from liyu.vouchers.verify import verify
+
+SEED = 20111209
+DAYS = 75
+A_DAY = (4, 9)
+"""Redemptions a day, from and to."""
+VERIFIED_SHARE = 0.78
+CANCELLED_SHARE = 0.04
+
+
+@dataclass(slots=True)
+class Offer:
+    """An item that the demo's members redeem."""
+
+    sku: str
+    points: int
+    partner_id: int | None
+    stores: list[str]
+    tier_rank: int
+    uses: int
+
+
+@dataclass(slots=True)
+class Due:
+    """A voucher that somebody will use on a day."""
+
+    day: date
+    voucher_id: int
+    partner_id: int
+    store: str
+
+
+@dataclass(slots=True)
+class Activity:
+    """One run of the demo's activity: who acts when is drawn from one seeded source, so every run is the same."""
+
+    connection: AsyncConnection[Any]
+    desk: Desk
+    clock: FixedClock
+    codes: Codes
+    zone: ZoneInfo
+    draw: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311 - a replay, not a secret
+    due: list[Due] = field(default_factory=list)
+    count: int = 0
+
+    async def live_through(self, today: date, now: datetime) -> None:
+        """Redeem, verify and cancel day by day until now."""
+        members, offers = await self._members(), await self._offers()
+        for back in range(DAYS, -1, -1):
+            day = today - timedelta(days=back)
+            for hour in sorted(self.draw.randint(9, 20) for _ in range(self.draw.randint(*A_DAY))):
+                at = datetime.combine(day, datetime.min.time(), self.zone) + timedelta(hours=hour, minutes=self.draw.randint(0, 59))
+                if at < now:
+                    await self._redeem_something(members, offers, at)
+            await self._verify_due(day, now)
+
+    async def sell_out(self, now: datetime) -> None:
+        """Take the last units of the drops that the demo shows as sold out."""
+        self.clock.instant = now - timedelta(minutes=30)
+        for sku, stock in [(item["sku"], item["stock"]) for item in read_json("items") if (item["drop"] or {}).get("sold_out")]:
+            for member in await self._members():
+                if not stock:
+                    break
+                stock -= await self._redeem(member, sku) is not None
+
+    async def _redeem_something(self, members: list[str], offers: list[Offer], at: datetime) -> None:
+        self.clock.instant = at
+        member, offer = self.draw.choice(members), self.draw.choice(offers)
+        redeemed = await self._redeem(member, offer.sku)
+        if redeemed is None:
+            return
+        if self.draw.random() < CANCELLED_SHARE:
+            async with self.connection.transaction():
+                await cancel_redemption(
+                    self.connection, redeemed.number, member_id=None, reason="changed_mind", actor=f"member:{member}",
+                    now=at + timedelta(minutes=20), zone=self.zone,
+                )  # fmt: skip
+        elif offer.partner_id is not None and offer.stores:
+            self.due += self._plan_uses(redeemed, offer, at.date())
+
+    def _plan_uses(self, redeemed: Redeemed, offer: Offer, day: date) -> Iterator[Due]:
+        for voucher_id in redeemed.voucher_ids:
+            for _ in range(self.draw.randint(1, offer.uses)):
+                if self.draw.random() < VERIFIED_SHARE:
+                    later = timedelta(days=self.draw.randint(0, 9))
+                    yield Due(day + later, voucher_id, offer.partner_id or 0, self.draw.choice(offer.stores))
+
+    async def _redeem(self, member: str, sku: str) -> Redeemed | None:
+        self.count += 1
+        request = RedeemRequest("demo", str(self.count), hash_request(member, sku, 1), member, sku, 1, "mall", f"member:{member}")
+        try:
+            return await self.desk.redeem(request)
+        except RefusedError:
+            return None
+
+    async def _verify_due(self, day: date, now: datetime) -> None:
+        today, self.due = [one for one in self.due if one.day <= day], [one for one in self.due if one.day > day]
+        for one in today:
+            at = datetime.combine(day, datetime.min.time(), self.zone) + timedelta(hours=self.draw.randint(10, 21), minutes=self.count % 60)
+            if at >= now:
+                continue
+            async with self.connection.transaction():
+                await verify(
+                    self.connection, text=self.codes.code_of(one.voucher_id), store_code=one.store, nonce=f"demo-{one.voucher_id}-{at}",
+                    verifier="demo", partner_id=one.partner_id, allowed_store_id=None, now=at, zone=self.zone, codes=self.codes,
+                    on_used_up=complete_when_used_up,
+                )  # fmt: skip
+
+    async def _members(self) -> list[str]:
+        found = await self.connection.execute(
+            "SELECT m.external_id FROM member m JOIN account a ON a.member_id = m.id AND a.kind = 'member_points' "
+            "WHERE a.balance >= 300 ORDER BY m.name IS NULL, m.id LIMIT 120"
+        )
+        return [row[0] for row in await found.fetchall()]
+
+    async def _offers(self) -> list[Offer]:
+        found = await self.connection.execute(
+            "SELECT i.sku, i.points, i.partner_id, array_remove(array_agg(s.code ORDER BY s.code), NULL), coalesce(t.rank, 0), i.uses "
+            "FROM item i LEFT JOIN tier t ON t.id = i.tier_id LEFT JOIN store s ON s.partner_id = i.partner_id AND s.active "
+            "AND (NOT EXISTS (SELECT FROM item_store x WHERE x.item_id = i.id) "
+            "OR EXISTS (SELECT FROM item_store x WHERE x.item_id = i.id AND x.store_id = s.id)) "
+            "WHERE i.state = 'live' AND NOT i.is_drop AND i.cash_minor = 0 AND i.points <= 3000 GROUP BY i.id, t.rank ORDER BY i.id"
+        )
+        offers = [Offer(*row) for row in await found.fetchall()]
+        # Partner rights are what members come for; they stand in the draw three times.
+        return offers + [offer for offer in offers if offer.partner_id and offer.stores] * 2
+
+
+@asynccontextmanager
+async def open_activity(  # type: ignore[no-untyped-def]
+    connection: AsyncConnection[Any], database_url: str, secret_key: str, zone: ZoneInfo, start: datetime
+):
+    """An activity with a desk of its own, whose clock is set as the demo goes through the days."""
+    clock = FixedClock(start)
+    desk = Desk(database_url, clock, zone)
+    await desk.open()
+    try:
+        yield Activity(connection, desk, clock, Codes(secret_key), zone)
+    finally:
+        await desk.close()

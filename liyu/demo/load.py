@@ -1,0 +1,117 @@
+"""Loading the demo program, step by step, into an installation in which nobody has joined yet."""
+
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from liyu.catalog.pools import import_codes
+from liyu.catalog.publish import publish_items
+from liyu.catalog.records import ItemRecord
+from liyu.core.access.staff import create_staff
+from liyu.core.clock import local_date, start_of_day
+from liyu.core.database import make_engine, make_sessions, unit_of_work
+from liyu.core.settings import Settings
+from liyu.demo.activity import DAYS, SEED, open_activity
+from liyu.demo.files import from_now, read_json
+from liyu.demo.history import ACTOR, replay_purchases
+from liyu.demo.logins import STAFF_PASSWORD
+from liyu.demo.program import TERMS, TIERS, rules_from
+from liyu.members.program import replace_program
+from liyu.partners.register import import_partners
+from liyu.partners.settlement.demo_months import settle_earlier_month
+from liyu.redemption.books import prove_books
+
+
+Report = Callable[[str], None]
+
+
+async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: datetime, report: Report) -> None:
+    """Load the demo; the same data every time, with days counted from `now`. `report` gets a line for each step.
+
+    Raises ValueError when the installation has members already.
+    """
+    assert settings.database_url is not None
+    random.seed(SEED)
+    zone, today = settings.timezone, local_date(now, settings.timezone)
+    opening = start_of_day(today - timedelta(days=DAYS + 14), zone)
+    if await has_members(connection):
+        raise ValueError("the installation has members already; the demo needs an empty one")
+    report("Program, partners and catalog")
+    async with connection.transaction():
+        await replace_program(connection, TERMS, TIERS, rules_from(start_of_day(today - timedelta(days=365), zone)))
+        await import_partners(connection, read_json("partners"), actor=ACTOR, now=opening, zone=zone)
+        await publish_items(connection, _item_records(now), actor=ACTOR, now=opening, zone=zone)
+        for sku, codes in read_json("codes").items():
+            await import_codes(connection, sku, codes, secret_key=settings.secret_key)
+    await _make_staff(settings, connection, opening)
+    report("Two years of purchases and returns")
+    await replay_purchases(connection, today, now, zone, TERMS.currency)
+    await connection.execute("ANALYZE")
+    report("Redemptions, vouchers and verifications")
+    async with open_activity(connection, settings.database_url, settings.secret_key, zone, opening) as activity:
+        await activity.live_through(today, now)
+        await activity.sell_out(now)
+    report("The month before last is settled, last month is yours to settle")
+    await settle_earlier_month(connection, today, now, zone)
+    async with connection.transaction():
+        await prove_books(connection, now)
+    await connection.execute("VACUUM ANALYZE")
+
+
+async def has_members(connection: AsyncConnection[Any]) -> bool:
+    """Whether anybody has joined."""
+    found = await connection.execute("SELECT EXISTS (SELECT FROM member)")
+    return await found.fetchone() == (True,)
+
+
+def _item_records(now: datetime) -> list[ItemRecord]:
+    records = []
+    for item in read_json("items"):
+        facts = dict(item)
+        drop = facts.pop("drop") or {}
+        if facts["kind"] == "code":
+            facts.pop("stock")  # a pool offers as many as it has codes
+        record = msgspec.convert(facts, ItemRecord)
+        record.is_drop = bool(drop)
+        record.on_sale_from = from_now(drop.get("opens"), now)
+        record.on_sale_to = from_now(drop.get("closes"), now)
+        records.append(record)
+    return records
+
+
+async def _make_staff(settings: Settings, connection: AsyncConnection[Any], now: datetime) -> None:
+    assert settings.database_url is not None
+    staff, engine = read_json("staff"), make_engine(settings.database_url, pool_size=1)
+    try:
+        async with unit_of_work(make_sessions(engine)) as session:
+            for person in [*staff["operators"], *staff["partner_staff"]]:
+                await _make_person(session, connection, person, now)
+    finally:
+        await engine.dispose()
+
+
+async def _make_person(session: AsyncSession, connection: AsyncConnection[Any], person: dict[str, Any], now: datetime) -> None:
+    await create_staff(
+        session,
+        email=person["email"],
+        name=person["name_zh"],
+        password=STAFF_PASSWORD,
+        audience="partner" if person["partner"] else "operator",
+        role=person["role"],
+        now=now,
+        partner_id=await _id_of(connection, "partner", person["partner"]),
+        store_id=await _id_of(connection, "store", person["store"]),
+    )
+
+
+async def _id_of(connection: AsyncConnection[Any], table: str, code: str | None) -> int | None:
+    if code is None:
+        return None
+    found = await connection.execute(f"SELECT id FROM {table} WHERE code = %s", (code,))  # noqa: S608 - names come from code
+    row = await found.fetchone()
+    return int(row[0]) if row else None

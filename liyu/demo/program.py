@@ -1,0 +1,46 @@
+"""The demo brand's program: its tiers, and the customer's rules and expiry (DESIGN §5, loyalty.md §0)."""
+
+from datetime import datetime
+
+from liyu.members.program import BEGINNING, CUSTOMER_RULES, ProgramTerms, RuleRow, TierRow
+
+TERMS = ProgramTerms(
+    name_zh="青禾会员",
+    name_en="Qinghe Rewards",
+    currency="CNY",
+    expiry_policy="year_end",
+    expiry_months=24,
+    lapsed_grace_days=0,
+    undo_minutes=10,
+    points_per_currency_unit=10,
+    support_phone="400-555-0100",
+    demo=True,
+)
+
+TIERS = [
+    TierRow("standard", 1, "普通会员", "Member", 0, 10_000, 24, "消费 1 元得 1 积分\n每日签到", "1 point per CNY\nDaily check-in"),
+    TierRow(
+        "silver", 2, "银卡会员", "Silver", 1_000, 11_000, 24,
+        "消费积分 1.1 倍\n银卡专享商品\n生日礼券", "1.1 × points on purchases\nItems for Silver\nBirthday coupon",
+    ),
+    TierRow(
+        "gold", 3, "金卡会员", "Gold", 3_000, 12_000, 24,
+        "消费积分 1.2 倍\n金卡专享权益\n限量活动优先提醒", "1.2 × points on purchases\nRights for Gold\nEarly notice of drops",
+    ),
+    TierRow(
+        "platinum", 4, "白金会员", "Platinum", 5_000, 15_000, 24,
+        "消费积分 1.5 倍\n机场与酒店礼遇\n专属客服", "1.5 × points on purchases\nAirport and hotel privileges\nPersonal service",
+    ),
+]  # fmt: skip
+
+PENDING_DAYS = 7
+"""Points of a purchase become usable when it can no longer be returned."""
+
+
+def rules_from(growth_since: datetime) -> list[RuleRow]:
+    """The rules, in two versions of the purchase rule: growth value was introduced at `growth_since`."""
+    first = RuleRow("purchase", "purchase", "消费积分", "Purchases", 1, 0, 100, pending_days=PENDING_DAYS,
+                    valid_from=BEGINNING, valid_to=growth_since)  # fmt: skip
+    second = RuleRow("purchase", "purchase", "消费积分", "Purchases", 1, 1, 100, tier_multiplied=True,
+                     pending_days=PENDING_DAYS, version=2, valid_from=growth_since)  # fmt: skip
+    return [first, second, *CUSTOMER_RULES]

@@ -1,0 +1,92 @@
+"""Background work of the domain: each task is idempotent and harmless when it runs twice."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from procrastinate import Blueprint, JobContext, RetryStrategy
+from psycopg import AsyncConnection
+
+from liyu.core.clock import Clock, local_date
+from liyu.core.database import Sessions
+from liyu.core.outbox import deliver_due
+from liyu.core.settings import Settings
+from liyu.members.points.lapse import lapse_points, mature_points
+from liyu.redemption.books import prove_books
+from liyu.vouchers.expire import expire_vouchers
+
+log = structlog.get_logger()
+tasks = Blueprint()
+
+ACTOR = "system"
+RETRY = RetryStrategy(max_attempts=5, exponential_wait=3)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerServices:
+    """What tasks need of their process."""
+
+    settings: Settings
+    clock: Clock
+    sessions: Sessions
+
+    async def connect(self) -> AsyncConnection[Any]:
+        """A connection in autocommit; the task opens its own transactions."""
+        assert self.settings.database_url is not None
+        return await AsyncConnection.connect(self.settings.database_url, autocommit=True, options="-c timezone=UTC")
+
+
+def _services(context: JobContext) -> WorkerServices:
+    services: WorkerServices = context.additional_context["services"]
+    return services
+
+
+@tasks.periodic(cron="5 * * * *")
+@tasks.task(name="turn_the_day", pass_context=True, queueing_lock="turn_the_day", retry=RETRY)
+async def turn_the_day(context: JobContext, timestamp: int) -> None:
+    """Mature pending points, then lapse lots past their last day. Hourly, so that any time zone's midnight is met."""
+    services = _services(context)
+    now = services.clock.now()
+    day = local_date(now, services.settings.timezone)
+    async with await services.connect() as connection:
+        matured = await mature_points(connection, day, actor=ACTOR, now=now)
+        lapsed = await lapse_points(connection, day, actor=ACTOR, now=now)
+    log.info("day_turned", day=day.isoformat(), matured=matured.points, lapsed=lapsed.points)
+
+
+@tasks.periodic(cron="10 * * * *")
+@tasks.task(name="expire_vouchers", pass_context=True, queueing_lock="expire_vouchers", retry=RETRY)
+async def expire_vouchers_due(context: JobContext, timestamp: int) -> None:
+    """Mark vouchers whose validity is over."""
+    services = _services(context)
+    async with await services.connect() as connection, connection.transaction():
+        await expire_vouchers(connection, services.clock.now())
+
+
+@tasks.periodic(cron="0 22 * * *")
+@tasks.task(name="prove_books", pass_context=True, queueing_lock="prove_books", retry=RETRY)
+async def prove_books_daily(context: JobContext, timestamp: int) -> None:
+    """Prove the books at 22:00 UTC, early morning in China; the console shows the result."""
+    services = _services(context)
+    async with await services.connect() as connection, connection.transaction():
+        result = await prove_books(connection, services.clock.now())
+    if not result.balanced:
+        log.error("books_do_not_balance", offenders=result.offenders)
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(name="deliver_outbox", pass_context=True, queueing_lock="deliver_outbox")
+async def deliver_outbox(context: JobContext, timestamp: int) -> None:
+    """Send the mail that waits, where a mail server is configured."""
+    services = _services(context)
+    if services.settings.smtp_url:
+        await deliver_due(services.sessions, services.clock, services.settings.smtp_url)
+
+
+@tasks.periodic(cron="*/10 * * * *")
+@tasks.task(name="retry_stalled", pass_context=True, queueing_lock="retry_stalled")
+async def retry_stalled(context: JobContext, timestamp: int) -> None:
+    """Take up the jobs of workers that died."""
+    for job in await context.app.job_manager.get_stalled_jobs():
+        await context.app.job_manager.retry_job(job, retry_at=datetime.now(UTC))

@@ -32,6 +32,11 @@ class DomainError(Exception):
         """The message with its values, ready to be translated."""
         return Message(self.message, self.values)
 
+    @property
+    def stable_code(self) -> str:
+        """The code that programs see."""
+        return self.code
+
 
 class NotFoundError(DomainError):
     """It does not exist, or it is not the asker's: one answer for both."""

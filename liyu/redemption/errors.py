@@ -2,6 +2,7 @@
 
 from liyu.core.errors import DomainError, NotFoundError, Reason
 from liyu.core.i18n import Message, N_
+from liyu.members.errors import UnknownMemberError as UnknownMemberError
 
 
 class RefusedError(DomainError):
@@ -15,12 +16,10 @@ class RefusedError(DomainError):
         """The first reason, in its own words."""
         return self.reasons[0].message if self.reasons else Message(self.message)
 
-
-class UnknownMemberError(NotFoundError):
-    """No member has this external id."""
-
-    code = "unknown_member"
-    message = N_("No member has this id.")
+    @property
+    def stable_code(self) -> str:
+        """The code of the first reason."""
+        return self.reasons[0].code if self.reasons else self.code
 
 
 class UnknownItemError(NotFoundError):

@@ -1,5 +1,6 @@
 """Two languages on equal terms: English texts are the message ids, Chinese ones stand in `locale/zh_CN/*.po`."""
 
+import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import date, datetime
@@ -20,6 +21,7 @@ LANGUAGE_TAGS = {CHINESE: "zh-CN", ENGLISH: "en"}
 LOCALE_COOKIE = "liyu_locale"
 
 _FOLDER = Path(__file__).parent / "locale"
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _locale: ContextVar[str] = ContextVar("locale", default=CHINESE)
 
 Catalog = dict[str, str | tuple[str, ...]]
@@ -95,8 +97,13 @@ class _Grouped(int):
 
 
 def _value_in_words(value: Any, locale: str) -> Any:
+    """A value as people read it. Refusals that are given again come out of JSON, where instants are texts."""
     if isinstance(value, Message):
         return translate(value, locale)
+    if isinstance(value, Mapping):
+        return (locale == ENGLISH and value.get("en")) or value["zh"]
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        return format_instant(datetime.fromisoformat(value), locale)
     if isinstance(value, datetime):
         return format_instant(value, locale)
     if isinstance(value, date):

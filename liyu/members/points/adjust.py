@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 from psycopg import AsyncConnection
 
 from liyu.core.clock import local_date
-from liyu.core.errors import DomainError, InvalidInputError, NotFoundError
+from liyu.core.errors import DomainError, InvalidInputError
 from liyu.core.i18n import Message, N_
 from liyu.core.ledger.posting import TransferRow, post_transfers, reserve_ids
 from liyu.core.money import POINTS
 from liyu.core.bulk import encode_rows
+from liyu.members.errors import UnknownMemberError
 from liyu.members.points.lots import draw_points, last_day
 from liyu.members.points.post import FUNDER
 from liyu.members.points.post_state import Earner, PostState, load_state
@@ -41,13 +42,13 @@ async def adjust_points(
 ) -> int:
     """Give (> 0) or take (< 0) points and return the new balance. `key` makes the movement unique for ever.
 
-    Given points pay a debt first, as earnings do. Raises InvalidInputError, NotFoundError or NotEnoughToTakeError.
+    Given points pay a debt first, as earnings do. Raises InvalidInputError, UnknownMemberError or NotEnoughToTakeError.
     """
     _check(points, reason)
     state = await load_state(connection, [], [external_id], now, zone)
     earner = state.earners.get(external_id)
     if earner is None:
-        raise NotFoundError
+        raise UnknownMemberError
     move = _give if points > 0 else _take
     await move(connection, state, earner, abs(points), reason=reason, key=key, actor=actor)
     found = await connection.execute("SELECT balance FROM account WHERE id = %s", (earner.points_account,))

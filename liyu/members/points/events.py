@@ -12,6 +12,7 @@ from liyu.members.points.pricing import AMOUNT_TYPES, EVENT_TYPES, Line
 
 LARGEST_AMOUNT = 10**12
 LONGEST_TEXT = 200
+EARLIEST_YEAR = 1970
 CLOCK_SKEW = timedelta(minutes=10)
 
 
@@ -54,6 +55,8 @@ def check_event(event: Event, currency: str, now: datetime) -> dict[str, Message
         faults["type"] = Message(N_("Unknown type; known are %(known)s."), {"known": ", ".join(EVENT_TYPES)})
     if event.occurred_at.tzinfo is None:
         faults["occurred_at"] = Message(N_("Must say its time zone."))
+    elif event.occurred_at.year < EARLIEST_YEAR:
+        faults["occurred_at"] = Message(N_("Lies too far in the past."))
     elif event.occurred_at > now + CLOCK_SKEW:
         faults["occurred_at"] = Message(N_("Lies in the future."))
     if event.type in AMOUNT_TYPES:

@@ -1,0 +1,174 @@
+"""Writing a member's record: enrolling, changing what is known of them, freezing and closing."""
+
+import re
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from msgspec import UNSET, Struct, UnsetType
+from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
+
+from liyu.core.clock import local_date
+from liyu.core.errors import InvalidInputError
+from liyu.core.i18n import Message, N_
+from liyu.core.settings import LOCALES
+from liyu.members.enrol import NewMember, enrol_members
+from liyu.members.errors import MemberClosedError, PhoneTakenError
+from liyu.members.states import may_become
+
+REGION = "CN"
+"""The country of phone numbers that do not say theirs."""
+
+LONGEST_ID = 200
+LONGEST_TEXT = 100
+LONGEST_EMAIL = 254
+LONGEST_REASON = 200
+FIRST_BIRTH_YEAR = 1900
+WANTED_STATES = ("active", "frozen", "closed")
+
+_EMAIL = re.compile(r"[^\s@]+@[^\s@.]+(\.[^\s@.]+)+")
+_PLAIN_FIELDS = ("phone", "email", "name", "birthday", "city", "locale")
+_TEXT = str | None | UnsetType
+
+
+class MemberChanges(Struct, kw_only=True):
+    """What a host wants to be known of a member: what is not set stays, None clears."""
+
+    phone: _TEXT = UNSET
+    email: _TEXT = UNSET
+    name: _TEXT = UNSET
+    birthday: date | None | UnsetType = UNSET
+    city: _TEXT = UNSET
+    locale: _TEXT = UNSET
+    state: str | UnsetType = UNSET
+    reason: str = ""
+    """Why the state changes."""
+
+
+def parse_phone(text: str) -> str | None:
+    """A phone number in E.164 (`+8613800138000`); None for what cannot be one."""
+    try:
+        number = phonenumbers.parse(text, REGION)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+async def save_member(
+    connection: AsyncConnection[Any], external_id: str, changes: MemberChanges, *, actor: str, now: datetime, zone: ZoneInfo
+) -> bool:
+    """Enrol or change a member, in the caller's transaction; whether they are new.
+
+    Raises InvalidInputError with every faulty field, PhoneTakenError or MemberClosedError.
+    """
+    values = _check(external_id, changes, local_date(now, zone))
+    for is_last_try in (False, True):
+        try:
+            async with connection.transaction():
+                return await _save(connection, external_id, values, changes, actor, now)
+        except UniqueViolation as fault:
+            if fault.diag.constraint_name == "uq_member_phone":
+                raise PhoneTakenError from None
+            # Someone else has enrolled the same member a moment ago, and is seen now.
+            if is_last_try:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _check(external_id: str, changes: MemberChanges, today: date) -> dict[str, Any]:
+    """The fields that are set, ready to be stored. Raises InvalidInputError."""
+    faults: dict[str, Message] = {}
+    if not external_id.strip() or len(external_id) > LONGEST_ID:
+        faults["external_id"] = Message(N_("Must have 1 to %(most)s characters."), {"most": LONGEST_ID})
+    values = {name: value for name in _PLAIN_FIELDS if (value := getattr(changes, name)) is not UNSET}
+    for name, value in values.items():
+        if value is None:
+            continue
+        values[name] = value.strip() if isinstance(value, str) else value
+        fault = _fault_of(name, values, today)
+        if fault is not None:
+            faults[name] = fault
+    if changes.state is not UNSET and changes.state not in WANTED_STATES:
+        faults["state"] = Message(N_("Must be one of %(known)s."), {"known": ", ".join(WANTED_STATES)})
+    if len(changes.reason) > LONGEST_REASON:
+        faults["reason"] = Message(N_("Use at most %(maximum)s characters."), {"maximum": LONGEST_REASON})
+    if faults:
+        raise InvalidInputError.of_fields(faults)
+    return values
+
+
+def _fault_of(name: str, values: dict[str, Any], today: date) -> Message | None:
+    """What is wrong with one field; phone numbers and locales take their stored form in `values`."""
+    value = values[name]
+    match name:
+        case "phone":
+            values[name] = parse_phone(value)
+            return None if values[name] else Message(N_("Enter a mobile number, such as 138 0013 8000."))
+        case "email":
+            fits = len(value) <= LONGEST_EMAIL and _EMAIL.fullmatch(value)
+            return None if fits else Message(N_("Enter an e-mail address, such as name@example.com."))
+        case "birthday":
+            possible = FIRST_BIRTH_YEAR <= value.year and value <= today
+            return None if possible else Message(N_("Nobody can be born on this day."))
+        case "locale":
+            values[name] = value.replace("-", "_")
+            return None if values[name] in LOCALES else Message(N_("Must be one of %(known)s."), {"known": ", ".join(LOCALES)})
+        case _:
+            fits = 0 < len(value) <= LONGEST_TEXT
+            return None if fits else Message(N_("Must have 1 to %(most)s characters."), {"most": LONGEST_TEXT})
+
+
+async def _save(
+    connection: AsyncConnection[Any],
+    external_id: str,
+    values: dict[str, Any],
+    changes: MemberChanges,
+    actor: str,
+    now: datetime,
+) -> bool:
+    # Whoever moves this member's points or state holds the lock of the points account, the desk included.
+    found = await connection.execute(
+        "SELECT m.id FROM account a JOIN member m ON m.id = a.member_id "
+        "WHERE m.external_id = %s AND a.kind = 'member_points' FOR UPDATE OF a",
+        (external_id,),
+    )
+    row = await found.fetchone()
+    if row is None:
+        newcomer = NewMember(external_id=external_id, **values)
+        member_id = (await enrol_members(connection, [newcomer], actor=actor, now=now))[external_id]
+    else:
+        member_id = int(row[0])
+        await _change_fields(connection, member_id, values)
+    if changes.state is not UNSET:
+        await _change_state(connection, member_id, changes.state, changes.reason, actor, now)
+    return row is None
+
+
+async def _change_fields(connection: AsyncConnection[Any], member_id: int, values: dict[str, Any]) -> None:
+    if values:
+        columns = ", ".join(f"{name} = %({name})s" for name in values)
+        await connection.execute(f"UPDATE member SET {columns} WHERE id = %(id)s", {**values, "id": member_id})  # noqa: S608
+
+
+async def _change_state(
+    connection: AsyncConnection[Any], member_id: int, wanted: str, reason: str, actor: str, now: datetime
+) -> None:
+    found = await connection.execute("SELECT state FROM member WHERE id = %s", (member_id,))
+    state = (await found.fetchone() or ("",))[0]
+    if state == wanted:
+        return
+    if not may_become(state, wanted):
+        raise MemberClosedError
+    await connection.execute(
+        "UPDATE member SET state = %(state)s, activated_at = CASE WHEN %(state)s = 'active' "
+        "THEN coalesce(activated_at, %(now)s) ELSE activated_at END WHERE id = %(id)s",
+        {"state": wanted, "now": now, "id": member_id},
+    )
+    await connection.execute(
+        "INSERT INTO member_state_change (member_id, from_state, to_state, reason, actor, at) VALUES (%s, %s, %s, %s, %s, %s)",
+        (member_id, state, wanted, reason, actor, now),
+    )

@@ -1,0 +1,115 @@
+"""Reading members: who they are, what they have, and what moved their points."""
+
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from liyu.members.errors import UnknownMemberError
+
+
+class LotRest(Struct, frozen=True):
+    """Points that lapse at the midnight which ends `expires_on`; None never lapses."""
+
+    expires_on: date | None
+    remaining: int
+
+
+class MemberRecord(Struct, frozen=True):
+    """A member as programs see them: `balance` can be spent once it has matured, `pending` not yet, `debt` is owed."""
+
+    external_id: str
+    state: str
+    tier: str
+    balance: int
+    pending: int
+    debt: int
+    lots: list[LotRest]
+    """By expiry, over all funders; their sum is the balance."""
+    growth: int
+    tier_until: date | None
+    card_number: str
+    name: str | None
+    phone: str | None
+    email: str | None
+    birthday: date | None
+    city: str | None
+    locale: str | None
+    joined_at: datetime
+
+
+class LedgerEntry(Struct, frozen=True):
+    """What one transfer did to one of the member's accounts: `points`, `pending` or `debt` (negative while owed)."""
+
+    transfer_id: int
+    account_id: int
+    account: str
+    points: int
+    event: str
+    source: str
+    reason: str
+    actor: str
+    at: datetime
+    recorded_at: datetime
+
+
+# One statement, so that balance and lots are of the same instant.
+_MEMBER = """
+    SELECT m.external_id, m.state, t.code, p.balance, w.balance, -d.balance,
+        (SELECT coalesce(json_agg(json_build_object('expires_on', l.expires_on, 'remaining', l.remaining)
+                ORDER BY l.expires_on NULLS LAST), '[]')
+            FROM (SELECT expires_on, sum(remaining)::bigint AS remaining FROM lot
+                WHERE account_id = p.id AND remaining > 0 GROUP BY expires_on) AS l),
+        m.growth, m.tier_until, m.card_number, m.name, m.phone, m.email, m.birthday, m.city, m.locale, m.joined_at
+    FROM member m JOIN tier t ON t.id = m.tier_id
+    JOIN account p ON p.member_id = m.id AND p.kind = 'member_points'
+    JOIN account w ON w.member_id = m.id AND w.kind = 'member_pending'
+    JOIN account d ON d.member_id = m.id AND d.kind = 'member_debt'
+    WHERE m.external_id = %s"""
+
+_LEDGER = """
+    SELECT t.id AS transfer_id, a.id AS account_id, substr(a.kind, length('member_') + 1) AS account,
+        CASE WHEN t.credit_account_id = a.id THEN t.amount ELSE -t.amount END AS points,
+        t.event, t.source, t.reason, t.actor, t.at, t.recorded_at
+    FROM account a CROSS JOIN LATERAL (
+        (SELECT * FROM transfer WHERE debit_account_id = a.id AND (id, a.id) < (%(transfer)s, %(account)s)
+            ORDER BY id DESC LIMIT %(limit)s)
+        UNION ALL
+        (SELECT * FROM transfer WHERE credit_account_id = a.id AND (id, a.id) < (%(transfer)s, %(account)s)
+            ORDER BY id DESC LIMIT %(limit)s)) AS t
+    WHERE a.member_id = %(member)s
+    ORDER BY t.id DESC, a.id DESC LIMIT %(limit)s"""
+
+_NEWEST = 2**63 - 1
+
+
+async def find_member_id(connection: AsyncConnection[Any], external_id: str) -> int:
+    """The id of a member. Raises UnknownMemberError."""
+    found = await connection.execute("SELECT id FROM member WHERE external_id = %s", (external_id,))
+    row = await found.fetchone()
+    if row is None:
+        raise UnknownMemberError
+    return int(row[0])
+
+
+async def read_member(connection: AsyncConnection[Any], external_id: str) -> MemberRecord:
+    """A member with balances and lots, all of one instant. Raises UnknownMemberError."""
+    found = await connection.execute(_MEMBER, (external_id,))
+    row = await found.fetchone()
+    if row is None:
+        raise UnknownMemberError
+    return MemberRecord(*row[:6], msgspec.convert(row[6], list[LotRest]), *row[7:])
+
+
+async def read_ledger(
+    connection: AsyncConnection[Any], member_id: int, *, before: tuple[int, int] | None = None, limit: int
+) -> list[LedgerEntry]:
+    """What moved the member's points, the last recorded first; `before` is the transfer and account of the last one seen."""
+    transfer, account = before or (_NEWEST, _NEWEST)
+    values = {"member": member_id, "transfer": transfer, "account": account, "limit": limit}
+    async with connection.cursor(row_factory=class_row(LedgerEntry)) as cursor:
+        await cursor.execute(_LEDGER, values)
+        return await cursor.fetchall()

@@ -1,0 +1,87 @@
+"""Reading redemptions: whose it is comes first, so that nobody sees another's (DESIGN rule 16)."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from psycopg import AsyncConnection
+
+from liyu.core.errors import NotFoundError
+
+
+class VoucherRecord(Struct, frozen=True):
+    """A voucher of a redemption; its code is made from the id."""
+
+    id: int
+    state: str
+    expires_at: datetime
+    uses: int
+    uses_allowed: int
+
+
+class RedemptionRecord(Struct, frozen=True):
+    """A redemption with its item and vouchers. `points` and `cash_minor` are for all units together."""
+
+    id: int
+    number: str
+    state: str
+    member: str
+    member_id: int
+    sku: str
+    kind: str
+    name_zh: str
+    name_en: str
+    partner_id: int | None
+    quantity: int
+    points: int
+    cash_minor: int
+    channel: str
+    created_at: datetime
+    vouchers: list[VoucherRecord]
+
+
+_SELECT = """
+    SELECT r.id, r.number, r.state, m.external_id, r.member_id, i.sku, i.kind, i.name_zh, i.name_en, i.partner_id, r.quantity,
+        r.points, r.cash_minor, r.channel, r.created_at,
+        (SELECT coalesce(json_agg(json_build_object('id', v.id, 'state', v.state, 'expires_at', v.expires_at,
+                'uses', v.uses, 'uses_allowed', v.uses_allowed) ORDER BY v.id), '[]')
+            FROM voucher v WHERE v.redemption_id = r.id)
+    FROM redemption r JOIN member m ON m.id = r.member_id JOIN item i ON i.id = r.item_id"""
+
+
+async def read_redemption(connection: AsyncConnection[Any], number: str, *, partner_id: int | None = None) -> RedemptionRecord:
+    """Any redemption, for hosts and operators; with `partner_id`, only one of that partner's items. Raises NotFoundError."""
+    found = await connection.execute(
+        f"{_SELECT} WHERE r.number = %(number)s AND (%(partner)s::bigint IS NULL OR i.partner_id = %(partner)s)",
+        {"number": number, "partner": partner_id},
+    )
+    return _one(await found.fetchone())
+
+
+async def read_own_redemption(connection: AsyncConnection[Any], member_id: int, number: str) -> RedemptionRecord:
+    """One of the member's own redemptions. Raises NotFoundError."""
+    found = await connection.execute(f"{_SELECT} WHERE r.member_id = %s AND r.number = %s", (member_id, number))
+    return _one(await found.fetchone())
+
+
+async def list_own_redemptions(
+    connection: AsyncConnection[Any], member_id: int, *, before_id: int | None = None, limit: int
+) -> list[RedemptionRecord]:
+    """The member's redemptions, the last first; `before_id` is the id of the last one seen."""
+    found = await connection.execute(
+        f"{_SELECT} WHERE r.member_id = %(member)s AND (%(before)s::bigint IS NULL OR r.id < %(before)s) "
+        "ORDER BY r.id DESC LIMIT %(limit)s",
+        {"member": member_id, "before": before_id, "limit": limit},
+    )
+    return [_record(row) for row in await found.fetchall()]
+
+
+def _one(row: tuple[Any, ...] | None) -> RedemptionRecord:
+    if row is None:
+        raise NotFoundError
+    return _record(row)
+
+
+def _record(row: tuple[Any, ...]) -> RedemptionRecord:
+    return RedemptionRecord(*row[:-1], msgspec.convert(row[-1], list[VoucherRecord]))

@@ -1,0 +1,35 @@
+"""Vouchers that go with their cancelled redemption."""
+
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from liyu.vouchers.errors import VouchersNotCancellableError
+
+_CANCEL = """
+    WITH cancelled AS (
+        UPDATE voucher SET state = 'cancelled'
+        WHERE redemption_id = %(redemption)s AND state = 'issued' AND uses = 0 AND %(now)s < expires_at RETURNING id)
+    INSERT INTO voucher_transition (voucher_id, from_state, to_state, reason, actor, at)
+    SELECT id, 'issued', 'cancelled', %(reason)s, %(actor)s, %(now)s FROM cancelled ORDER BY id"""
+
+
+async def cancel_vouchers(
+    connection: AsyncConnection[Any], redemption_id: int, *, reason: str, actor: str, now: datetime
+) -> int:
+    """Cancel all vouchers of a redemption in the caller's transaction, and return how many there were.
+
+    The caller holds the redemption's lock, which verifying takes too. Raises VouchersNotCancellableError when one of
+    them was used, not counting uses that were taken back, or has run out.
+    """
+    values = {"redemption": redemption_id, "reason": reason, "actor": actor, "now": now}
+    cancelled = await connection.execute(_CANCEL, values)
+    left = await connection.execute(
+        "SELECT count(*) FROM voucher WHERE redemption_id = %s AND state <> 'cancelled'", (redemption_id,)
+    )
+    row = await left.fetchone()
+    assert row is not None
+    if row[0]:
+        raise VouchersNotCancellableError
+    return cancelled.rowcount

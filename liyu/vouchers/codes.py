@@ -1,0 +1,47 @@
+"""Voucher codes such as 7K3M-P9QX-4TRD: made from id and key; nothing in the database yields one (rule 11)."""
+
+from liyu.core.sealing import derive_key
+from liyu.vouchers.alphabet import check_letter, read_letters, repair, tidy, write_letters
+from liyu.vouchers.disguise import Disguise
+
+_DATA_LETTERS = 11
+_LETTERS = _DATA_LETTERS + 1
+
+
+class Codes:
+    """Codes of one installation. Whoever has the secret can make them all; whoever has not can make none."""
+
+    def __init__(self, secret_key: str) -> None:
+        self._disguise = Disguise(derive_key(secret_key, "voucher code"))
+
+    def code_of(self, voucher_id: int) -> str:
+        """The code of a voucher, in three groups of four. Raises ValueError for an id outside 1 … 2**35 - 1."""
+        letters = write_letters(self._disguise.hide(voucher_id), _DATA_LETTERS)
+        return f"{letters[:4]}-{letters[4:8]}-{letters[8:]}{check_letter(letters)}"
+
+    def voucher_id_of(self, text: str) -> int | None:
+        """The id behind a code as people type it; None for a mistyped, a made-up and any other text alike.
+
+        An id is no proof that the voucher exists: that is for the database to say.
+        """
+        letters = repair(tidy(text))
+        if not _is_well_formed(letters):
+            return None
+        number = read_letters(letters[:_DATA_LETTERS])
+        return None if number is None else self._disguise.find(number)
+
+
+def is_mistyped(text: str) -> bool:
+    """Whether a text cannot be a code of any installation: wrong length, foreign letter or wrong check letter."""
+    return not _is_well_formed(repair(tidy(text)))
+
+
+def mask_code(code: str) -> str:
+    """A code as it may be shown after the fact: 7K3M-····-4TRD."""
+    return f"{code[:4]}-····-{code[-4:]}"
+
+
+def _is_well_formed(letters: str) -> bool:
+    if len(letters) != _LETTERS or read_letters(letters) is None:
+        return False
+    return check_letter(letters[:_DATA_LETTERS]) == letters[_DATA_LETTERS]

@@ -1,0 +1,141 @@
+"""Why a voucher is not accepted, in words for the till and codes for programs."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from liyu.core.errors import DomainError, NotAllowedError, NotFoundError, Reason
+from liyu.core.i18n import N_, Message
+
+
+class Attempt(Struct, frozen=True):
+    """A refused attempt, as it is kept: who, where, which voucher if it was one, why. Never the scan itself."""
+
+    verifier: str
+    store_id: int | None
+    voucher_id: int | None
+    code: str
+    at: datetime
+
+
+class VoucherRefusedError(DomainError):
+    """The voucher is not accepted here and now; nothing has changed."""
+
+    attempt: Attempt | None = None
+    """Set when the attempt is to be kept (`keep_refusal`)."""
+
+    def __init__(self, **details: object) -> None:
+        super().__init__(reasons=[Reason(self.code, Message(self.message, details), details)], **details)
+
+
+class UnknownVoucherError(VoucherRefusedError):
+    """Mistyped, made up, forged or of another installation: one answer for all."""
+
+    status = 404
+    code = "unknown_voucher"
+    message = N_("No voucher has this code. Please check it and try again.")
+
+
+class UnknownStoreError(VoucherRefusedError):
+    """The verifier has no open store with this code, or named none although the voucher needs one."""
+
+    status = 422
+    code = "unknown_store"
+    message = N_("There is no open store with this code.")
+
+
+class WrongPartnerError(VoucherRefusedError):
+    """Another partner's voucher; nothing else is told about it."""
+
+    code = "wrong_partner"
+    message = N_("This voucher is for another partner.")
+
+
+class VoucherCancelledError(VoucherRefusedError):
+    """The redemption was cancelled and the points went back."""
+
+    code = "cancelled"
+    message = N_("This voucher was cancelled.")
+
+
+class VoucherExpiredError(VoucherRefusedError):
+    """`day` is the last day on which it was valid."""
+
+    code = "expired"
+    message = N_("This voucher was valid until %(day)s.")
+
+
+class NotYetValidError(VoucherRefusedError):
+    """`starts` is the instant from which it is valid."""
+
+    code = "not_yet_valid"
+    message = N_("This voucher is valid from %(starts)s on.")
+
+
+class MemberFrozenError(VoucherRefusedError):
+    """The member's account is frozen."""
+
+    code = "frozen"
+    message = N_("The member’s account is frozen. Customer service can tell them more.")
+
+
+class WrongStoreError(VoucherRefusedError):
+    """The item is taken at other stores of the partner."""
+
+    code = "wrong_store"
+    message = N_("This voucher is not taken at this store.")
+
+
+class AlreadyVerifiedError(VoucherRefusedError):
+    """All uses are gone. Told only to the voucher's own partner and the operator."""
+
+    code = "already_verified"
+    message = N_("This voucher is used up; last on %(used_at)s at %(store)s.")
+
+
+class AlreadyVerifiedSomewhereError(VoucherRefusedError):
+    """The same for a use that was verified without a store."""
+
+    code = "already_verified"
+    message = N_("This voucher is used up; last on %(used_at)s.")
+
+
+class StaleTokenError(VoucherRefusedError):
+    """A wallet QR code whose minute is over."""
+
+    code = "stale"
+    message = N_("This QR code is out of date. Ask the member to open the voucher once more.")
+
+
+class OtherStoreError(NotAllowedError):
+    """A cashier of one store named another."""
+
+    message = N_("You can verify at your own store only.")
+
+
+class UnknownVerificationError(NotFoundError):
+    """No such verification, or another partner's."""
+
+    code = "unknown_verification"
+    message = N_("There is no verification to take back.")
+
+
+class AlreadyUndoneError(DomainError):
+    """It was taken back before."""
+
+    code = "already_undone"
+    message = N_("This verification was already taken back.")
+
+
+class UndoTooLateError(DomainError):
+    """The program's window for taking back is over."""
+
+    code = "undo_too_late"
+    message = N_("A verification can be taken back within %(minutes)s minutes; that time is over.")
+
+
+class VouchersNotCancellableError(DomainError):
+    """A voucher of the redemption was used or has run out."""
+
+    code = "voucher_not_cancellable"
+    message = N_("A voucher of this redemption was used or has run out, so it can no longer be cancelled.")

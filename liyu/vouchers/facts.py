@@ -1,0 +1,106 @@
+"""What is known of vouchers with everything around them: item, partner, member, stores, the last use."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from liyu.core.clock import local_date
+from liyu.vouchers.states import OPEN
+
+
+class VoucherFacts(Struct, kw_only=True):
+    """One voucher. Texts come in both languages, `rules_*` as lists; instants are UTC."""
+
+    id: int
+    redemption_id: int
+    redemption_number: str
+    member_id: int
+    member_name: str | None
+    member_state: str
+    member_locale: str | None
+    item_id: int
+    sku: str
+    kind: str
+    scene: str
+    item_zh: str
+    item_en: str
+    summary_zh: str
+    summary_en: str
+    rules_zh: list[str]
+    rules_en: list[str]
+    value_minor: int
+    partner_id: int | None
+    partner_zh: str | None
+    partner_en: str | None
+    partner_phone: str | None
+    agreement_line_id: int | None
+    state: str
+    uses: int
+    uses_allowed: int
+    issued_at: datetime
+    expires_at: datetime
+
+    def is_usable(self, now: datetime) -> bool:
+        """Whether it can be used at this instant, as far as the voucher itself goes."""
+        return self.state in OPEN and self.issued_at <= now < self.expires_at
+
+    def last_day(self, zone: ZoneInfo) -> date:
+        """The last day of validity in the program's time zone."""
+        return local_date(self.expires_at - timedelta(microseconds=1), zone)
+
+
+class StoreFacts(Struct):
+    """A store that takes an item's vouchers."""
+
+    id: int
+    code: str
+    name_zh: str
+    name_en: str
+    city_zh: str
+    city_en: str
+    address_zh: str
+    address_en: str
+    opening_hours: str
+
+
+FACTS = """
+    SELECT v.id, v.redemption_id, r.number AS redemption_number, v.member_id, m.name AS member_name,
+        m.state AS member_state, m.locale AS member_locale, v.item_id, i.sku, i.kind, i.scene,
+        i.name_zh AS item_zh, i.name_en AS item_en, i.summary_zh, i.summary_en, i.rules_zh, i.rules_en, i.value_minor,
+        v.partner_id, p.name_zh AS partner_zh, p.name_en AS partner_en, p.service_phone AS partner_phone,
+        v.agreement_line_id, v.state, v.uses, v.uses_allowed, v.issued_at, v.expires_at
+    FROM voucher v JOIN redemption r ON r.id = v.redemption_id JOIN member m ON m.id = v.member_id
+    JOIN item i ON i.id = v.item_id LEFT JOIN partner p ON p.id = v.partner_id"""
+"""Everything about vouchers; the caller adds the condition that says whose."""
+
+_STORES = """
+    SELECT s.id, s.code, s.name_zh, s.name_en, s.city_zh, s.city_en, s.address_zh, s.address_en, s.opening_hours
+    FROM item i JOIN store s ON s.partner_id = i.partner_id AND s.active
+    WHERE i.id = %(item)s AND (
+        NOT EXISTS (SELECT FROM item_store WHERE item_id = i.id)
+        OR EXISTS (SELECT FROM item_store WHERE item_id = i.id AND store_id = s.id))
+    ORDER BY s.city_zh, s.code"""
+
+
+async def fetch_facts(connection: AsyncConnection[Any], condition: str, values: dict[str, Any]) -> list[VoucherFacts]:
+    """Vouchers that meet a condition on the tables of `FACTS`; conditions come from code, values from people."""
+    async with connection.cursor(row_factory=class_row(VoucherFacts)) as cursor:
+        await cursor.execute(f"{FACTS} {condition}", values)
+        return await cursor.fetchall()
+
+
+async def stores_of_item(connection: AsyncConnection[Any], item_id: int) -> list[StoreFacts]:
+    """The open stores at which an item's vouchers are taken: the ones it names, or all of its partner."""
+    async with connection.cursor(row_factory=class_row(StoreFacts)) as cursor:
+        await cursor.execute(_STORES, {"item": item_id})
+        return await cursor.fetchall()
+
+
+def mask_name(name: str | None) -> str:
+    """A member's name for staff at a till: 李**, M**; nothing when the member gave none."""
+    name = (name or "").strip()
+    return f"{name[0]}**" if name else ""

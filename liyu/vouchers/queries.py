@@ -1,0 +1,170 @@
+"""Reads of vouchers and verifications. Member or partner come first: ownership is in the query (rule 16)."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from liyu.core.clock import start_of_day
+from liyu.core.errors import NotFoundError
+from liyu.vouchers.facts import VoucherFacts, fetch_facts
+
+PAGE = 30
+WALLET_GROUPS = ("usable", "used", "expired")
+
+
+class Wallet(Struct):
+    """A member's vouchers 卡包: the first page of each group, and how many there are in all."""
+
+    usable: list[VoucherFacts]
+    used: list[VoucherFacts]
+    expired: list[VoucherFacts]
+    """Run out or cancelled."""
+    counts: dict[str, int]
+
+
+class VerificationLine(Struct):
+    """One verification in a partner's list."""
+
+    id: int
+    voucher_id: int
+    item_zh: str
+    item_en: str
+    store_code: str | None
+    store_zh: str | None
+    store_en: str | None
+    verifier: str
+    use_number: int
+    uses_allowed: int
+    verified_at: datetime
+    undone_at: datetime | None
+    undone_by: str | None
+    undo_reason: str | None
+
+
+class StoreCount(Struct):
+    """Verifications of one store that were not taken back."""
+
+    store_id: int
+    code: str
+    name_zh: str
+    name_en: str
+    count: int
+
+
+_GROUPS = {
+    "usable": "v.state IN ('issued', 'partly_used') AND v.expires_at > %(now)s",
+    "used": "v.state = 'used_up'",
+    "expired": (
+        "(v.state IN ('expired', 'cancelled') OR (v.state IN ('issued', 'partly_used') AND v.expires_at <= %(now)s))"
+    ),
+}
+_ORDERS = {
+    "usable": "v.expires_at, v.id",
+    "used": "v.id DESC",
+    "expired": "v.expires_at DESC, v.id DESC",
+}
+
+_VERIFICATIONS = """
+    SELECT f.id, f.voucher_id, i.name_zh AS item_zh, i.name_en AS item_en, s.code AS store_code,
+        s.name_zh AS store_zh, s.name_en AS store_en, f.verifier, f.use_number, v.uses_allowed, f.verified_at,
+        f.undone_at, f.undone_by, f.undo_reason
+    FROM verification f JOIN voucher v ON v.id = f.voucher_id JOIN item i ON i.id = v.item_id
+    LEFT JOIN store s ON s.id = f.store_id
+    WHERE f.partner_id = %(partner)s
+        AND (%(from)s::timestamptz IS NULL OR f.verified_at >= %(from)s)
+        AND (%(to)s::timestamptz IS NULL OR f.verified_at < %(to)s)
+        AND (%(store)s::bigint IS NULL OR f.store_id = %(store)s)
+        AND (%(before)s::bigint IS NULL OR
+            (f.verified_at, f.id) < (SELECT b.verified_at, b.id FROM verification b WHERE b.id = %(before)s))
+    ORDER BY f.verified_at DESC, f.id DESC LIMIT %(limit)s"""
+
+_COUNTS = """
+    SELECT s.id AS store_id, s.code, s.name_zh, s.name_en, count(f.id) AS count
+    FROM store s LEFT JOIN verification f ON f.partner_id = s.partner_id AND f.store_id = s.id
+        AND f.undone_at IS NULL AND f.verified_at >= %(from)s AND f.verified_at < %(to)s
+    WHERE s.partner_id = %(partner)s AND s.active GROUP BY s.id ORDER BY count(f.id) DESC, s.code"""
+
+
+async def wallet(connection: AsyncConnection[Any], member_id: int, now: datetime) -> Wallet:
+    """A member's wallet: usable ones by the day they run out, then used ones, then the rest, newest first."""
+    groups = {name: await wallet_page(connection, member_id, name, now) for name in WALLET_GROUPS}
+    counted = ", ".join(f"count(*) FILTER (WHERE {_GROUPS[name]})" for name in WALLET_GROUPS)
+    found = await connection.execute(
+        f"SELECT {counted} FROM voucher v WHERE v.member_id = %(member)s",  # noqa: S608 - names come from code
+        {"member": member_id, "now": now},
+    )
+    row = await found.fetchone()
+    assert row is not None
+    return Wallet(**groups, counts=dict(zip(WALLET_GROUPS, row, strict=True)))
+
+
+async def wallet_page(
+    connection: AsyncConnection[Any], member_id: int, group: str, now: datetime, *, offset: int = 0, limit: int = PAGE
+) -> list[VoucherFacts]:
+    """One page of a group (`usable`, `used`, `expired`) of a member's vouchers. Raises KeyError for another group."""
+    return await fetch_facts(
+        connection,
+        f"WHERE v.member_id = %(member)s AND {_GROUPS[group]} ORDER BY {_ORDERS[group]} "
+        "LIMIT %(limit)s OFFSET %(offset)s",
+        {"member": member_id, "now": now, "limit": limit, "offset": offset},
+    )
+
+
+async def voucher_of_member(connection: AsyncConnection[Any], member_id: int, voucher_id: int) -> VoucherFacts:
+    """One voucher of a member. Raises NotFoundError, also for somebody else's."""
+    found = await fetch_facts(
+        connection,
+        "WHERE v.member_id = %(member)s AND v.id = %(voucher)s",
+        {"member": member_id, "voucher": voucher_id},
+    )
+    if not found:
+        raise NotFoundError
+    return found[0]
+
+
+async def vouchers_of_redemption(connection: AsyncConnection[Any], redemption_id: int) -> list[VoucherFacts]:
+    """The vouchers of a redemption, for callers who have established that the redemption is theirs to see."""
+    return await fetch_facts(
+        connection, "WHERE v.redemption_id = %(redemption)s ORDER BY v.id", {"redemption": redemption_id}
+    )
+
+
+async def facts_of(connection: AsyncConnection[Any], voucher_ids: list[int]) -> list[VoucherFacts]:
+    """Vouchers by id in the order of ids, for jobs of the operator such as printing; unknown ids are left out."""
+    return await fetch_facts(connection, "WHERE v.id = ANY(%(ids)s) ORDER BY v.id", {"ids": voucher_ids})
+
+
+async def verifications_of_partner(
+    connection: AsyncConnection[Any],
+    partner_id: int,
+    *,
+    day: date | None,
+    zone: ZoneInfo,
+    store_id: int | None = None,
+    before: int | None = None,
+    limit: int = PAGE,
+) -> list[VerificationLine]:
+    """A partner's verifications, newest first; `before` is the id of the last one that was shown."""
+    start, end = _bounds(day, zone) if day else (None, None)
+    values = {"partner": partner_id, "from": start, "to": end, "store": store_id, "before": before, "limit": limit}
+    async with connection.cursor(row_factory=class_row(VerificationLine)) as cursor:
+        await cursor.execute(_VERIFICATIONS, values)
+        return await cursor.fetchall()
+
+
+async def count_by_store(
+    connection: AsyncConnection[Any], partner_id: int, *, day: date, zone: ZoneInfo
+) -> list[StoreCount]:
+    """How much each open store of a partner verified on a day of the program's time zone; the busiest first."""
+    start, end = _bounds(day, zone)
+    async with connection.cursor(row_factory=class_row(StoreCount)) as cursor:
+        await cursor.execute(_COUNTS, {"partner": partner_id, "from": start, "to": end})
+        return await cursor.fetchall()
+
+
+def _bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    return start_of_day(day, zone), start_of_day(day + timedelta(days=1), zone)

@@ -1,0 +1,26 @@
+"""The allowed transitions of a voucher, as data: code, buttons, diagrams and tests all read this table."""
+
+TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+    None: ("issued",),
+    "issued": ("partly_used", "used_up", "expired", "cancelled"),
+    "partly_used": ("issued", "used_up", "expired"),
+    "used_up": ("issued", "partly_used"),
+    "expired": (),
+    "cancelled": (),
+}
+"""From `partly_used` and `used_up` back is an undo. A voucher of one use goes from `issued` to `used_up` at once."""
+
+OPEN = ("issued", "partly_used")
+"""States in which a voucher can be used, as long as it has not run out."""
+
+
+def may_become(state: str | None, wanted: str) -> bool:
+    """Whether the table allows the transition."""
+    return wanted in TRANSITIONS[state]
+
+
+def state_after(uses: int, uses_allowed: int) -> str:
+    """The state of a valid voucher that was used so often."""
+    if uses == uses_allowed:
+        return "used_up"
+    return "partly_used" if uses else "issued"

@@ -1,0 +1,116 @@
+"""What the QR of a voucher says: a short-lived token in the wallet, a signed one on paper.
+
+Both are upper-case letters and digits, which a QR packs tightly, and both carry the voucher's id in a disguise of its
+own: whoever reads the QR learns neither the code nor how many vouchers there are.
+"""
+
+import hmac
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from hashlib import blake2b
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Struct
+
+from liyu.core.sealing import derive_key
+from liyu.vouchers.alphabet import read_letters, tidy, write_letters
+from liyu.vouchers.codes import Codes
+from liyu.vouchers.disguise import Disguise
+
+WINDOW_SECONDS = 30
+GRACE_WINDOWS = 1
+
+_DYNAMIC, _STATIC = "D1", "S1"
+_ID_LETTERS = 11
+_TIME_LETTERS = 4
+_TIME_SPAN = 32**_TIME_LETTERS
+"""Windows before the letters of a token repeat: a year. Its MAC covers the whole window, so none comes back to life."""
+_MAC_BYTES, _MAC_LETTERS = 10, 16
+_SIGNATURE_BYTES, _SIGNATURE_LETTERS = 64, 103
+_HEAD = 2 + _ID_LETTERS + _TIME_LETTERS
+
+
+class Form(StrEnum):
+    """In which form a voucher was shown at the till."""
+
+    CODE = "code"
+    DYNAMIC = "dynamic"
+    STATIC = "static"
+
+
+class Presented(Struct, frozen=True):
+    """A voucher as it was shown: genuine by its letters, whatever the database says of it."""
+
+    voucher_id: int
+    form: Form
+    stale: bool = False
+    """A wallet token whose time has passed: a screenshot, most likely."""
+
+
+class Tokens:
+    """Makes and reads the QR contents of one installation."""
+
+    def __init__(self, secret_key: str) -> None:
+        self.codes = Codes(secret_key)
+        self._disguise = Disguise(derive_key(secret_key, "voucher token"))
+        self._mac_key = derive_key(secret_key, "voucher dynamic token")
+        self._signing_key = Ed25519PrivateKey.from_private_bytes(derive_key(secret_key, "voucher static token"))
+        self._public_key = self._signing_key.public_key()
+
+    def dynamic_token(self, voucher_id: int, now: datetime) -> str:
+        """The wallet's token at this instant: good until its window of 30 s and one more have passed."""
+        window = _window_of(now)
+        head = self._head(_DYNAMIC, voucher_id, window % _TIME_SPAN)
+        return head + write_letters(int.from_bytes(self._mac(head, window), "big"), _MAC_LETTERS)
+
+    def static_token(self, voucher_id: int, last_day: date) -> str:
+        """The signed form for paper; `last_day` is the last day of validity in the program's time zone."""
+        head = self._head(_STATIC, voucher_id, last_day.toordinal())
+        return head + write_letters(int.from_bytes(self._signing_key.sign(head.encode()), "big"), _SIGNATURE_LETTERS)
+
+    def read(self, text: str, now: datetime) -> Presented | None:
+        """What was shown: a typed code or either token; None for everything that is not ours, without saying why."""
+        letters = tidy(text)
+        if letters.startswith(_DYNAMIC) and len(letters) == _HEAD + _MAC_LETTERS:
+            return self._read_dynamic(letters, now)
+        if letters.startswith(_STATIC) and len(letters) == _HEAD + _SIGNATURE_LETTERS:
+            return self._read_static(letters)
+        voucher_id = self.codes.voucher_id_of(text)
+        return Presented(voucher_id, Form.CODE) if voucher_id else None
+
+    def _read_dynamic(self, letters: str, now: datetime) -> Presented | None:
+        shown, mac = read_letters(letters[2 + _ID_LETTERS : _HEAD]), read_letters(letters[_HEAD:])
+        voucher_id = self._voucher_id_in(letters)
+        if shown is None or mac is None or voucher_id is None:
+            return None
+        current = _window_of(now)
+        age = (current - shown + _TIME_SPAN // 2) % _TIME_SPAN - _TIME_SPAN // 2
+        expected = self._mac(letters[:_HEAD], current - age)
+        if not hmac.compare_digest(mac.to_bytes(_MAC_BYTES, "big"), expected):
+            return None
+        return Presented(voucher_id, Form.DYNAMIC, stale=not 0 <= age <= GRACE_WINDOWS)
+
+    def _read_static(self, letters: str) -> Presented | None:
+        signature, voucher_id = read_letters(letters[_HEAD:]), self._voucher_id_in(letters)
+        if signature is None or voucher_id is None or signature >> 8 * _SIGNATURE_BYTES:
+            return None
+        try:
+            self._public_key.verify(signature.to_bytes(_SIGNATURE_BYTES, "big"), letters[:_HEAD].encode())
+        except InvalidSignature:
+            return None
+        return Presented(voucher_id, Form.STATIC)
+
+    def _head(self, form: str, voucher_id: int, time: int) -> str:
+        return form + write_letters(self._disguise.hide(voucher_id), _ID_LETTERS) + write_letters(time, _TIME_LETTERS)
+
+    def _voucher_id_in(self, letters: str) -> int | None:
+        number = read_letters(letters[2 : 2 + _ID_LETTERS])
+        return None if number is None else self._disguise.find(number)
+
+    def _mac(self, head: str, window: int) -> bytes:
+        return blake2b(f"{head}{window}".encode(), key=self._mac_key, digest_size=_MAC_BYTES).digest()
+
+
+def _window_of(instant: datetime) -> int:
+    return int(instant.astimezone(UTC).timestamp()) // WINDOW_SECONDS

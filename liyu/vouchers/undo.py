@@ -1,0 +1,118 @@
+"""Taking a verification back 反核销: in the program's window, by the voucher's own partner, with a reason (rule 12)."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from liyu.core.errors import InvalidInputError
+from liyu.core.i18n import N_, Message
+from liyu.partners.settlement.accrue import reverse_use
+from liyu.vouchers.errors import AlreadyUndoneError, UndoTooLateError, UnknownVerificationError
+from liyu.vouchers.states import state_after
+from liyu.vouchers.tokens import Tokens
+
+
+class Undone(Struct):
+    """A verification that was taken back; the voucher has `uses_left` again and is in `state`."""
+
+    verification_id: int
+    voucher_id: int
+    redemption_id: int
+    state: str
+    uses_left: int
+
+
+class _Found(Struct):
+    id: int
+    voucher_id: int
+    redemption_id: int
+    verified_at: datetime
+    undone_at: datetime | None
+
+
+_FIND = """
+    SELECT f.id, f.voucher_id, v.redemption_id, f.verified_at, f.undone_at
+    FROM verification f JOIN voucher v ON v.id = f.voucher_id
+    WHERE (%(partner)s::bigint IS NULL OR f.partner_id = %(partner)s)
+        AND CASE WHEN %(verification)s::bigint IS NULL THEN f.voucher_id = %(voucher)s ELSE f.id = %(verification)s END
+    ORDER BY f.undone_at IS NULL DESC, f.id DESC LIMIT 1"""
+
+_MARK = """
+    UPDATE verification SET undone_at = %(now)s, undone_by = %(actor)s, undo_reason = %(reason)s
+    WHERE id = %(verification)s AND undone_at IS NULL AND verified_at > %(earliest)s"""
+
+# An expired voucher gets its use back too, so that the books are right, but stays expired.
+_GIVE_BACK = """
+    UPDATE voucher SET uses = uses - 1,
+        state = CASE WHEN state = 'expired' THEN state WHEN uses = 1 THEN 'issued' ELSE 'partly_used' END
+    WHERE id = %(voucher)s RETURNING state, uses, uses_allowed"""
+
+_KEEP_TRANSITION = """
+    INSERT INTO voucher_transition (voucher_id, from_state, to_state, reason, actor, at)
+    VALUES (%(voucher)s, %(from_state)s, %(to_state)s, %(reason)s, %(actor)s, %(now)s)"""
+
+
+async def undo(
+    connection: AsyncConnection[Any],
+    *,
+    verification_id: int | None = None,
+    text: str | None = None,
+    reason: str,
+    actor: str,
+    partner_id: int | None,
+    now: datetime,
+    window_minutes: int,
+    tokens: Tokens,
+) -> Undone:
+    """Take back a verification by its id, or the last one of the voucher that `text` shows.
+
+    `partner_id` None is the operator. The partner's account is set right in the same transaction or savepoint. Raises InvalidInputError without a reason,
+    UnknownVerificationError (also for another partner's), AlreadyUndoneError, UndoTooLateError.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise InvalidInputError.of_fields({"reason": Message(N_("Please give a reason."))})
+    presented = tokens.read(text, now) if text is not None else None
+    values = {
+        "verification": verification_id,
+        "voucher": presented.voucher_id if presented else None,
+        "partner": partner_id,
+        "reason": reason,
+        "actor": actor,
+        "now": now,
+        "earliest": now - timedelta(minutes=window_minutes),
+    }
+    async with connection.transaction():
+        found = await _find(connection, values)
+        values |= {"verification": found.id, "voucher": found.voucher_id}
+        await connection.execute("SELECT FROM redemption WHERE id = %s FOR UPDATE", (found.redemption_id,))
+        marked = await connection.execute(_MARK, values)
+        if not marked.rowcount:
+            again = await _find(connection, values)
+            raise AlreadyUndoneError if again.undone_at else UndoTooLateError(minutes=window_minutes)
+        undone = await _give_back(connection, found, values)
+        await reverse_use(connection, source=f"verification:{found.id}", at=now, actor=actor)
+    return undone
+
+
+async def _find(connection: AsyncConnection[Any], values: dict[str, Any]) -> _Found:
+    async with connection.cursor(row_factory=class_row(_Found)) as cursor:
+        await cursor.execute(_FIND, values)
+        found = await cursor.fetchone()
+    if found is None:
+        raise UnknownVerificationError
+    return found
+
+
+async def _give_back(connection: AsyncConnection[Any], found: _Found, values: dict[str, Any]) -> Undone:
+    given = await connection.execute(_GIVE_BACK, values)
+    row = await given.fetchone()
+    assert row is not None
+    state, uses, uses_allowed = row
+    before = state_after(uses + 1, uses_allowed)
+    if state not in ("expired", before):
+        await connection.execute(_KEEP_TRANSITION, values | {"from_state": before, "to_state": state})
+    return Undone(found.id, found.voucher_id, found.redemption_id, state, uses_allowed - uses)

@@ -11,6 +11,7 @@ from litestar import Request, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from liyu.web.covers import draw_cover, parse_cover_name
 from liyu.web.pages import Page
 from liyu.web.visit import visit_of
 
@@ -97,3 +98,13 @@ def serve_asset(request: Request[Any, Any, Any], digest: FromPath[str], path: Fr
     if asset.zipped and b"gzip" in visit.headers.get(b"accept-encoding", b""):
         return Page(asset.zipped, headers=[*headers, (b"content-encoding", b"gzip")])
     return Page(asset.body, headers=headers)
+
+
+@get("/covers/{name:str}", include_in_schema=False, opt={"public": True}, sync_to_thread=False)
+def serve_cover(name: FromPath[str]) -> Page:
+    """The drawn cover of an item without a picture; its name says all that it shows."""
+    drawing = parse_cover_name(name)
+    if drawing is None:
+        raise NotFoundException
+    headers = [(b"content-type", b"image/svg+xml"), (b"cache-control", _IMMUTABLE)]
+    return Page(draw_cover(*drawing).encode(), headers=headers)

@@ -6,12 +6,14 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
-from babel.numbers import format_currency, get_currency_precision
+from babel.numbers import get_currency_precision, get_currency_symbol
 
 from liyu.core.clock import local_date
 
 _zone: ContextVar[ZoneInfo | None] = ContextVar("zone", default=None)
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
+_MINUS = "\N{MINUS SIGN}"
+_THIN_SPACE = "\N{THIN SPACE}"
 _DAYS = {"zh_CN": "M月d日", "en": "d MMM"}
 _LONG_DAYS = {"zh_CN": "y年M月d日", "en": "d MMM y"}
 
@@ -32,24 +34,18 @@ def format_points(points: int) -> str:
 
 
 @lru_cache(maxsize=8192)
-def format_money(minor: int, currency: str, locale: str) -> str:
-    """Minor units of an ISO currency: ¥1,284.30; whole amounts without the decimals."""
+def format_money(minor: int, currency: str) -> str:
+    """Minor units of an ISO currency, alike in both languages: ¥ 1,284.30, −¥ 12.00, US$ 3.50."""
     precision = get_currency_precision(currency)
     whole, rest = divmod(abs(minor), 10**precision)
-    if rest:
-        text = format_currency(_exact(minor, precision), currency, locale=locale)
-    else:
-        text = format_currency(
-            whole if minor >= 0 else -whole, currency, "¤#,##0", locale=locale, currency_digits=False
-        )
-    # In a program whose money is the yuan, "CN¥" says no more than "¥" does.
-    return text.replace("CN¥", "¥")
+    decimals = f".{rest:0{precision}d}" if precision else ""
+    return f"{_MINUS if minor < 0 else ''}{_symbol(currency)}{_THIN_SPACE}{whole:,}{decimals}"
 
 
-def _exact(minor: int, precision: int) -> str:
-    """The decimal text of an amount, which Babel takes as it is: no float ever holds money."""
-    digits = str(abs(minor)).rjust(precision + 1, "0")
-    return f"{'-' if minor < 0 else ''}{digits[:-precision]}.{digits[-precision:]}"
+@lru_cache(maxsize=64)
+def _symbol(currency: str) -> str:
+    """The symbol that a Chinese program writes: the yuan's needs no country before it."""
+    return get_currency_symbol(currency, locale="zh_CN")
 
 
 def format_day(day: date | datetime, locale: str) -> str:

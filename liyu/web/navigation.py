@@ -71,7 +71,7 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
             N_("Oversight"),
             [
                 Place(N_("Books"), "/console/books", "scale", "books.read"),
-                Place(N_("Audit log"), "/console/audit", "scroll-text", "audit.read"),
+                Place(N_("Audit log"), "/console/audit", "clipboard-list", "audit.read"),
             ],
         ),
     ],

@@ -15,12 +15,23 @@ from litestar.types import Receive, Scope, Send
 
 from liyu.core.access.models import PARTNER
 from liyu.core.access.roles import NO_PERMISSIONS
-from liyu.core.i18n import Message
+from liyu.core.i18n import N_, Message
+from liyu.core.money import DEFAULT_CURRENCY
 from liyu.web import formats
 from liyu.web.csrf import CsrfToken
 from liyu.web.i18n import CHINESE, ENGLISH, LANGUAGE_TAGS, current_locale, gettext, ngettext, text_of, translate
 from liyu.web.navigation import navigation_for
 from liyu.web.visit import AnyConnection, Visit, visit_of
+
+ROLE_NAMES = {
+    "admin": N_("Administrator"),
+    "operator": N_("Operations"),
+    "finance": N_("Finance"),
+    "service": N_("Customer service"),
+    "owner": N_("Owner"),
+    "manager": N_("Store manager"),
+    "cashier": N_("Cashier"),
+}
 
 TEMPLATES = Path(__file__).parent / "templates"
 NOTICE_COOKIE = "liyu_notices"
@@ -89,7 +100,7 @@ def make_environment() -> Environment:
     environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.filters |= {
         "points": formats.format_points,
-        "money": lambda minor, currency="CNY": formats.format_money(minor, currency, current_locale()),
+        "money": lambda minor, currency=DEFAULT_CURRENCY: formats.format_money(minor, currency),
         "date": lambda day: formats.format_day(day, current_locale()),
         "day": lambda day: formats.format_short_day(day, current_locale()),
         "datetime": lambda instant: formats.format_instant(instant, current_locale()),
@@ -97,6 +108,7 @@ def make_environment() -> Environment:
         "relative": _relative,
         "text_of": text_of,
         "translate": translate,
+        "role_name": lambda role: gettext(ROLE_NAMES[role]),
     }
     return environment
 
@@ -151,6 +163,7 @@ def base_context(visit: Visit) -> dict[str, Any]:
         "switch_language_url": f"/language/{_OTHER[locale]}?next={quote(visit.full_path, safe='/')}",
         "navigation": navigation_for(audience, actor.permissions if actor else NO_PERMISSIONS, visit.path, locale),
         "sign_out_url": _SIGN_OUT.get(audience, "/sign-out"),
+        "security_url": f"{_HOME.get(audience, '/').rstrip('/')}/account/security",
         "home_url": _HOME.get(audience, "/"),
         "program": services.program.current(services.sessions),
         "server_time": now,

@@ -4,7 +4,7 @@ from functools import lru_cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-MINIMUM_PASSWORD_LENGTH = 10
+MINIMUM_PASSWORD_LENGTH = 8
 
 _hasher = PasswordHasher()
 

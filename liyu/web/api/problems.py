@@ -1,20 +1,16 @@
 """Problem documents (RFC 9457) for programs, with our stable codes, every reason and every faulty field."""
 
-from collections.abc import Callable, Mapping
-from datetime import date, datetime
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-from litestar import Request
 
-from liyu.core.errors import DomainError, InvalidInputError
-from liyu.core.i18n import N_, Message
+from liyu.core.errors import DomainError
+from liyu.core.i18n import Message
+from liyu.web.formats import use_zone
 from liyu.web.i18n import ENGLISH, negotiate_locale, translate
 from liyu.web.pages import Headers, Page
 from liyu.web.visit import AnyConnection, visit_of
-
-Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 _MEDIA_TYPE = (b"content-type", b"application/problem+json")
 _JSON = (b"content-type", b"application/json")
@@ -29,11 +25,11 @@ def problem_locale(connection: AnyConnection) -> str:
 def problem_document(error: DomainError, locale: str) -> dict[str, Any]:
     """The members of a problem document for a refusal."""
     document: dict[str, Any] = {
-        "type": f"urn:liyu:problem:{error.code}",
+        "type": f"urn:liyu:problem:{error.stable_code}",
         "title": _title(error.status),
         "status": error.status,
         "detail": translate(error.text, locale),
-        "code": error.code,
+        "code": error.stable_code,
     }
     if error.reasons:
         document["reasons"] = [
@@ -49,6 +45,7 @@ def problem_document(error: DomainError, locale: str) -> dict[str, Any]:
 
 def problem(connection: AnyConnection, error: DomainError, headers: Headers = ()) -> Page:
     """The answer to a refused request."""
+    use_zone(visit_of(connection).services.settings.timezone)
     document = problem_document(error, problem_locale(connection))
     return Page(_encoder.encode(document), status=error.status, headers=[_MEDIA_TYPE, *headers])
 
@@ -70,59 +67,10 @@ def json_answer(content: Any, *, status: int = 200, headers: Headers = ()) -> Pa
     return Page(_encoder.encode(content), status=status, headers=[_JSON, *headers])
 
 
-async def read_body(request: Request[Any, Any, Any], kind: type[Struct]) -> Struct:
-    """The body as a struct. Raises InvalidInputError that names every faulty field, or says that it is not JSON."""
-    try:
-        content = msgspec.json.decode(await request.body())
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise InvalidInputError.of_fields({"": Message(N_("The body is not valid JSON."))}) from None
-    return convert_fields(content, kind)
-
-
-def convert_fields(content: Any, kind: type[Struct]) -> Struct:
-    """Decoded JSON as a struct. msgspec stops at the first fault, so faulty input is looked at field by field."""
-    try:
-        return msgspec.convert(content, kind)
-    except msgspec.ValidationError as error:
-        faults = _faults_of(content, kind) if isinstance(content, Mapping) else {}
-        raise InvalidInputError.of_fields(faults or {"": Message(_literal(str(error)))}) from None
-
-
-def _faults_of(content: Mapping[str, Any], kind: type[msgspec.Struct]) -> dict[str, Message]:
-    faults: dict[str, Message] = {}
-    fields = msgspec.structs.fields(kind)
-    for field in fields:
-        name = field.encode_name
-        if name not in content:
-            if field.required:
-                faults[name] = Message(N_("This field is needed."))
-            continue
-        try:
-            msgspec.convert(content[name], field.type)
-        except msgspec.ValidationError as error:
-            faults[name] = Message(_literal(str(error)))
-    if kind.__struct_config__.forbid_unknown_fields:
-        known = {field.encode_name for field in fields}
-        for name in content:
-            if name not in known:
-                faults[str(name)] = Message(N_("There is no such field."))
-    return faults
-
-
-def _literal(text: str) -> str:
-    """msgspec's words, which are English in both languages, kept from being read as a format."""
-    return text.replace("%", "%%") if "%(" in text else text
-
-
 def _title(status: int) -> str:
     return HTTPStatus(status).phrase
 
 
-_PLAIN: dict[type, Callable[[Any], Any]] = {date: date.isoformat, datetime: datetime.isoformat}
-
-
 def _plain(value: Any, locale: str) -> Any:
-    if isinstance(value, Message):
-        return translate(value, locale)
-    convert = _PLAIN.get(type(value))
-    return convert(value) if convert else value
+    """A figure behind a reason; what JSON keeps otherwise is kept as it is, so that a replay says the same."""
+    return translate(value, locale) if isinstance(value, Message) else value

@@ -18,7 +18,9 @@ class Item(Base):
     __tablename__ = "item"
     __table_args__ = (
         CheckConstraint("points >= 0 AND cash_minor >= 0 AND value_minor >= 0", name="not_negative"),
-        CheckConstraint("on_sale_to IS NULL OR on_sale_from IS NULL OR on_sale_from < on_sale_to", name="window_opens_first"),
+        CheckConstraint(
+            "on_sale_to IS NULL OR on_sale_from IS NULL OR on_sale_from < on_sale_to", name="window_opens_first"
+        ),
         CheckConstraint("per_member_limit > 0 AND per_day_limit > 0", name="limits_are_positive"),
         CheckConstraint("uses > 0 AND voucher_days > 0", name="voucher_terms_are_positive"),
         Index("ix_item_partner", "partner_id"),

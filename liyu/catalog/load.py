@@ -1,0 +1,81 @@
+"""Loading the published catalog: set-based queries on one consistent view of the database."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+from psycopg import Connection
+
+from liyu.catalog.views import ItemView, PartnerView, Stock, StoreView, TierView
+
+_ITEMS = """
+    SELECT i.id, i.sku, i.kind, i.name_zh, i.name_en, i.summary_zh, i.summary_en, i.description_zh, i.description_en,
+        i.rules_zh, i.rules_en, i.scene, i.points, i.cash_minor, i.value_minor, i.is_drop, i.on_sale_from, i.on_sale_to,
+        i.per_member_limit, i.per_day_limit, i.voucher_days, i.uses, i.position, i.created_at, i.tier_id, i.partner_id
+    FROM item i WHERE i.state = 'live' AND (%(items)s::bigint[] IS NULL OR i.id = ANY(%(items)s))"""
+_STOCK = """
+    SELECT s.item_id, s.total, s.taken FROM item_stock s JOIN item i ON i.id = s.item_id
+    WHERE i.state = 'live' AND (%(items)s::bigint[] IS NULL OR s.item_id = ANY(%(items)s))"""
+_TIERS = "SELECT id, code, rank, name_zh, name_en, threshold FROM tier"
+_PARTNERS = "SELECT id, code, name_zh, name_en, category, state = 'active' FROM partner"
+_STORES = """
+    SELECT partner_id, id, code, name_zh, name_en, city_code, city_zh, city_en, address_zh, address_en, opening_hours
+    FROM store WHERE active ORDER BY id"""
+_ITEM_STORES = """
+    SELECT item_id, store_id FROM item_store
+    WHERE %(items)s::bigint[] IS NULL OR item_id = ANY(%(items)s) ORDER BY store_id"""
+
+
+class Loaded(Struct):
+    """Items that are live, with their stock."""
+
+    items: dict[int, ItemView]
+    stock: dict[int, Stock]
+
+
+def load_items(connection: Connection[Any], item_ids: list[int] | None = None) -> Loaded:
+    """Load those of these items, or of all, that are live. The connection is in autocommit."""
+    values = {"items": item_ids}
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        rows, stock, tiers, partners, stores, item_stores = [
+            connection.execute(query, values).fetchall()
+            for query in (_ITEMS, _STOCK, _TIERS, _PARTNERS, _STORES, _ITEM_STORES)
+        ]
+    shelf = _Shelf(tiers, partners, stores, item_stores)
+    items = [shelf.make_item(row) for row in rows]
+    return Loaded({item.id: item for item in items}, {item_id: Stock(total, taken) for item_id, total, taken in stock})
+
+
+def load_stock(connection: Connection[Any], item_ids: list[int]) -> Mapping[int, Stock]:
+    """Load the stock of those of these items that are live."""
+    rows = connection.execute(_STOCK, {"items": item_ids}).fetchall()
+    return {item_id: Stock(total, taken) for item_id, total, taken in rows}
+
+
+class _Shelf:
+    """What many items share: each tier, partner and list of stores exists once."""
+
+    def __init__(self, tiers: list[Any], partners: list[Any], stores: list[Any], item_stores: list[Any]) -> None:
+        self.tiers = {row[0]: TierView(*row) for row in tiers}
+        self.partners = {row[0]: PartnerView(*row) for row in partners}
+        views = {row[1]: StoreView(*row[1:]) for row in stores}
+        self.of_partner = _collect((row[0], views[row[1]]) for row in stores)
+        # An item with stores of its own keeps to them even when all of them are closed.
+        self.of_item = {item_id: () for item_id, _ in item_stores} | _collect(
+            (item_id, views[store_id]) for item_id, store_id in item_stores if store_id in views
+        )
+
+    def make_item(self, row: Any) -> ItemView:
+        *values, tier_id, partner_id = row
+        values[9], values[10] = tuple(values[9]), tuple(values[10])
+        stores = self.of_item.get(row[0]) if row[0] in self.of_item else self.of_partner.get(partner_id)
+        values += [self.tiers.get(tier_id), self.partners.get(partner_id), stores or ()]
+        return ItemView(*values)
+
+
+def _collect(pairs: Any) -> dict[int, tuple[StoreView, ...]]:
+    found: dict[int, list[StoreView]] = {}
+    for owner, store in pairs:
+        found.setdefault(owner, []).append(store)
+    return {owner: tuple(stores) for owner, stores in found.items()}

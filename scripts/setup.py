@@ -25,6 +25,9 @@ VENDOR = ROOT / "liyu" / "static" / "vendor"
 MINIMUM_PYTHON = (3, 11)
 PIP = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", "-q"]
 
+# Parts of packages that Liyu never or seldom imports.
+SELDOM_IMPORTED = r"/(tests?|testing|phonenumbers/[a-z]*data|pip|setuptools|sqlalchemy/dialects/(mssql|mysql|oracle))/"
+
 PANGO_LIBRARIES = ["libpango-1.0.so.0", "libpangoft2-1.0.so.0", "libharfbuzz-subset.so.0", "libfontconfig.so.1"]
 PANGO_PACKAGES = ["libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0"]
 CHROMIUM_NAMES = ["chromium", "chromium-browser", "google-chrome"]
@@ -44,6 +47,7 @@ def main() -> None:
         make_environment()
         install_python_packages(development=development)
         install_liyu()
+        compile_python("liyu")
         install_node_packages()
         build_assets()
 
@@ -147,16 +151,24 @@ def install_python_venv() -> None:
 
 def install_python_packages(*, development: bool) -> None:
     """The locked packages, each checked against its hash."""
-    install_locked("Python packages", "requirements.txt")
+    packages = "requirements.txt"
+    when_stale("Python packages", packages, digest(ROOT / packages), PYTHON, lambda: install_locked(packages))
+    where = str(next((VENV / "lib").glob("python3*/site-packages")))
+    when_stale("Bytecode", "bytecode", digest(ROOT / packages), PYTHON, lambda: compile_python(where))
     if development:
-        install_locked("Python packages for tests and checks", "requirements-dev.txt")
+        more = "requirements-dev.txt"
+        title = "Python packages for tests and checks"
+        when_stale(title, more, digest(ROOT / more), PYTHON, lambda: install_locked(more))
 
 
-def install_locked(title: str, name: str) -> None:
-    """Install one lock file. Bytecode is left to the first import: most of it is never needed."""
-    lock = ROOT / name
-    command = [*PIP, "install", "--require-hashes", "--no-deps", "--no-compile", "-r", name]
-    when_stale(title, name, digest(lock), PYTHON, lambda: void(run(command)))
+def install_locked(name: str) -> None:
+    """Install what one lock file lists."""
+    run([*PIP, "install", "--require-hashes", "--no-deps", "--no-compile", "-r", name])
+
+
+def compile_python(folder: str) -> None:
+    """Write bytecode with all cores, which pip does with one, so that the first start is as quick as the later ones."""
+    run([str(PYTHON), "-m", "compileall", "-q", "-j", "0", "-x", SELDOM_IMPORTED, folder])
 
 
 def install_liyu() -> None:
@@ -182,7 +194,7 @@ def find_npm() -> str:
         return found
     own = VENV / "bin" / "npm"
     if not own.exists():
-        run([*PIP, "install", "--require-hashes", "--no-deps", "--no-compile", "-r", "requirements-node.txt"])
+        install_locked("requirements-node.txt")
     return str(own)
 
 

@@ -66,7 +66,20 @@ def _pgbench(installation: Installation, script: str, variables: dict[str, int],
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)
         file.flush()
-        command = [_binary(), "-n", "-M", "prepared", "-c", str(clients), "-j", str(THREADS), "-T", str(seconds), "-f", file.name]
+        command = [
+            _binary(),
+            "-n",
+            "-M",
+            "prepared",
+            "-c",
+            str(clients),
+            "-j",
+            str(THREADS),
+            "-T",
+            str(seconds),
+            "-f",
+            file.name,
+        ]
         command += [part for name, value in variables.items() for part in ("-D", f"{name}={value}")]
         done = subprocess.run([*command, installation.url], capture_output=True, text=True, check=False)
     found = re.search(r"tps = ([\d.]+)", done.stdout)

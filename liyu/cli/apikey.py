@@ -17,7 +17,9 @@ def command() -> None:
 @command.command()
 @click.option("--name", required=True, help="What the key is for.")
 @click.option("--scopes", required=True, help="`all`, or scopes with commas between: members:read,events:write …")
-@click.option("--partner", "partner_code", help="The partner whose own data the key reaches; without it, all of the program.")
+@click.option(
+    "--partner", "partner_code", help="The partner whose own data the key reaches; without it, all of the program."
+)
 def create(name: str, scopes: str, partner_code: str | None) -> None:
     """Make a key and print it, alone, on standard output. It is shown only this once."""
     wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]

@@ -43,7 +43,9 @@ def prove(as_json: bool) -> None:
     result = run(_prove(load_settings()))
     lines = [f"{offender['check']}: {offender['what']} has {offender['found']}, should have {offender['expected']}"
              for offender in result.offenders]  # fmt: skip
-    summary = f"{result.transfers} transfers, {result.accounts} accounts and {result.lots} lots in {result.milliseconds} ms"
+    summary = (
+        f"{result.transfers} transfers, {result.accounts} accounts and {result.lots} lots in {result.milliseconds} ms"
+    )
     head = f"The books balance: {summary}." if result.balanced else f"The books do NOT balance ({summary}):"
     answer = {
         "balanced": result.balanced,

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from liyu.cli.installation import clock, connect, json_option, load_settings, run, show
-from liyu.core.i18n import Message, N_
+from liyu.core.i18n import N_, Message
 from liyu.core.settings import Settings
 from liyu.members.points.events import Event, Posted
 from liyu.members.points.post import post_events

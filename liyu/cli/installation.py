@@ -53,7 +53,9 @@ async def connect(settings: Settings) -> AsyncIterator[AsyncConnection[Any]]:
     Raises click.ClickException when the database was not brought up to date.
     """
     assert settings.database_url is not None
-    async with await AsyncConnection.connect(settings.database_url, autocommit=True, options="-c timezone=UTC") as connection:
+    async with await AsyncConnection.connect(
+        settings.database_url, autocommit=True, options="-c timezone=UTC"
+    ) as connection:
         found = await connection.execute("SELECT to_regclass('program') IS NOT NULL")
         if await found.fetchone() != (True,):
             raise click.ClickException("the database is empty: run `liyu db upgrade` first")

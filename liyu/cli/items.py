@@ -29,8 +29,8 @@ def import_file(context: click.Context, file: Path, as_json: bool) -> None:
     try:
         result = run(_import(load_settings(), file))
     except FileFaultyError as fault:
-        faults = [{"row": one.row, "field": one.field, "message": str(one.message)} for one in fault.faults]
-        lines = [f"{one['field']} in row {one['row']}: {one['message']}" for one in faults]
+        faults = [{"row": one.row, "column": one.column, "message": str(one.message)} for one in fault.faults]
+        lines = [f"row {one['row']}, {one['column']}: {one['message']}" for one in faults]
         if as_json:
             show({"created": 0, "changed": 0, "unchanged": 0, "faults": faults}, as_json=True, words=str)
         click.echo("\n".join([f"liyu: {fault}", *(f"  {line}" for line in lines)]), err=True)

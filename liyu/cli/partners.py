@@ -21,7 +21,7 @@ def command() -> None:
 def import_file(file: Path, as_json: bool) -> None:
     """Write the partners of a JSON file: companies, stores and agreement lines. A faulty file changes nothing."""
     result = run(_import(load_settings(), file))
-    show(result, as_json=as_json, words=lambda: f"{result.created} partners made, {result.changed} changed.")
+    show(result, as_json=as_json, words=lambda: f"{result.created} partners made, {result.updated} changed.")
 
 
 async def _import(settings: Settings, file: Path) -> Imported:

@@ -17,7 +17,11 @@ def command() -> None:
 @command.command()
 @click.option("--email", required=True)
 @click.option("--name", required=True)
-@click.option("--role", required=True, help="Operator: admin, operator, finance, service. Partner: owner, manager, cashier, finance.")
+@click.option(
+    "--role",
+    required=True,
+    help="Operator: admin, operator, finance, service. Partner: owner, manager, cashier, finance.",
+)
 @click.option("--partner", "partner_code", help="The partner the person works for; without it, the operator.")
 @click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for when not given.")
 def create(email: str, name: str, role: str, partner_code: str | None, password: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from liyu.core.i18n import Message, N_
+from liyu.core.i18n import N_, Message
 
 
 @dataclass(frozen=True, slots=True)

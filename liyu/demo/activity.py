@@ -18,8 +18,8 @@ from liyu.redemption.errors import RefusedError
 from liyu.redemption.fulfil import complete_when_used_up
 from liyu.redemption.save import hash_request
 from liyu.redemption.state import RedeemRequest
-from liyu.vouchers.codes import Codes
-from liyu.vouchers.verify import verify
+from liyu.vouchers.tokens import Tokens
+from liyu.vouchers.verify import VerifyRequest, verify
 
 SEED = 20111209
 DAYS = 75
@@ -58,7 +58,7 @@ class Activity:
     connection: AsyncConnection[Any]
     desk: Desk
     clock: FixedClock
-    codes: Codes
+    tokens: Tokens
     zone: ZoneInfo
     draw: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311 - a replay, not a secret
     due: list[Due] = field(default_factory=list)
@@ -70,7 +70,9 @@ class Activity:
         for back in range(DAYS, -1, -1):
             day = today - timedelta(days=back)
             for hour in sorted(self.draw.randint(9, 20) for _ in range(self.draw.randint(*A_DAY))):
-                at = datetime.combine(day, datetime.min.time(), self.zone) + timedelta(hours=hour, minutes=self.draw.randint(0, 59))
+                at = datetime.combine(day, datetime.min.time(), self.zone) + timedelta(
+                    hours=hour, minutes=self.draw.randint(0, 59)
+                )
                 if at < now:
                     await self._redeem_something(members, offers, at)
             await self._verify_due(day, now)
@@ -78,11 +80,14 @@ class Activity:
     async def sell_out(self, now: datetime) -> None:
         """Take the last units of the drops that the demo shows as sold out."""
         self.clock.instant = now - timedelta(minutes=30)
-        for sku, stock in [(item["sku"], item["stock"]) for item in read_json("items") if (item["drop"] or {}).get("sold_out")]:
+        for sku, stock in [
+            (item["sku"], item["stock"]) for item in read_json("items") if (item["drop"] or {}).get("sold_out")
+        ]:
+            left = stock
             for member in await self._members():
-                if not stock:
+                if not left:
                     break
-                stock -= await self._redeem(member, sku) is not None
+                left -= await self._redeem(member, sku) is not None
 
     async def _redeem_something(self, members: list[str], offers: list[Offer], at: datetime) -> None:
         self.clock.instant = at
@@ -108,7 +113,9 @@ class Activity:
 
     async def _redeem(self, member: str, sku: str) -> Redeemed | None:
         self.count += 1
-        request = RedeemRequest("demo", str(self.count), hash_request(member, sku, 1), member, sku, 1, "mall", f"member:{member}")
+        request = RedeemRequest(
+            "demo", str(self.count), hash_request(member, sku, 1), member, sku, 1, "mall", f"member:{member}"
+        )
         try:
             return await self.desk.redeem(request)
         except RefusedError:
@@ -117,15 +124,26 @@ class Activity:
     async def _verify_due(self, day: date, now: datetime) -> None:
         today, self.due = [one for one in self.due if one.day <= day], [one for one in self.due if one.day > day]
         for one in today:
-            at = datetime.combine(day, datetime.min.time(), self.zone) + timedelta(hours=self.draw.randint(10, 21), minutes=self.count % 60)
+            at = datetime.combine(day, datetime.min.time(), self.zone) + timedelta(
+                hours=self.draw.randint(10, 21), minutes=self.count % 60
+            )
             if at >= now:
                 continue
             async with self.connection.transaction():
                 await verify(
-                    self.connection, text=self.codes.code_of(one.voucher_id), store_code=one.store, nonce=f"demo-{one.voucher_id}-{at}",
-                    verifier="demo", partner_id=one.partner_id, allowed_store_id=None, now=at, zone=self.zone, codes=self.codes,
+                    self.connection,
+                    VerifyRequest(
+                        text=self.tokens.codes.code_of(one.voucher_id),
+                        store_code=one.store,
+                        nonce=f"demo-{one.voucher_id}-{at.isoformat()}",
+                        verifier="demo",
+                        partner_id=one.partner_id,
+                    ),
+                    now=at,
+                    zone=self.zone,
+                    tokens=self.tokens,
                     on_used_up=complete_when_used_up,
-                )  # fmt: skip
+                )
 
     async def _members(self) -> list[str]:
         found = await self.connection.execute(
@@ -156,6 +174,6 @@ async def open_activity(  # type: ignore[no-untyped-def]
     desk = Desk(database_url, clock, zone)
     await desk.open()
     try:
-        yield Activity(connection, desk, clock, Codes(secret_key), zone)
+        yield Activity(connection, desk, clock, Tokens(secret_key), zone)
     finally:
         await desk.close()

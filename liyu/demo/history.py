@@ -39,7 +39,9 @@ async def enrol_everybody(connection: AsyncConnection[Any], events: list[Event],
         await enrol_members(connection, [*named, *others], actor=ACTOR, now=joined)
 
 
-async def replay_purchases(connection: AsyncConnection[Any], today: date, now: datetime, zone: ZoneInfo, currency: str) -> int:
+async def replay_purchases(
+    connection: AsyncConnection[Any], today: date, now: datetime, zone: ZoneInfo, currency: str
+) -> int:
     """Post all purchases and returns in order, lapsing at every new year; returns how many were posted."""
     events = read_events(today, zone, currency) + _small_things(today, zone)
     events.sort(key=lambda event: (event.occurred_at, event.reference))
@@ -52,7 +54,9 @@ async def replay_purchases(connection: AsyncConnection[Any], today: date, now: d
     return len(events)
 
 
-async def _post_in_portions(connection: AsyncConnection[Any], events: list[Event], now: datetime, zone: ZoneInfo) -> None:
+async def _post_in_portions(
+    connection: AsyncConnection[Any], events: list[Event], now: datetime, zone: ZoneInfo
+) -> None:
     for start in range(0, len(events), PORTION):
         async with connection.transaction():
             posted = await post_events(connection, events[start : start + PORTION], actor=ACTOR, now=now, zone=zone)
@@ -71,10 +75,14 @@ def _small_things(today: date, zone: ZoneInfo) -> list[Event]:
     events = []
     for place, member in enumerate(read_json("members")[:8]):
         for back in range(2, 2 + DEMO_MEMBER_CHECK_INS - place):
-            at = datetime.combine(today - timedelta(days=back), datetime.min.time(), zone).replace(hour=8, minute=7 + place)
+            at = datetime.combine(today - timedelta(days=back), datetime.min.time(), zone).replace(
+                hour=8, minute=7 + place
+            )
             reference = f"check-in:{member['customer']}:{at.date()}"
             events.append(Event(member=member["customer"], type="check_in", reference=reference, occurred_at=at))
         at = datetime.combine(today - timedelta(days=20 + place), datetime.min.time(), zone).replace(hour=20, minute=15)
         kind = ("referral", "share", "campaign", "suggestion")[place % 4]
-        events.append(Event(member=member["customer"], type=kind, reference=f"{kind}:{member['customer']}", occurred_at=at))
+        events.append(
+            Event(member=member["customer"], type=kind, reference=f"{kind}:{member['customer']}", occurred_at=at)
+        )
     return events

@@ -21,11 +21,10 @@ from liyu.demo.files import from_now, read_json
 from liyu.demo.history import ACTOR, replay_purchases
 from liyu.demo.logins import STAFF_PASSWORD
 from liyu.demo.program import TERMS, TIERS, rules_from
+from liyu.demo.settle import settle_earlier_month
 from liyu.members.program import replace_program
 from liyu.partners.register import import_partners
-from liyu.partners.settlement.demo_months import settle_earlier_month
 from liyu.redemption.books import prove_books
-
 
 Report = Callable[[str], None]
 
@@ -57,7 +56,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
         await activity.live_through(today, now)
         await activity.sell_out(now)
     report("The month before last is settled, last month is yours to settle")
-    await settle_earlier_month(connection, today, now, zone)
+    await settle_earlier_month(connection, today, zone)
     async with connection.transaction():
         await prove_books(connection, now)
     await connection.execute("VACUUM ANALYZE")
@@ -72,10 +71,10 @@ async def has_members(connection: AsyncConnection[Any]) -> bool:
 def _item_records(now: datetime) -> list[ItemRecord]:
     records = []
     for item in read_json("items"):
-        facts = dict(item)
-        drop = facts.pop("drop") or {}
+        facts = {name: value for name, value in item.items() if value is not None}
+        drop = facts.pop("drop", {})
         if facts["kind"] == "code":
-            facts.pop("stock")  # a pool offers as many as it has codes
+            facts.pop("stock", None)  # a pool offers as many as it has codes
         record = msgspec.convert(facts, ItemRecord)
         record.is_drop = bool(drop)
         record.on_sale_from = from_now(drop.get("opens"), now)
@@ -95,7 +94,9 @@ async def _make_staff(settings: Settings, connection: AsyncConnection[Any], now:
         await engine.dispose()
 
 
-async def _make_person(session: AsyncSession, connection: AsyncConnection[Any], person: dict[str, Any], now: datetime) -> None:
+async def _make_person(
+    session: AsyncSession, connection: AsyncConnection[Any], person: dict[str, Any], now: datetime
+) -> None:
     await create_staff(
         session,
         email=person["email"],

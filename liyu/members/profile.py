@@ -12,7 +12,7 @@ from psycopg.errors import UniqueViolation
 
 from liyu.core.clock import local_date
 from liyu.core.errors import InvalidInputError
-from liyu.core.i18n import Message, N_
+from liyu.core.i18n import N_, Message
 from liyu.core.settings import LOCALES
 from liyu.members.enrol import NewMember, enrol_members
 from liyu.members.errors import MemberClosedError, PhoneTakenError
@@ -59,7 +59,13 @@ def parse_phone(text: str) -> str | None:
 
 
 async def save_member(
-    connection: AsyncConnection[Any], external_id: str, changes: MemberChanges, *, actor: str, now: datetime, zone: ZoneInfo
+    connection: AsyncConnection[Any],
+    external_id: str,
+    changes: MemberChanges,
+    *,
+    actor: str,
+    now: datetime,
+    zone: ZoneInfo,
 ) -> bool:
     """Enrol or change a member, in the caller's transaction; whether they are new.
 
@@ -112,11 +118,15 @@ def _fault_of(name: str, values: dict[str, Any], today: date) -> Message | None:
             fits = len(value) <= LONGEST_EMAIL and _EMAIL.fullmatch(value)
             return None if fits else Message(N_("Enter an e-mail address, such as name@example.com."))
         case "birthday":
-            possible = FIRST_BIRTH_YEAR <= value.year and value <= today
+            possible = value.year >= FIRST_BIRTH_YEAR and value <= today
             return None if possible else Message(N_("Nobody can be born on this day."))
         case "locale":
             values[name] = value.replace("-", "_")
-            return None if values[name] in LOCALES else Message(N_("Must be one of %(known)s."), {"known": ", ".join(LOCALES)})
+            return (
+                None
+                if values[name] in LOCALES
+                else Message(N_("Must be one of %(known)s."), {"known": ", ".join(LOCALES)})
+            )
         case _:
             fits = 0 < len(value) <= LONGEST_TEXT
             return None if fits else Message(N_("Must have 1 to %(most)s characters."), {"most": LONGEST_TEXT})

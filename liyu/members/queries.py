@@ -1,4 +1,4 @@
-"""Reading members: who they are, what they have, and what moved their points."""
+"""Members as other programs see them."""
 
 from datetime import date, datetime
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.members.errors import UnknownMemberError
 
@@ -41,21 +40,6 @@ class MemberRecord(Struct, frozen=True):
     joined_at: datetime
 
 
-class LedgerEntry(Struct, frozen=True):
-    """What one transfer did to one of the member's accounts: `points`, `pending` or `debt` (negative while owed)."""
-
-    transfer_id: int
-    account_id: int
-    account: str
-    points: int
-    event: str
-    source: str
-    reason: str
-    actor: str
-    at: datetime
-    recorded_at: datetime
-
-
 # One statement, so that balance and lots are of the same instant.
 _MEMBER = """
     SELECT m.external_id, m.state, t.code, p.balance, w.balance, -d.balance,
@@ -69,21 +53,6 @@ _MEMBER = """
     JOIN account w ON w.member_id = m.id AND w.kind = 'member_pending'
     JOIN account d ON d.member_id = m.id AND d.kind = 'member_debt'
     WHERE m.external_id = %s"""
-
-_LEDGER = """
-    SELECT t.id AS transfer_id, a.id AS account_id, substr(a.kind, length('member_') + 1) AS account,
-        CASE WHEN t.credit_account_id = a.id THEN t.amount ELSE -t.amount END AS points,
-        t.event, t.source, t.reason, t.actor, t.at, t.recorded_at
-    FROM account a CROSS JOIN LATERAL (
-        (SELECT * FROM transfer WHERE debit_account_id = a.id AND (id, a.id) < (%(transfer)s, %(account)s)
-            ORDER BY id DESC LIMIT %(limit)s)
-        UNION ALL
-        (SELECT * FROM transfer WHERE credit_account_id = a.id AND (id, a.id) < (%(transfer)s, %(account)s)
-            ORDER BY id DESC LIMIT %(limit)s)) AS t
-    WHERE a.member_id = %(member)s
-    ORDER BY t.id DESC, a.id DESC LIMIT %(limit)s"""
-
-_NEWEST = 2**63 - 1
 
 
 async def find_member_id(connection: AsyncConnection[Any], external_id: str) -> int:
@@ -102,14 +71,3 @@ async def read_member(connection: AsyncConnection[Any], external_id: str) -> Mem
     if row is None:
         raise UnknownMemberError
     return MemberRecord(*row[:6], msgspec.convert(row[6], list[LotRest]), *row[7:])
-
-
-async def read_ledger(
-    connection: AsyncConnection[Any], member_id: int, *, before: tuple[int, int] | None = None, limit: int
-) -> list[LedgerEntry]:
-    """What moved the member's points, the last recorded first; `before` is the transfer and account of the last one seen."""
-    transfer, account = before or (_NEWEST, _NEWEST)
-    values = {"member": member_id, "transfer": transfer, "account": account, "limit": limit}
-    async with connection.cursor(row_factory=class_row(LedgerEntry)) as cursor:
-        await cursor.execute(_LEDGER, values)
-        return await cursor.fetchall()

@@ -21,7 +21,7 @@ from liyu.members.points.post import FUNDER
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, OPEN_LOTS, LotEntryRow, LotRow, net_lot_changes
 from liyu.members.program import load_terms
 from liyu.redemption.errors import NotCancellableError
-from liyu.redemption.save import STOCK_CHANNEL
+from liyu.redemption.save import STOCK_CHANNEL, redeem_key
 from liyu.redemption.states import may_become
 from liyu.vouchers.cancel import cancel_vouchers
 
@@ -111,7 +111,7 @@ async def _give_points_back(
     connection: AsyncConnection[Any], redemption: Cancellable, actor: str, now: datetime, today: date
 ) -> int:
     async with connection.cursor(row_factory=class_row(_Taken)) as cursor:
-        await cursor.execute(_TAKEN, (f"redeem:{redemption.number}",))
+        await cursor.execute(_TAKEN, (redeem_key(redemption.id),))
         taken = await cursor.fetchall()
     if not taken:
         return 0
@@ -127,14 +127,24 @@ async def _give_points_back(
     ]  # fmt: skip
     entries = [LotEntryRow(back, one.lot_id, one.amount) for one in taken if one not in lapsed]
     if lapsed and terms.lapsed_grace_days:
-        alive = await _open_grace_lot(connection, redemption.account_id, today + timedelta(days=terms.lapsed_grace_days))
+        alive = await _open_grace_lot(
+            connection, redemption.account_id, today + timedelta(days=terms.lapsed_grace_days)
+        )
         entries.append(LotEntryRow(back, alive, sum(one.amount for one in lapsed)))
     elif lapsed:
         for one, lapse in zip(lapsed, lapses, strict=True):
             entries += [LotEntryRow(back, one.lot_id, one.amount), LotEntryRow(lapse, one.lot_id, -one.amount)]
             transfers.append(
                 _transfer(
-                    lapse, redemption.account_id, accounts["points_lapsed"], one.amount, "lapse", redemption, actor, now, one.lot_id
+                    lapse,
+                    redemption.account_id,
+                    accounts["points_lapsed"],
+                    one.amount,
+                    "lapse",
+                    redemption,
+                    actor,
+                    now,
+                    one.lot_id,
                 )
             )
     await post_transfers(connection, transfers)

@@ -15,7 +15,7 @@ from psycopg import AsyncConnection, Error, IntegrityError, OperationalError
 from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
 
 from liyu.core.clock import Clock, local_date
-from liyu.core.errors import DomainError, IdempotencyConflictError, BusyError
+from liyu.core.errors import BusyError, DomainError, IdempotencyConflictError
 from liyu.core.ledger.posting import system_accounts
 from liyu.redemption.decide import apply, decide
 from liyu.redemption.errors import RefusedError, UnknownItemError, UnknownMemberError, make_reason
@@ -157,7 +157,12 @@ class Desk:
         now = self.clock.now()
         async with connection.transaction():
             state = await load_state(
-                connection, requests, now, local_date(now, self.zone), self.zone, payments_available=self.payments_available
+                connection,
+                requests,
+                now,
+                local_date(now, self.zone),
+                self.zone,
+                payments_available=self.payments_available,
             )
             ids = await reserve(connection, len(requests), sum(request.quantity for request in requests))
             batch = Batch()

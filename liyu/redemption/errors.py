@@ -1,7 +1,7 @@
 """What can go wrong with a redemption, in words for people and codes for programs."""
 
 from liyu.core.errors import DomainError, NotFoundError, Reason
-from liyu.core.i18n import Message, N_
+from liyu.core.i18n import N_, Message
 from liyu.members.errors import UnknownMemberError as UnknownMemberError
 
 

@@ -44,7 +44,13 @@ async def complete_when_used_up(connection: AsyncConnection[Any], redemption_id:
 
 
 async def _write(
-    connection: AsyncConnection[Any], redemption_id: int, state: str, wanted: str, reason: str, actor: str, now: datetime
+    connection: AsyncConnection[Any],
+    redemption_id: int,
+    state: str,
+    wanted: str,
+    reason: str,
+    actor: str,
+    now: datetime,
 ) -> None:
     await connection.execute("UPDATE redemption SET state = %s WHERE id = %s", (wanted, redemption_id))
     await connection.execute(

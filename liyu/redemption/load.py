@@ -62,7 +62,13 @@ _POOL_CODES = f"""
 
 
 async def load_state(
-    connection: AsyncConnection[Any], requests: list[RedeemRequest], now: datetime, today: date, zone: ZoneInfo, *, payments_available: bool
+    connection: AsyncConnection[Any],
+    requests: list[RedeemRequest],
+    now: datetime,
+    today: date,
+    zone: ZoneInfo,
+    *,
+    payments_available: bool,
 ) -> DeskState:
     """Lock the accounts and stocks that the requests touch and load all that deciding about them needs.
 

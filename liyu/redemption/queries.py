@@ -1,4 +1,4 @@
-"""Reading redemptions: whose it is comes first, so that nobody sees another's (DESIGN rule 16)."""
+"""Redemptions as other programs see them; what members see of their own stands in `orders.py`."""
 
 from datetime import datetime
 from typing import Any
@@ -50,38 +50,15 @@ _SELECT = """
     FROM redemption r JOIN member m ON m.id = r.member_id JOIN item i ON i.id = r.item_id"""
 
 
-async def read_redemption(connection: AsyncConnection[Any], number: str, *, partner_id: int | None = None) -> RedemptionRecord:
+async def read_redemption(
+    connection: AsyncConnection[Any], number: str, *, partner_id: int | None = None
+) -> RedemptionRecord:
     """Any redemption, for hosts and operators; with `partner_id`, only one of that partner's items. Raises NotFoundError."""
     found = await connection.execute(
         f"{_SELECT} WHERE r.number = %(number)s AND (%(partner)s::bigint IS NULL OR i.partner_id = %(partner)s)",
         {"number": number, "partner": partner_id},
     )
-    return _one(await found.fetchone())
-
-
-async def read_own_redemption(connection: AsyncConnection[Any], member_id: int, number: str) -> RedemptionRecord:
-    """One of the member's own redemptions. Raises NotFoundError."""
-    found = await connection.execute(f"{_SELECT} WHERE r.member_id = %s AND r.number = %s", (member_id, number))
-    return _one(await found.fetchone())
-
-
-async def list_own_redemptions(
-    connection: AsyncConnection[Any], member_id: int, *, before_id: int | None = None, limit: int
-) -> list[RedemptionRecord]:
-    """The member's redemptions, the last first; `before_id` is the id of the last one seen."""
-    found = await connection.execute(
-        f"{_SELECT} WHERE r.member_id = %(member)s AND (%(before)s::bigint IS NULL OR r.id < %(before)s) "
-        "ORDER BY r.id DESC LIMIT %(limit)s",
-        {"member": member_id, "before": before_id, "limit": limit},
-    )
-    return [_record(row) for row in await found.fetchall()]
-
-
-def _one(row: tuple[Any, ...] | None) -> RedemptionRecord:
+    row = await found.fetchone()
     if row is None:
         raise NotFoundError
-    return _record(row)
-
-
-def _record(row: tuple[Any, ...]) -> RedemptionRecord:
     return RedemptionRecord(*row[:-1], msgspec.convert(row[-1], list[VoucherRecord]))

@@ -148,7 +148,7 @@ def add_granted(
     batch.transitions.append(_TransitionRow(redemption_id, first, "redeemed", request.actor, state.now))
     batch.stocks[item.id] = batch.stocks.get(item.id, 0) + granted.quantity
     batch.codes += [_Amount(code, redemption_id) for code in granted.pool_codes]
-    _add_points(batch, state, request, granted, ids.transfers.pop(), number, redeemed_account)
+    _add_points(batch, state, request, granted, ids.transfers.pop(), redemption_id, number, redeemed_account)
     _add_limits(batch, state, granted)
     answer = Answer(request.body_hash, None, redemption_id, number, first, granted.points)
     if gives_vouchers(item.kind):
@@ -158,7 +158,14 @@ def add_granted(
 
 
 def _add_points(
-    batch: Batch, state: DeskState, request: RedeemRequest, granted: Granted, transfer_id: int, number: str, redeemed: int
+    batch: Batch,
+    state: DeskState,
+    request: RedeemRequest,
+    granted: Granted,
+    transfer_id: int,
+    redemption_id: int,
+    number: str,
+    redeemed: int,
 ) -> None:
     if not granted.points:
         return
@@ -166,7 +173,7 @@ def _add_points(
         TransferRow(
             id=transfer_id, debit_account_id=granted.account_id, credit_account_id=redeemed, amount=granted.points,
             unit=POINTS, event="redeem", source=number, reason=granted.item.sku, actor=request.actor,
-            key=f"redeem:{number}", at=state.now,
+            key=redeem_key(redemption_id), at=state.now,
         )
     )  # fmt: skip
     batch.balances[granted.account_id] = batch.balances.get(granted.account_id, 0) - granted.points
@@ -226,6 +233,11 @@ async def save(connection: AsyncConnection[Any], batch: Batch) -> None:
         for statement, rows in statements:
             if rows:
                 await connection.execute(statement, (encode_rows(rows),))
+
+
+def redeem_key(redemption_id: int) -> str:
+    """The key of the transfer that pays a redemption. Ids ascend, so the unique index grows at its end and stays in memory."""
+    return f"redeem:{redemption_id}"
 
 
 def hash_request(member: str, sku: str, quantity: int) -> str:

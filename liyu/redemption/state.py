@@ -8,6 +8,9 @@ from msgspec import Struct, field
 
 from liyu.members.points.lots import Draw, OpenLot
 
+LARGEST_QUANTITY = 100
+"""The most units that one request may ask for; the ids of as many vouchers are reserved before it is decided."""
+
 
 class RedeemRequest(Struct, frozen=True):
     """One wish to redeem. `scope` and `key` make it idempotent; `body_hash` tells two bodies apart."""

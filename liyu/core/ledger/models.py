@@ -70,6 +70,7 @@ class Transfer(Base):
         ForeignKeyConstraint(["credit_account_id", "unit"], ["account.id", "account.unit"]),
         Index("ix_transfer_debit", "debit_account_id", "id"),
         Index("ix_transfer_credit", "credit_account_id", "id"),
+        Index("uq_transfer_reversal_of", "reversal_of", unique=True, postgresql_where="reversal_of IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -82,7 +83,7 @@ class Transfer(Base):
     reason: Mapped[str]
     actor: Mapped[str]
     key: Mapped[str] = mapped_column(unique=True)
-    reversal_of: Mapped[int | None] = mapped_column(ForeignKey("transfer.id"), unique=True)
+    reversal_of: Mapped[int | None] = mapped_column(ForeignKey("transfer.id"))
     at: Mapped[datetime]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

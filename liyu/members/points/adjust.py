@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection
 
+from liyu.core.bulk import encode_rows
 from liyu.core.clock import local_date
 from liyu.core.errors import DomainError, InvalidInputError
-from liyu.core.i18n import Message, N_
+from liyu.core.i18n import N_, Message
 from liyu.core.ledger.posting import TransferRow, post_transfers, reserve_ids
 from liyu.core.money import POINTS
-from liyu.core.bulk import encode_rows
 from liyu.members.errors import UnknownMemberError
 from liyu.members.points.lots import draw_points, last_day
 from liyu.members.points.post import FUNDER
@@ -60,7 +60,9 @@ async def adjust_points(
 def _check(points: int, reason: str) -> None:
     faults = {}
     if points == 0 or abs(points) > LARGEST_ADJUSTMENT:
-        faults["points"] = Message(N_("Must be between -%(most)s and %(most)s, and not 0."), {"most": LARGEST_ADJUSTMENT})
+        faults["points"] = Message(
+            N_("Must be between -%(most)s and %(most)s, and not 0."), {"most": LARGEST_ADJUSTMENT}
+        )
     if not reason.strip() or len(reason) > LONGEST_REASON:
         faults["reason"] = Message(N_("Must have 1 to %(most)s characters."), {"most": LONGEST_REASON})
     if faults:
@@ -68,24 +70,42 @@ def _check(points: int, reason: str) -> None:
 
 
 async def _give(
-    connection: AsyncConnection[Any], state: PostState, earner: Earner, points: int, *, reason: str, key: str, actor: str
+    connection: AsyncConnection[Any],
+    state: PostState,
+    earner: Earner,
+    points: int,
+    *,
+    reason: str,
+    key: str,
+    actor: str,
 ) -> None:
     adjusted = state.accounts["points_adjusted"]
     repaid = min(earner.debt, points)
     first, second = await reserve_ids(connection, "transfer", 2)
     transfers, entries = [], []
     if repaid:
-        transfers.append(_transfer(first, adjusted, earner.debt_account, repaid, reason, f"{key}:repay", actor, state.now))
+        transfers.append(
+            _transfer(first, adjusted, earner.debt_account, repaid, reason, f"{key}:repay", actor, state.now)
+        )
     if points > repaid:
         expires_on = last_day(state.terms.expiry_policy, state.terms.expiry_months, local_date(state.now, state.zone))
         lot_id = await _open_lot(connection, earner.points_account, expires_on)
-        transfers.append(_transfer(second, adjusted, earner.points_account, points - repaid, reason, key, actor, state.now))
+        transfers.append(
+            _transfer(second, adjusted, earner.points_account, points - repaid, reason, key, actor, state.now)
+        )
         entries.append(LotEntryRow(second, lot_id, points - repaid))
     await _write(connection, transfers, entries)
 
 
 async def _take(
-    connection: AsyncConnection[Any], state: PostState, earner: Earner, points: int, *, reason: str, key: str, actor: str
+    connection: AsyncConnection[Any],
+    state: PostState,
+    earner: Earner,
+    points: int,
+    *,
+    reason: str,
+    key: str,
+    actor: str,
 ) -> None:
     lots = [lot for lot in earner.lots.values() if lot.account_id == earner.points_account]
     draws = draw_points(lots, points, today=None)

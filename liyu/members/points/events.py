@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from liyu.core.i18n import N_, Message
 from liyu.core.idempotency import hash_body
-from liyu.core.i18n import Message, N_
 from liyu.members.points.pricing import AMOUNT_TYPES, EVENT_TYPES, Line
 
 LARGEST_AMOUNT = 10**12

@@ -86,17 +86,29 @@ class Moved:
 
 
 async def lapse_points(
-    connection: AsyncConnection[Any], day: date, *, actor: str, now: datetime, report: Callable[[Moved], None] | None = None
+    connection: AsyncConnection[Any],
+    day: date,
+    *,
+    actor: str,
+    now: datetime,
+    report: Callable[[Moved], None] | None = None,
 ) -> Moved:
     """Lapse every lot whose last day lies before `day`: one transfer per lot. The connection must be in no transaction."""
     return await _in_portions(connection, (_DUE_TO_LAPSE, _LAPSE), {"day": day, "actor": actor, "now": now}, report)
 
 
 async def mature_points(
-    connection: AsyncConnection[Any], day: date, *, actor: str, now: datetime, report: Callable[[Moved], None] | None = None
+    connection: AsyncConnection[Any],
+    day: date,
+    *,
+    actor: str,
+    now: datetime,
+    report: Callable[[Moved], None] | None = None,
 ) -> Moved:
     """Make pending points usable whose day has come. The connection must be in no transaction."""
-    return await _in_portions(connection, (_DUE_TO_MATURE, _OPEN_LOTS, _MATURE), {"day": day, "actor": actor, "now": now}, report)
+    return await _in_portions(
+        connection, (_DUE_TO_MATURE, _OPEN_LOTS, _MATURE), {"day": day, "actor": actor, "now": now}, report
+    )
 
 
 async def _in_portions(

@@ -5,8 +5,7 @@ from datetime import date, datetime, timedelta
 from msgspec import Struct, to_builtins
 
 from liyu.core.clock import local_date
-
-from liyu.core.i18n import Message, N_
+from liyu.core.i18n import N_, Message
 from liyu.core.ledger.posting import TransferRow
 from liyu.core.money import BASIS_POINTS, POINTS
 from liyu.members.points.events import Event, Posted, check_event
@@ -58,8 +57,14 @@ def post_event(state: PostState, writes: Writes, event: Event, actor: str) -> Po
         return Posted("failed", code="member_closed", faults={"member": Message(N_("The membership is closed."))})
     purchase = state.purchases.get(event.reference) if event.type == RETURN else None
     if purchase is not None and purchase.member_id != earner.id:
-        return Posted("failed", code="reference_conflict", faults={"reference": Message(N_("This purchase is another member's."))})
-    lines = _lines_of_return(state, earner, event, purchase) if event.type == RETURN else _lines_of(state, earner, writes, event)
+        return Posted(
+            "failed", code="reference_conflict", faults={"reference": Message(N_("This purchase is another member's."))}
+        )
+    lines = (
+        _lines_of_return(state, earner, event, purchase)
+        if event.type == RETURN
+        else _lines_of(state, earner, writes, event)
+    )
     return _post(state, writes, event, earner, lines, fingerprint, actor)
 
 
@@ -134,7 +139,9 @@ def _post(
     state.known[(event.type, event.reference)] = (fingerprint, points, growth, to_builtins(lines))
     if event.type == "purchase":
         multiplier = max((line.multiplier_basis_points for line in lines), default=BASIS_POINTS)
-        state.purchases[event.reference] = Purchase(0, earner.id, event.amount_minor or 0, points, growth, multiplier, 0, 0)
+        state.purchases[event.reference] = Purchase(
+            0, earner.id, event.amount_minor or 0, points, growth, multiplier, 0, 0
+        )
     return Posted("ok", points, growth, lines)
 
 
@@ -152,7 +159,9 @@ def _grow(state: PostState, writes: Writes, earner: Earner, growth: int, event: 
     until = end_of_month(add_months(local_date(event.occurred_at, state.zone), reached[-1].validity_months))
     earner.tier_id = reached[-1].id
     writes.tier_changes.append(
-        TierChangeRow(earner.id, current.id, reached[-1].id, "threshold_reached", earner.growth, event.occurred_at, until)
+        TierChangeRow(
+            earner.id, current.id, reached[-1].id, "threshold_reached", earner.growth, event.occurred_at, until
+        )
     )
 
 
@@ -211,7 +220,9 @@ class _Poster:
     def lot(self, key: LotKey) -> OpenLot:
         """The lot of a key; a new one has a negative id until it is saved."""
         if key not in self.earner.lots:
-            self.earner.lots[key] = self.writes.new_lots[key] = OpenLot(-len(self.writes.new_lots) - 1, *key[:2], 0, key[2])
+            self.earner.lots[key] = self.writes.new_lots[key] = OpenLot(
+                -len(self.writes.new_lots) - 1, *key[:2], 0, key[2]
+            )
         return self.earner.lots[key]
 
     def move(self, lot: OpenLot, position: int, amount: int) -> None:

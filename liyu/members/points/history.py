@@ -1,0 +1,139 @@
+"""What members see of their points: every movement with its reason, and the ways to earn with what is left of their caps."""
+
+from datetime import date, datetime
+from typing import Any
+
+from msgspec import Struct, convert
+from psycopg import AsyncConnection
+from psycopg.rows import class_row, dict_row
+
+from liyu.members.points.pricing import Line
+
+PAGE_SIZE = 30
+HIGHEST_ID = 2**62
+
+
+class Movement(Struct):
+    """One transfer as its member sees it. `points` is what the usable balance moved by; the others moved their own accounts."""
+
+    id: int
+    event: str
+    source: str
+    reason: str
+    at: datetime
+    amount: int
+    points: int
+    pending: int
+    debt: int
+    event_type: str | None
+    amount_minor: int | None
+    currency: str | None
+    lines: list[Line]
+    balance: int = 0
+    """Usable points after it."""
+
+
+class History(Struct):
+    """One page of movements, the newest first. `next_cursor` is None on the last page."""
+
+    movements: list[Movement]
+    next_cursor: int | None
+
+
+_MINE = "SELECT id, kind FROM account WHERE member_id = %(member)s"
+
+_MOVEMENTS = f"""
+    WITH mine AS ({_MINE}),
+    newest AS (
+        SELECT DISTINCT t.id FROM mine CROSS JOIN LATERAL (
+            (SELECT id FROM transfer WHERE debit_account_id = mine.id AND id < %(before)s ORDER BY id DESC LIMIT %(most)s)
+            UNION ALL
+            (SELECT id FROM transfer WHERE credit_account_id = mine.id AND id < %(before)s ORDER BY id DESC LIMIT %(most)s)
+        ) AS t ORDER BY t.id DESC LIMIT %(most)s)
+    SELECT t.id, t.event, t.source, t.reason, t.at, t.amount,
+        CASE WHEN c.kind = 'member_points' THEN t.amount WHEN d.kind = 'member_points' THEN -t.amount ELSE 0 END AS points,
+        CASE WHEN c.kind = 'member_pending' THEN t.amount WHEN d.kind = 'member_pending' THEN -t.amount ELSE 0 END AS pending,
+        CASE WHEN c.kind = 'member_debt' THEN -t.amount WHEN d.kind = 'member_debt' THEN t.amount ELSE 0 END AS debt,
+        e.type AS event_type, e.amount_minor, e.currency, coalesce(e.lines, '[]') AS lines
+    FROM newest JOIN transfer t USING (id)
+    LEFT JOIN mine c ON c.id = t.credit_account_id LEFT JOIN mine d ON d.id = t.debit_account_id
+    LEFT JOIN earning_event e ON e.type = split_part(t.source, ':', 1)
+        AND e.reference = substr(t.source, strpos(t.source, ':') + 1)
+    ORDER BY t.id DESC"""  # noqa: S608 - the parts are written above
+
+_BALANCE_AFTER = """
+    SELECT a.balance
+        - coalesce((SELECT sum(amount) FROM transfer WHERE credit_account_id = a.id AND id > %(last)s), 0)
+        + coalesce((SELECT sum(amount) FROM transfer WHERE debit_account_id = a.id AND id > %(last)s), 0)
+    FROM account a WHERE a.member_id = %(member)s AND a.kind = 'member_points'"""
+
+
+async def list_movements(connection: AsyncConnection[Any], member_id: int, before: int | None = None) -> History:
+    """One page of a member's movements, the newest first, with the usable balance after each; `before` is a cursor."""
+    values = {"member": member_id, "before": before or HIGHEST_ID, "most": PAGE_SIZE + 1}
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_MOVEMENTS, values)  # type: ignore[arg-type]
+        movements = convert(await cursor.fetchall(), list[Movement])
+    if not movements:
+        return History([], None)
+    found = await connection.execute(_BALANCE_AFTER, {"member": member_id, "last": movements[0].id})
+    row = await found.fetchone()
+    assert row is not None
+    balance = int(row[0])
+    for movement in movements:
+        movement.balance = balance
+        balance -= movement.points
+    shown = movements[:PAGE_SIZE]
+    return History(shown, shown[-1].id if len(movements) > PAGE_SIZE else None)
+
+
+class WayToEarn(Struct, frozen=True):
+    """An earning rule in force, with what the member has used of its caps (in points)."""
+
+    code: str
+    event_type: str
+    name_zh: str
+    name_en: str
+    points: int
+    growth: int
+    per_minor: int | None
+    tier_multiplied: bool
+    daily_cap: int | None
+    yearly_cap: int | None
+    pending_days: int
+    used_today: int
+    used_this_year: int
+
+
+_WAYS = """
+    SELECT r.code, r.event_type, r.name_zh, r.name_en, r.points, r.growth, r.per_minor, r.tier_multiplied, r.daily_cap,
+        r.yearly_cap, r.pending_days, coalesce(d.used, 0) AS used_today, coalesce(y.used, 0) AS used_this_year
+    FROM earning_rule r
+    LEFT JOIN earning_use d ON d.member_id = %(member)s AND d.rule_code = r.code AND d.period = %(day)s
+    LEFT JOIN earning_use y ON y.member_id = %(member)s AND y.rule_code = r.code AND y.period = %(year)s
+    WHERE r.valid_from <= %(now)s AND (r.valid_to IS NULL OR %(now)s < r.valid_to) AND (r.points > 0 OR r.growth > 0)
+    ORDER BY r.id"""
+
+_CHECK_INS = "SELECT reference FROM earning_event WHERE type = 'check_in' AND reference = ANY(%s)"
+
+
+async def list_ways_to_earn(
+    connection: AsyncConnection[Any], member_id: int, now: datetime, today: date
+) -> list[WayToEarn]:
+    """The rules in force now, in the program's order, and what the member has used of their caps."""
+    values = {"member": member_id, "now": now, "day": today.isoformat(), "year": str(today.year)}
+    async with connection.cursor(row_factory=class_row(WayToEarn)) as cursor:
+        await cursor.execute(_WAYS, values)
+        return await cursor.fetchall()
+
+
+def check_in_reference(external_id: str, day: date) -> str:
+    """The reference of a member's check-in on a day of the program's calendar: the same day gives the same one."""
+    return f"check-in:{external_id}:{day.isoformat()}"
+
+
+async def list_check_ins(connection: AsyncConnection[Any], external_id: str, days: list[date]) -> set[date]:
+    """On which of these days the member checked in."""
+    references = {check_in_reference(external_id, day): day for day in days}
+    found = await connection.execute(_CHECK_INS, (list(references),))
+    return {references[reference] for (reference,) in await found.fetchall()}

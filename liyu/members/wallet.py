@@ -1,0 +1,130 @@
+"""What members see of their own account: points with their last days, pending points, debt, tier and the way to the next one."""
+
+from datetime import date, datetime
+from typing import Any
+
+from msgspec import Struct, convert
+from psycopg import AsyncConnection
+from psycopg.rows import class_row, dict_row
+
+from liyu.core.errors import NotFoundError
+
+
+class DatedPoints(Struct, frozen=True):
+    """Points of one account with the same day: the last one on which they can be used, or the first. None has no such day."""
+
+    on: date | None
+    points: int
+
+
+class Wallet(Struct):
+    """A member's account. Points are points; `debt` is positive."""
+
+    member_id: int
+    external_id: str
+    name: str | None
+    phone: str | None
+    card_number: str
+    state: str
+    growth: int
+    joined_at: datetime
+    tier_until: date | None
+    tier_rank: int
+    tier_zh: str
+    tier_en: str
+    next_zh: str | None
+    next_en: str | None
+    next_threshold: int | None
+    pending: int
+    debt: int
+    lots: list[DatedPoints]
+    """Usable points, those that lapse first in front; equal days are one entry."""
+    maturing: list[DatedPoints]
+    """Pending points by the day from which they can be used."""
+
+    @property
+    def balance(self) -> int:
+        """Points that can be spent today."""
+        return sum(lot.points for lot in self.lots)
+
+
+_LOTS = """(
+    SELECT coalesce(json_agg(json_build_object('on', day, 'points', points) ORDER BY day NULLS LAST), '[]')
+    FROM (SELECT {day} AS day, sum(remaining)::bigint AS points FROM lot
+        WHERE account_id = {account} AND remaining > 0 AND {condition} GROUP BY 1) AS days)"""
+
+_WALLET = f"""
+    SELECT m.id AS member_id, m.external_id, m.name, m.phone, m.card_number, m.state, m.growth, m.joined_at, m.tier_until,
+        t.rank AS tier_rank, t.name_zh AS tier_zh, t.name_en AS tier_en,
+        n.name_zh AS next_zh, n.name_en AS next_en, n.threshold AS next_threshold,
+        w.balance AS pending, -d.balance AS debt,
+        {_LOTS.format(day="expires_on", account="p.id", condition="(expires_on IS NULL OR expires_on >= %(today)s)")} AS lots,
+        {_LOTS.format(day="matures_on", account="w.id", condition="true")} AS maturing
+    FROM member m JOIN tier t ON t.id = m.tier_id
+    LEFT JOIN tier n ON n.rank = (SELECT min(rank) FROM tier WHERE rank > t.rank)
+    JOIN account p ON p.member_id = m.id AND p.kind = 'member_points'
+    JOIN account w ON w.member_id = m.id AND w.kind = 'member_pending'
+    JOIN account d ON d.member_id = m.id AND d.kind = 'member_debt'
+    WHERE m.id = %(member)s"""  # noqa: S608 - the parts are written above
+
+
+async def load_wallet(connection: AsyncConnection[Any], member_id: int, today: date) -> Wallet:
+    """The account of one member in one query; points past their last day are left out. Raises NotFoundError."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_WALLET, {"member": member_id, "today": today})  # type: ignore[arg-type]
+        row = await cursor.fetchone()
+    if row is None:
+        raise NotFoundError
+    return convert(row, Wallet)
+
+
+class TierStanding(Struct, frozen=True):
+    """A tier as its page shows it."""
+
+    rank: int
+    code: str
+    name_zh: str
+    name_en: str
+    threshold: int
+    validity_months: int
+    multiplier_basis_points: int
+    rights_zh: str
+    rights_en: str
+
+
+class TierMove(Struct, frozen=True):
+    """One change of a member's tier; `from_zh` is None for the first one."""
+
+    from_zh: str | None
+    from_en: str | None
+    to_zh: str
+    to_en: str
+    reason: str
+    growth: int
+    at: datetime
+    rises: bool
+
+
+_TIERS = """
+    SELECT rank, code, name_zh, name_en, threshold, validity_months, multiplier_basis_points, rights_zh, rights_en
+    FROM tier ORDER BY rank"""
+
+_TIER_MOVES = """
+    SELECT f.name_zh AS from_zh, f.name_en AS from_en, t.name_zh AS to_zh, t.name_en AS to_en, c.reason, c.growth, c.at,
+        t.rank >= coalesce(f.rank, 0) AS rises
+    FROM tier_change c JOIN tier t ON t.id = c.to_tier_id LEFT JOIN tier f ON f.id = c.from_tier_id
+    WHERE c.member_id = %s ORDER BY c.id DESC LIMIT %s"""
+
+
+async def list_tiers(connection: AsyncConnection[Any]) -> list[TierStanding]:
+    """All tiers of the program, the lowest first."""
+    async with connection.cursor(row_factory=class_row(TierStanding)) as cursor:
+        await cursor.execute(_TIERS)
+        return await cursor.fetchall()
+
+
+async def list_tier_moves(connection: AsyncConnection[Any], member_id: int, most: int) -> list[TierMove]:
+    """The latest changes of a member's tier, the newest first."""
+    async with connection.cursor(row_factory=class_row(TierMove)) as cursor:
+        await cursor.execute(_TIER_MOVES, (member_id, most))
+        return await cursor.fetchall()

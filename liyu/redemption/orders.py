@@ -1,0 +1,115 @@
+"""What members see of their own redemptions: lists, one order with its history, and how much of a limit they have used."""
+
+from datetime import date, datetime
+from typing import Any
+
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from liyu.core.errors import NotFoundError
+
+PAGE_SIZE = 20
+HIGHEST_ID = 2**62
+
+
+class Order(Struct, frozen=True):
+    """A redemption with what its item is called today. Points and money are those of all units together."""
+
+    id: int
+    number: str
+    state: str
+    quantity: int
+    points: int
+    cash_minor: int
+    created_at: datetime
+    item_id: int
+    sku: str
+    kind: str
+    scene: str
+    name_zh: str
+    name_en: str
+    partner_zh: str | None
+    partner_en: str | None
+
+
+class OrderStep(Struct, frozen=True):
+    """One change of an order's state."""
+
+    from_state: str | None
+    to_state: str
+    reason: str
+    actor: str
+    at: datetime
+
+
+class OrderVoucher(Struct, frozen=True):
+    """A voucher of an order."""
+
+    id: int
+    state: str
+    uses: int
+    uses_allowed: int
+    expires_at: datetime
+
+
+_ORDERS = """
+    SELECT r.id, r.number, r.state, r.quantity, r.points, r.cash_minor, r.created_at, i.id AS item_id, i.sku, i.kind, i.scene,
+        i.name_zh, i.name_en, p.name_zh AS partner_zh, p.name_en AS partner_en
+    FROM redemption r JOIN item i ON i.id = r.item_id LEFT JOIN partner p ON p.id = i.partner_id
+    WHERE r.member_id = %(member)s"""
+
+
+async def list_orders(
+    connection: AsyncConnection[Any], member_id: int, before: int | None = None
+) -> tuple[list[Order], int | None]:
+    """One page of a member's orders, the newest first, and the cursor of the next page."""
+    async with connection.cursor(row_factory=class_row(Order)) as cursor:
+        await cursor.execute(
+            f"{_ORDERS} AND r.id < %(before)s ORDER BY r.id DESC LIMIT %(most)s",
+            {"member": member_id, "before": before or HIGHEST_ID, "most": PAGE_SIZE + 1},
+        )
+        orders = await cursor.fetchall()
+    return orders[:PAGE_SIZE], orders[PAGE_SIZE - 1].id if len(orders) > PAGE_SIZE else None
+
+
+async def find_order(connection: AsyncConnection[Any], member_id: int, number: str) -> Order:
+    """One order of a member's. Raises NotFoundError when there is none or it is somebody else's."""
+    async with connection.cursor(row_factory=class_row(Order)) as cursor:
+        await cursor.execute(f"{_ORDERS} AND r.number = %(number)s", {"member": member_id, "number": number})
+        order = await cursor.fetchone()
+    if order is None:
+        raise NotFoundError
+    return order
+
+
+async def list_steps(connection: AsyncConnection[Any], order: Order) -> list[OrderStep]:
+    """How an order came to its state, the newest step first."""
+    async with connection.cursor(row_factory=class_row(OrderStep)) as cursor:
+        await cursor.execute(
+            "SELECT from_state, to_state, reason, actor, at FROM redemption_transition WHERE redemption_id = %s ORDER BY id DESC",
+            (order.id,),
+        )
+        return await cursor.fetchall()
+
+
+async def list_order_vouchers(connection: AsyncConnection[Any], order: Order) -> list[OrderVoucher]:
+    """The vouchers of an order, in the order of their issue."""
+    async with connection.cursor(row_factory=class_row(OrderVoucher)) as cursor:
+        await cursor.execute(
+            "SELECT id, state, uses, uses_allowed, expires_at FROM voucher WHERE redemption_id = %s ORDER BY id",
+            (order.id,),
+        )
+        return await cursor.fetchall()
+
+
+async def load_limit_use(
+    connection: AsyncConnection[Any], member_id: int, item_id: int, today: date
+) -> tuple[int, int]:
+    """How many units of an item a member has redeemed as its limits count them: ever, and today."""
+    found = await connection.execute(
+        "SELECT period, used FROM limit_use WHERE item_id = %s AND member_id = %s AND period IN ('', %s)",
+        (item_id, member_id, today.isoformat()),
+    )
+    used = dict(await found.fetchall())
+    return used.get("", 0), used.get(today.isoformat(), 0)

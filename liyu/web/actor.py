@@ -1,6 +1,6 @@
 """Who is signed in, and the guards that ask for it. A guard proves the role; the query proves the ownership."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from litestar.handlers import BaseRouteHandler
@@ -11,7 +11,8 @@ from liyu.core.access.roles import NO_PERMISSIONS
 from liyu.core.errors import NotAllowedError
 from liyu.web.visit import AnyConnection, visit_of
 
-Guard = Callable[[AnyConnection, BaseRouteHandler], None]
+Guard = Callable[[AnyConnection, BaseRouteHandler], Awaitable[None]]
+"""Guards are coroutines because Litestar runs plain functions in a thread, which costs more than the guard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +51,17 @@ def actor_of(connection: AnyConnection) -> Actor:
     return actor
 
 
-def require_member(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+async async def require_member(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
     """Guard: a member is signed in."""
     _require(connection, MEMBER)
 
 
-def require_partner(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+async async def require_partner(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
     """Guard: someone of a partner's staff is signed in."""
     _require(connection, PARTNER)
 
 
-def require_operator(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+async async def require_operator(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
     """Guard: someone of the operator's staff is signed in."""
     _require(connection, OPERATOR)
 
@@ -68,7 +69,7 @@ def require_operator(connection: AnyConnection, _handler: BaseRouteHandler) -> N
 def require_permission(permission: str) -> Guard:
     """A guard: the role of the person who is signed in covers `permission`."""
 
-    def check(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+    async def check(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
         if not actor_of(connection).may(permission):
             raise NotAllowedError
 

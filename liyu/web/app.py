@@ -18,7 +18,7 @@ from liyu.core.embedded import ensure_database
 from liyu.core.settings import Settings
 from liyu.web.actor import Actor, actor_of
 from liyu.web.api.auth import KeyMemory
-from liyu.web.assets import Assets
+from liyu.web.assets import read_assets
 from liyu.web.database import provide_session
 from liyu.web.door import attend_door
 from liyu.web.errors import EXCEPTION_HANDLERS
@@ -36,9 +36,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Litestar:
     """The whole site as an ASGI application. The database is first touched when its lifespan begins."""
     load_catalogs()
     services = make_services(settings, clock or SystemClock())
-    assets = Assets.read()
-    environment = make_environment()
-    environment.globals["static"] = assets.address
+    assets = read_assets()
     metrics = Metrics()
     app = Litestar(
         route_handlers=collect_routes(settings),
@@ -55,7 +53,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Litestar:
             {
                 "services": services,
                 "assets": assets,
-                "environment": environment,
+                "environment": make_environment(assets.address),
                 "metrics": metrics,
                 "key_memory": KeyMemory(),
             }

@@ -3,6 +3,7 @@
 import gzip
 import mimetypes
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,12 @@ class Assets:
         if found is None:
             found = self._addresses[path] = f"/static/{self.digest}/{path.lstrip('/')}"
         return found
+
+
+@lru_cache(maxsize=1)
+def read_assets() -> Assets:
+    """The installation's static files, read once per process."""
+    return Assets.read()
 
 
 @get("/static/{digest:str}/{path:path}", include_in_schema=False, opt={"public": True}, sync_to_thread=False)

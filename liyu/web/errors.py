@@ -78,7 +78,7 @@ def answer_failure(request: Request[Any, Any, Any], error: Exception) -> Page:
     """Our own failure: logged with the request's id, which the page shows; nothing else is given away."""
     visit = _greet(request)
     visit.set_cookies.clear()
-    if isinstance(error, DBAPIError) and isinstance(error.orig, LockNotAvailable | DeadlockDetected):
+    if isinstance(error.orig if isinstance(error, DBAPIError) else error, LockNotAvailable | DeadlockDetected):
         return answer_domain_error(request, BusyError())
     _log_failure(visit, error)
     if visit.audience in {API, PUBLIC}:

@@ -15,6 +15,7 @@ _SHANGHAI = ZoneInfo("Asia/Shanghai")
 _MINUS = "\N{MINUS SIGN}"
 _THIN_SPACE = "\N{THIN SPACE}"
 _DAYS = {"zh_CN": "M月d日", "en": "d MMM"}
+_JUST_NOW = {"zh_CN": "刚刚", "en": "just now"}
 _LONG_DAYS = {"zh_CN": "y年M月d日", "en": "d MMM y"}
 
 
@@ -69,8 +70,10 @@ def format_clock_time(instant: datetime) -> str:
 
 
 def format_relative(instant: datetime, now: datetime, locale: str) -> str:
-    """3 分钟前, in 2 hours; beyond a week the date."""
+    """3 分钟前, in 2 hours; within a minute just that, beyond a week the date."""
     distance = instant - now
+    if abs(distance) < timedelta(minutes=1):
+        return _JUST_NOW[locale]
     if abs(distance) >= timedelta(days=7):
         return format_day(instant, locale)
     return format_timedelta(distance, granularity="minute", add_direction=True, locale=locale)

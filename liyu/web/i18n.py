@@ -38,6 +38,7 @@ def load_catalogs() -> None:
         _catalogs[locale] = read_catalog(_FOLDER / locale)
 
 
+@lru_cache(maxsize=8)
 def read_catalog(folder: Path) -> Catalog:
     """The translations of one language, by message id."""
     catalog: Catalog = {}

@@ -1,8 +1,9 @@
 """From templates to answers: whole pages, fragments for htmx, redirects and notices."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -82,8 +83,9 @@ class Notice:
     kind: str = ""
 
 
-def make_environment() -> Environment:
-    """The templates, with what every one of them may use.
+@lru_cache(maxsize=1)
+def make_environment(static: Callable[[str], str]) -> Environment:
+    """The templates, with what every one of them may use; `static` gives the address of a static file.
 
     Templates are not looked at again while the process runs: asking the disk for each of them would cost every page.
     """
@@ -98,6 +100,7 @@ def make_environment() -> Environment:
         cache_size=-1,
     )
     environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["static"] = static
     environment.filters |= {
         "points": formats.format_points,
         "money": lambda minor, currency=DEFAULT_CURRENCY: formats.format_money(minor, currency),

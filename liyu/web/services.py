@@ -7,9 +7,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from liyu.catalog.keeper import SnapshotKeeper
 from liyu.core.clock import Clock
 from liyu.core.database import Sessions, make_engine, make_sessions
 from liyu.core.settings import Settings
+from liyu.redemption.desk import Desk
+from liyu.vouchers.codes import Codes
 from liyu.web.program import ProgramCache
 
 
@@ -21,6 +24,9 @@ class Services:
     clock: Clock
     engine: AsyncEngine
     sessions: Sessions
+    desk: Desk
+    catalog: SnapshotKeeper
+    codes: Codes
     program: ProgramCache = field(default_factory=ProgramCache)
 
 
@@ -29,18 +35,36 @@ def make_services(settings: Settings, clock: Clock) -> Services:
     if settings.database_url is None:
         raise ValueError("settings.database_url must be set before the web process starts")
     engine = make_engine(settings.database_url)
-    return Services(settings=settings, clock=clock, engine=engine, sessions=make_sessions(engine))
+    return Services(
+        settings=settings,
+        clock=clock,
+        engine=engine,
+        sessions=make_sessions(engine),
+        desk=Desk(settings.database_url, clock, settings.timezone),
+        catalog=SnapshotKeeper(settings.database_url, clock),
+        codes=Codes(settings.secret_key),
+    )
 
 
 @asynccontextmanager
 async def open_services(services: Services) -> AsyncIterator[None]:
-    """Warm up what pages need at once, and let go of the database at the end."""
+    """Open what pages need at once, and let go of the database at the end. Raises psycopg's OperationalError without one."""
     try:
         await services.program.refresh(services.sessions)
-        yield
+        async with _open(services.desk), _open(services.catalog):
+            yield
     finally:
         await services.program.close()
         await services.engine.dispose()
+
+
+@asynccontextmanager
+async def _open(service: Desk | SnapshotKeeper) -> AsyncIterator[None]:
+    await service.open()
+    try:
+        yield
+    finally:
+        await service.close()
 
 
 def services_of(app: Any) -> Services:

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from litestar import Litestar
 
+from liyu.core.access import passwords
 from liyu.core.clock import FixedClock
 from liyu.core.settings import Settings
 from liyu.web.app import create_app
@@ -40,6 +42,13 @@ async def serving(app: Litestar) -> AsyncIterator[Litestar]:
     finally:
         stop.set()
         await life
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing is slow on purpose, which tests need not wait for."""
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    passwords._nobodys_hash.cache_clear()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import httpx
 import pytest
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.controller import OpenAPIController
 from litestar.routes import HTTPRoute
 
 from liyu.core.database import Sessions
@@ -15,7 +14,7 @@ from liyu.web.api.auth import require_api_key
 from liyu.web.csrf import EXEMPT
 from liyu.web.routes import PUBLIC_OPTION, SIGNED_OPTION
 from tests.web.conftest import OpenClient
-from tests.web.personas import People, populate, sign_in_member, sign_in_staff
+from tests.web.personas import populate, sign_in_member, sign_in_staff
 
 GUARDS = {require_member, require_partner, require_operator, require_api_key}
 PREFIXES = {"/partner": require_partner, "/console": require_operator, "/api/v1": require_api_key}
@@ -92,9 +91,3 @@ async def test_a_guest_comes_back_to_the_page_after_signing_in(client: httpx.Asy
 
 async def test_the_schema_shows_no_html_pages(app: Litestar) -> None:
     assert all(path.startswith("/api/") for path in app.openapi_schema.paths or {})
-    assert OpenAPIController.path != "/console"
-
-
-@pytest.fixture
-async def people(sessions: Sessions) -> People:
-    return await populate(sessions)

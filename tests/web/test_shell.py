@@ -4,8 +4,8 @@ import httpx
 import pytest
 from litestar import Litestar, get, post
 from litestar.di import NamedDependency
+from litestar.params import FromQuery
 from sqlalchemy import event, select, text
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.clock import FixedClock
@@ -17,9 +17,12 @@ from liyu.members.models import Tier
 from liyu.web import routes
 from liyu.web.app import create_app
 from liyu.web.pages import Page
-from tests.web.conftest import BASE_URL, OpenClient, serving
+from tests.web.conftest import serving
 
-UNKNOWN_TIER = "INSERT INTO tier_change (member_id, to_tier_id, reason, growth, at) VALUES (1, 1, '', 0, now())"
+COMMIT_FAILS = """
+CREATE TEMPORARY TABLE twice (number int UNIQUE DEFERRABLE INITIALLY DEFERRED) ON COMMIT DROP;
+INSERT INTO twice VALUES (1), (1)
+"""
 
 
 @get("/fails", opt={"public": True})
@@ -38,7 +41,7 @@ async def refuses_programs() -> Page:
 
 
 @post("/writes", opt={"public": True, "exclude_from_csrf": True})
-async def writes(session: NamedDependency[AsyncSession], fail_at: str = "") -> Page:
+async def writes(session: NamedDependency[AsyncSession], fail_at: FromQuery[str] = "") -> Page:
     session.add(
         Tier(
             code="new",
@@ -56,10 +59,7 @@ async def writes(session: NamedDependency[AsyncSession], fail_at: str = "") -> P
     if fail_at == "handler":
         raise NotFoundError
     if fail_at == "commit":
-        await session.execute(
-            text("ALTER TABLE tier ADD CONSTRAINT later UNIQUE (name_zh) DEFERRABLE INITIALLY DEFERRED")
-        )
-        await session.execute(text("UPDATE tier SET name_zh = '新'"))
+        await session.execute(text(COMMIT_FAILS))
     return Page(b"ok")
 
 
@@ -166,22 +166,15 @@ async def test_a_refusal_is_a_page_a_fragment_or_a_problem_document(client: http
 
 
 @pytest.mark.usefixtures("extra_routes")
-@pytest.mark.parametrize(("fail_at", "status", "kept"), [("", 201, 1), ("handler", 404, 0), ("commit", 500, 0)])
+@pytest.mark.parametrize(("fail_at", "status", "kept"), [("", 200, 1), ("handler", 404, 0), ("commit", 500, 0)])
 async def test_the_unit_of_work_commits_before_the_answer_or_not_at_all(
     client: httpx.AsyncClient, sessions: Sessions, fail_at: str, status: int, kept: int
 ) -> None:
-    async with sessions() as session:
-        await session.execute(text("DELETE FROM tier WHERE code = 'new'"))
-        tiers = (await session.scalars(select(Tier))).all()
-    if fail_at == "commit" and not tiers:
-        pytest.skip("needs a tier of the default program")
     answer = await client.post(f"/writes?fail_at={fail_at}")
-    assert (answer.status_code == 500) == (status == 500)
-    assert (answer.status_code == 404) == (status == 404)
+    assert answer.status_code == status
     async with sessions() as session:
         found = (await session.scalars(select(Tier).where(Tier.code == "new"))).all()
     assert len(found) == kept
-    assert IntegrityError is not None
 
 
 async def test_the_language_switch_works_signed_out_and_comes_back(client: httpx.AsyncClient) -> None:
@@ -233,13 +226,10 @@ async def test_head_answers_like_get_without_the_body(client: httpx.AsyncClient)
     assert answer.headers["content-length"] == "15"
 
 
-async def test_not_ready_while_migrations_are_missing(
-    sessions: Sessions, client: httpx.AsyncClient, open_client: OpenClient
-) -> None:
+async def test_not_ready_while_migrations_are_missing(sessions: Sessions, client: httpx.AsyncClient) -> None:
     async with sessions() as session:
         await session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
         await session.commit()
     answer = await client.get("/readyz")
     assert answer.status_code == 503
     assert "0000" in answer.json()["reasons"][0]
-    assert BASE_URL.startswith("http://")

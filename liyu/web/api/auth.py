@@ -1,13 +1,13 @@
 """Bearer keys with scopes. A key is looked up once in a few seconds per process, since tills and hosts ask often."""
 
 import time
-from collections.abc import Callable
 
 from litestar.handlers import BaseRouteHandler
 
 from liyu.core.access.errors import ApiKeyRequiredError, ScopeMissingError
 from liyu.core.access.keys import ApiCaller, authenticate_api_key
 from liyu.core.sealing import hash_token
+from liyu.web.actor import Guard
 from liyu.web.services import Services, services_of
 from liyu.web.visit import AnyConnection, visit_of
 
@@ -59,11 +59,24 @@ async def require_api_key(connection: AnyConnection, _handler: BaseRouteHandler)
         raise ApiKeyRequiredError
 
 
-def require_scope(scope: str) -> Callable[[AnyConnection, BaseRouteHandler], None]:
+def require_scope(scope: str) -> Callable[[AnyConnection, BaseRouteHandler], Awaitable[None]]:
     """A guard: the key was made for `scope` (`redemptions:write`); a key with `all` may do everything."""
 
-    def check(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+    # Litestar runs guards that are not coroutines in threads, which costs more than the whole call.
+    async def check(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
         if not caller_of(connection).may(scope):
             raise ScopeMissingError(scope=scope)
 
     return check
+
+
+class PartnerKeyError(NotAllowedError):
+    """The call reaches beyond what is a partner's own."""
+
+    message = N_("This API key belongs to a partner and reaches the partner's own only.")
+
+
+async def refuse_partner_keys(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+    """A guard for calls about members and their points: partners' keys stay outside (DESIGN rule 16)."""
+    if caller_of(connection).partner_id is not None:
+        raise PartnerKeyError

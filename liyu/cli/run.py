@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -15,14 +16,16 @@ from types import FrameType
 import rich_click as click
 
 from liyu.cli.db import upgrade_database
-from liyu.cli.installation import load_settings, report
+from liyu.cli.installation import connect, load_settings, report, run
 from liyu.core.embedded import EmbeddedPostgres
 from liyu.core.settings import Settings
+from liyu.demo.logins import describe_logins
 
 FIRST_PORT = 8000
 PORTS_TO_TRY = 20
 READY_SECONDS = 60.0
-STOP_SECONDS = 15.0
+# More than the worker takes to finish the job at hand.
+STOP_SECONDS = 25.0
 POLL_SECONDS = 0.05
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
 
@@ -72,10 +75,17 @@ def _database() -> Iterator[Settings]:
         EmbeddedPostgres(settings.data_dir).release(wait=True)
 
 
+async def _has_members(settings: Settings) -> bool:
+    async with connect(settings) as connection:
+        found = await connection.execute("SELECT EXISTS (SELECT FROM member)")
+        return await found.fetchone() == (True,)
+
+
 class Supervisor:
     """Server and worker as children that end when this process ends, however it ends."""
 
     def __init__(self, settings: Settings, host: str, port: int) -> None:
+        self.settings = settings
         self.host = host
         self.port = port
         self.address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 (compared, not bound)
@@ -91,7 +101,8 @@ class Supervisor:
         Raises StopRequestedError, or RunFailedError when a child ends by itself.
         """
         try:
-            self._call("demo", "--if-empty")
+            if not run(_has_members(self.settings)):
+                self._call("demo", "--if-empty")
             self._start("serve", "--host", self.host, "--port", str(self.port))
             self._start("worker")
             self._wait_until_ready()
@@ -158,7 +169,7 @@ class Supervisor:
         click.echo(f"\n  Mall      {self.address}/")
         click.echo(f"  Portal    {self.address}/partner")
         click.echo(f"  Console   {self.address}/console\n")
-        self._call("demo", "--logins")
+        click.echo(textwrap.indent(describe_logins(), "  "))
         click.echo(f"\nLogs are in {self.logs}. Ctrl-C stops Liyu.")
 
     def _stop_children(self) -> None:

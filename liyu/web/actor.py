@@ -51,17 +51,17 @@ def actor_of(connection: AnyConnection) -> Actor:
     return actor
 
 
-async async def require_member(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+async def require_member(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
     """Guard: a member is signed in."""
     _require(connection, MEMBER)
 
 
-async async def require_partner(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+async def require_partner(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
     """Guard: someone of a partner's staff is signed in."""
     _require(connection, PARTNER)
 
 
-async async def require_operator(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+async def require_operator(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
     """Guard: someone of the operator's staff is signed in."""
     _require(connection, OPERATOR)
 

@@ -1,5 +1,6 @@
 """What members did with their points: redemptions over two months, verified at real tills, some cancelled, some expired."""
 
+import asyncio
 import random
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
@@ -23,8 +24,9 @@ from liyu.vouchers.verify import VerifyRequest, verify
 
 SEED = 20111209
 DAYS = 75
-A_DAY = (4, 9)
-"""Redemptions a day, from and to."""
+HALF_A_DAY = (4, 7)
+"""Redemptions before and after noon, from and to."""
+RUSH_SHARE = (0.2, 0.6)
 VERIFIED_SHARE = 0.78
 CANCELLED_SHARE = 0.04
 
@@ -34,10 +36,8 @@ class Offer:
     """An item that the demo's members redeem."""
 
     sku: str
-    points: int
     partner_id: int | None
     stores: list[str]
-    tier_rank: int
     uses: int
 
 
@@ -69,33 +69,41 @@ class Activity:
         members, offers = await self._members(), await self._offers()
         for back in range(DAYS, -1, -1):
             day = today - timedelta(days=back)
-            for hour in sorted(self.draw.randint(9, 20) for _ in range(self.draw.randint(*A_DAY))):
-                at = datetime.combine(day, datetime.min.time(), self.zone) + timedelta(
-                    hours=hour, minutes=self.draw.randint(0, 59)
-                )
+            for hours in (range(9, 14), range(16, 21)):
+                at = datetime.combine(day, datetime.min.time(), self.zone)
+                at += timedelta(hours=self.draw.choice(hours), minutes=self.draw.randint(0, 59))
+                wishes = [
+                    (self.draw.choice(members), self.draw.choice(offers)) for _ in range(self.draw.randint(*HALF_A_DAY))
+                ]
                 if at < now:
-                    await self._redeem_something(members, offers, at)
+                    await self._redeem_together(wishes, at)
             await self._verify_due(day, now)
 
-    async def sell_out(self, now: datetime) -> None:
-        """Take the last units of the drops that the demo shows as sold out."""
-        self.clock.instant = now - timedelta(minutes=30)
-        for sku, stock in [
-            (item["sku"], item["stock"]) for item in read_json("items") if (item["drop"] or {}).get("sold_out")
-        ]:
-            left = stock
-            for member in await self._members():
-                if not left:
-                    break
-                left -= await self._redeem(member, sku) is not None
+    async def rush(self, now: datetime) -> None:
+        """Members storm the drops that have opened: some are sold out, of the others a part is taken."""
+        self.clock.instant = now - timedelta(minutes=20)
+        members = await self._members()
+        for item in read_json("items"):
+            drop = item["drop"]
+            if drop is None or not drop["opens"].startswith("-"):
+                continue
+            share = 1 if drop["sold_out"] else self.draw.uniform(*RUSH_SHARE)
+            wanted = round(item["stock"] * share)
+            self.draw.shuffle(members)
+            # More come than there is: the desk sees to it that nobody gets what is not there.
+            comers = members if drop["sold_out"] else members[:wanted]
+            await asyncio.gather(*(self._redeem(member, item["sku"]) for member in comers))
 
-    async def _redeem_something(self, members: list[str], offers: list[Offer], at: datetime) -> None:
+    async def _redeem_together(self, wishes: list[tuple[str, Offer]], at: datetime) -> None:
+        """Several members at the same moment: the desk settles them as one batch."""
         self.clock.instant = at
-        member, offer = self.draw.choice(members), self.draw.choice(offers)
-        redeemed = await self._redeem(member, offer.sku)
-        if redeemed is None:
-            return
-        if self.draw.random() < CANCELLED_SHARE:
+        outcomes = await asyncio.gather(*(self._redeem(member, offer.sku) for member, offer in wishes))
+        for (member, offer), redeemed in zip(wishes, outcomes, strict=True):
+            if redeemed is not None:
+                await self._what_becomes_of_it(member, offer, redeemed, at)
+
+    async def _what_becomes_of_it(self, member: str, offer: Offer, redeemed: Redeemed, at: datetime) -> None:
+        if redeemed.state == "confirmed" and self.draw.random() < CANCELLED_SHARE:
             async with self.connection.transaction():
                 await cancel_redemption(
                     self.connection, redeemed.number, member_id=None, reason="changed_mind", actor=f"member:{member}",
@@ -108,7 +116,7 @@ class Activity:
         for voucher_id in redeemed.voucher_ids:
             for _ in range(self.draw.randint(1, offer.uses)):
                 if self.draw.random() < VERIFIED_SHARE:
-                    later = timedelta(days=self.draw.randint(0, 9))
+                    later = timedelta(days=self.draw.randint(1, 9))
                     yield Due(day + later, voucher_id, offer.partner_id or 0, self.draw.choice(offer.stores))
 
     async def _redeem(self, member: str, sku: str) -> Redeemed | None:
@@ -123,27 +131,26 @@ class Activity:
 
     async def _verify_due(self, day: date, now: datetime) -> None:
         today, self.due = [one for one in self.due if one.day <= day], [one for one in self.due if one.day > day]
-        for one in today:
+        async with self.connection.transaction():
+            await self._verify(today, day, now)
+
+    async def _verify(self, uses: list[Due], day: date, now: datetime) -> None:
+        for one in uses:
             at = datetime.combine(day, datetime.min.time(), self.zone) + timedelta(
                 hours=self.draw.randint(10, 21), minutes=self.count % 60
             )
             if at >= now:
                 continue
-            async with self.connection.transaction():
-                await verify(
-                    self.connection,
-                    VerifyRequest(
-                        text=self.tokens.codes.code_of(one.voucher_id),
-                        store_code=one.store,
-                        nonce=f"demo-{one.voucher_id}-{at.isoformat()}",
-                        verifier="demo",
-                        partner_id=one.partner_id,
-                    ),
-                    now=at,
-                    zone=self.zone,
-                    tokens=self.tokens,
-                    on_used_up=complete_when_used_up,
-                )
+            request = VerifyRequest(
+                text=self.tokens.codes.code_of(one.voucher_id),
+                store_code=one.store,
+                nonce=f"demo-{one.voucher_id}-{at.isoformat()}",
+                verifier="demo",
+                partner_id=one.partner_id,
+            )
+            await verify(
+                self.connection, request, now=at, zone=self.zone, tokens=self.tokens, on_used_up=complete_when_used_up
+            )
 
     async def _members(self) -> list[str]:
         found = await self.connection.execute(
@@ -154,11 +161,11 @@ class Activity:
 
     async def _offers(self) -> list[Offer]:
         found = await self.connection.execute(
-            "SELECT i.sku, i.points, i.partner_id, array_remove(array_agg(s.code ORDER BY s.code), NULL), coalesce(t.rank, 0), i.uses "
-            "FROM item i LEFT JOIN tier t ON t.id = i.tier_id LEFT JOIN store s ON s.partner_id = i.partner_id AND s.active "
+            "SELECT i.sku, i.partner_id, array_remove(array_agg(s.code ORDER BY s.code), NULL), i.uses "
+            "FROM item i LEFT JOIN store s ON s.partner_id = i.partner_id AND s.active "
             "AND (NOT EXISTS (SELECT FROM item_store x WHERE x.item_id = i.id) "
             "OR EXISTS (SELECT FROM item_store x WHERE x.item_id = i.id AND x.store_id = s.id)) "
-            "WHERE i.state = 'live' AND NOT i.is_drop AND i.cash_minor = 0 AND i.points <= 3000 GROUP BY i.id, t.rank ORDER BY i.id"
+            "WHERE i.state = 'live' AND NOT i.is_drop AND i.cash_minor = 0 AND i.points <= 3000 GROUP BY i.id ORDER BY i.id"
         )
         offers = [Offer(*row) for row in await found.fetchall()]
         # Partner rights are what members come for; they stand in the draw three times.

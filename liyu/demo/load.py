@@ -25,6 +25,7 @@ from liyu.demo.settle import settle_earlier_month
 from liyu.members.program import replace_program
 from liyu.partners.register import import_partners
 from liyu.redemption.books import prove_books
+from liyu.vouchers.expire import expire_vouchers
 
 Report = Callable[[str], None]
 
@@ -54,7 +55,9 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
     report("Redemptions, vouchers and verifications")
     async with open_activity(connection, settings.database_url, settings.secret_key, zone, opening) as activity:
         await activity.live_through(today, now)
-        await activity.sell_out(now)
+        await activity.rush(now)
+    async with connection.transaction():
+        await expire_vouchers(connection, now)
     report("The month before last is settled, last month is yours to settle")
     await settle_earlier_month(connection, today, zone)
     async with connection.transaction():

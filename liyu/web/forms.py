@@ -142,7 +142,7 @@ class IntegerField(Field[int]):
 
     def parse(self, text: str) -> int:
         digits = text.replace(",", "").replace("，", "")
-        if not digits.lstrip("-").isascii() or not digits.lstrip("-").isdigit() or len(digits) > 18:
+        if not digits.isascii() or not digits.removeprefix("-").isdigit() or len(digits) > 18:
             raise FieldError(N_("Enter a whole number."))
         number = int(digits)
         if not self.minimum <= number <= self.maximum:

@@ -37,4 +37,4 @@ def speak_to(visit: Visit) -> None:
         visit.services.settings.locale,
     )
     use_locale(visit.locale)
-    use_zone(visit.services.program.current(visit.services.sessions).zone)
+    use_zone(visit.services.settings.timezone)

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,17 +21,11 @@ class ProgramFacts:
     name_zh: str = "礼遇"
     name_en: str = "Liyu"
     currency: str = DEFAULT_CURRENCY
-    timezone: str = "Asia/Shanghai"
     lapsed_grace_days: int = 0
     undo_minutes: int = 0
     points_per_currency_unit: int = 10
     support_phone: str = ""
     demo: bool = False
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The time zone in which people see dates."""
-        return ZoneInfo(self.timezone)
 
 
 class ProgramCache:
@@ -63,7 +56,6 @@ class ProgramCache:
                 name_zh=row.name_zh,
                 name_en=row.name_en,
                 currency=row.currency,
-                timezone=row.timezone,
                 lapsed_grace_days=row.lapsed_grace_days,
                 undo_minutes=row.undo_minutes,
                 points_per_currency_unit=row.points_per_currency_unit,

@@ -5,10 +5,16 @@ from liyu.core.i18n import N_
 
 
 class UnknownPartnerError(NotFoundError):
-    """No partner has this id or code, or it is not the asker's."""
+    """No partner has this id, or it is not the asker's."""
 
     code = "unknown_partner"
     message = N_("This partner could not be found.")
+
+
+class UnknownPartnerCodeError(UnknownPartnerError):
+    """No partner has this code."""
+
+    message = N_("No partner has the code %(code)s.")
 
 
 class PartnerStateError(DomainError):

@@ -14,7 +14,7 @@ from liyu.core.money import DEFAULT_CURRENCY
 from liyu.partners.errors import GatesNotPassedError, PartnerStateError, UnknownPartnerError
 from liyu.partners.gates import DEFAULT_RULES, CompanyFacts, GateRules, check_gates, failed_reasons
 from liyu.partners.records import Faults, PartnerInput, read_partners
-from liyu.partners.states import may_precede
+from liyu.partners.states import may_precede, name_of
 
 DEFAULT_ZONE = ZoneInfo("Asia/Shanghai")
 
@@ -183,7 +183,7 @@ async def change_partner_state(
         raise UnknownPartnerError
     state = row[0]
     if state not in may_precede(wanted):
-        raise PartnerStateError(state=state, wanted=wanted)
+        raise PartnerStateError(state=name_of(state), wanted=name_of(wanted))
     if wanted == "approved":
         failed = failed_reasons(check_gates(CompanyFacts(*row[1:]), local_date(now, zone), rules))
         if failed:

@@ -24,7 +24,7 @@ from liyu.partners.settlement.errors import (
     UnknownStatementError,
 )
 from liyu.partners.settlement.settle import record_transition
-from liyu.partners.settlement.states import CARRIED_OVER, may_become
+from liyu.partners.settlement.states import CARRIED_OVER, may_become, name_of
 
 # The partner's row is the lock of what is carried: two statements must not take off the same debt.
 _LOCK_PARTNER = """
@@ -72,7 +72,7 @@ async def prepare_payout(
     """
     state, net, carried, currency = await _lock(connection, statement_id)
     if not may_become(state, "paid"):
-        raise StatementStateError(state=state, wanted="paid")
+        raise StatementStateError(state=name_of(state), wanted=name_of("paid"))
     if net + carried <= 0:
         raise NothingToPayError
     saved = await connection.execute(_PREPARE, (statement_id, net + carried, carried, currency, actor, now, due_on))
@@ -89,7 +89,7 @@ async def carry_over(connection: AsyncConnection[Any], statement_id: int, *, act
     """
     state, net, carried, _ = await _lock(connection, statement_id)
     if not may_become(state, "closed"):
-        raise StatementStateError(state=state, wanted="closed")
+        raise StatementStateError(state=name_of(state), wanted=name_of("closed"))
     promised = await connection.execute("SELECT FROM payout WHERE statement_id = %s", (statement_id,))
     if net + carried > 0 or promised.rowcount:
         raise SomethingToPayError
@@ -116,7 +116,7 @@ async def approve_and_pay(
     if state == "paid":
         raise AlreadyPaidError
     if not may_become(statement_state, "paid"):
-        raise StatementStateError(state=statement_state, wanted="paid")
+        raise StatementStateError(state=name_of(statement_state), wanted=name_of("paid"))
     if prepared_by == actor:
         raise SamePersonError
     values = {

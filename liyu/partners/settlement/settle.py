@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, insert_of, record_of
 from liyu.core.ids import make_number
-from liyu.partners.errors import UnknownPartnerError
+from liyu.partners.errors import UnknownPartnerCodeError
 from liyu.partners.settlement.compute import Scope, compute_statements, read_watermark, verify_statement
 from liyu.partners.settlement.errors import (
     BooksDifferError,
@@ -24,7 +24,7 @@ from liyu.partners.settlement.errors import (
 )
 from liyu.partners.settlement.periods import bounds_of
 from liyu.partners.settlement.statement import StatementDraft
-from liyu.partners.settlement.states import may_become
+from liyu.partners.settlement.states import may_become, name_of
 
 
 class Prepared(Struct, frozen=True):
@@ -142,7 +142,7 @@ async def prepare_statements(
     are. Running it again without anything new changes nothing. Sum of lines = sum of entries = change of the partner's
     account, or nothing is written at all (marketplace I4).
 
-    Raises PeriodNotOverError, InvalidInputError for a month that cannot be read, UnknownPartnerError, BooksDifferError.
+    Raises PeriodNotOverError, InvalidInputError for a month that cannot be read, UnknownPartnerCodeError, BooksDifferError.
     """
     _, ends_at = bounds_of(period, zone)
     if now < ends_at:
@@ -150,7 +150,7 @@ async def prepare_statements(
     locked = await connection.execute(_LOCK_PARTNERS, {"partner": partner})
     partners = [row[0] for row in await locked.fetchall()]
     if partner is not None and not partners:
-        raise UnknownPartnerError
+        raise UnknownPartnerCodeError(code=partner)
     async with connection.cursor(row_factory=class_row(_Candidate)) as cursor:
         await cursor.execute(_CANDIDATES, {"period": period, "partners": partners})
         candidates = {one.partner_id: one for one in await cursor.fetchall()}
@@ -244,7 +244,7 @@ async def _move(
         raise UnknownStatementError
     state, prepared_by = row
     if not may_become(state, wanted) or (from_states is not None and state not in from_states):
-        raise StatementStateError(state=state, wanted=wanted)
+        raise StatementStateError(state=name_of(state), wanted=name_of(wanted))
     if approved_by is not None and approved_by == prepared_by:
         raise SamePersonError
     approved_at = now if approved_by is not None else None

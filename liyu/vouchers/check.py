@@ -20,6 +20,8 @@ class Checked(Struct, kw_only=True):
     voucher_id: int
     code: str
     member: str
+    sku: str
+    partner_code: str | None
     item_zh: str
     item_en: str
     rules_zh: list[str]
@@ -28,6 +30,7 @@ class Checked(Struct, kw_only=True):
     uses_left: int
     uses_allowed: int
     last_day: date
+    expires_at: datetime
     store_code: str | None
     refusal: VoucherRefusedError | None
 
@@ -60,6 +63,8 @@ async def check(
         voucher_id=facts.id,
         code=mask_code(tokens.codes.code_of(facts.id)),
         member=mask_name(facts.member_name),
+        sku=facts.sku,
+        partner_code=facts.partner_code,
         item_zh=facts.item_zh,
         item_en=facts.item_en,
         rules_zh=facts.rules_zh,
@@ -68,6 +73,7 @@ async def check(
         uses_left=facts.uses_allowed - facts.uses,
         uses_allowed=facts.uses_allowed,
         last_day=facts.last_day(zone),
+        expires_at=facts.expires_at,
         store_code=store.code if store else None,
         refusal=refusal,
     )

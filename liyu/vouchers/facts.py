@@ -34,6 +34,7 @@ class VoucherFacts(Struct, kw_only=True):
     rules_en: list[str]
     value_minor: int
     partner_id: int | None
+    partner_code: str | None
     partner_zh: str | None
     partner_en: str | None
     partner_phone: str | None
@@ -71,7 +72,8 @@ FACTS = """
     SELECT v.id, v.redemption_id, r.number AS redemption_number, v.member_id, m.name AS member_name,
         m.state AS member_state, m.locale AS member_locale, v.item_id, i.sku, i.kind, i.scene,
         i.name_zh AS item_zh, i.name_en AS item_en, i.summary_zh, i.summary_en, i.rules_zh, i.rules_en, i.value_minor,
-        v.partner_id, p.name_zh AS partner_zh, p.name_en AS partner_en, p.service_phone AS partner_phone,
+        v.partner_id, p.code AS partner_code, p.name_zh AS partner_zh, p.name_en AS partner_en,
+        p.service_phone AS partner_phone,
         v.agreement_line_id, v.state, v.uses, v.uses_allowed, v.issued_at, v.expires_at
     FROM voucher v JOIN redemption r ON r.id = v.redemption_id JOIN member m ON m.id = v.member_id
     JOIN item i ON i.id = v.item_id LEFT JOIN partner p ON p.id = v.partner_id"""

@@ -69,8 +69,9 @@ async def undo(
 ) -> Undone:
     """Take back a verification by its id, or the last one of the voucher that `text` shows.
 
-    `partner_id` None is the operator. The partner's account is set right in the same transaction or savepoint. Raises InvalidInputError without a reason,
-    UnknownVerificationError (also for another partner's), AlreadyUndoneError, UndoTooLateError.
+    `partner_id` None is the operator. The partner's account is set right in the same transaction or savepoint. Raises
+    InvalidInputError without a reason, UnknownVerificationError (also for another partner's), AlreadyUndoneError,
+    UndoTooLateError.
     """
     reason = reason.strip()
     if not reason:

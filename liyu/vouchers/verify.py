@@ -55,6 +55,7 @@ class Verified(Struct, kw_only=True):
     member: str
     item_zh: str
     item_en: str
+    partner_code: str | None
     partner_zh: str | None
     partner_en: str | None
     store_code: str | None
@@ -291,6 +292,7 @@ def _as_verified(verification: _Verification, facts: VoucherFacts, tokens: Token
         member=mask_name(facts.member_name),
         item_zh=facts.item_zh,
         item_en=facts.item_en,
+        partner_code=facts.partner_code,
         partner_zh=facts.partner_zh,
         partner_en=facts.partner_en,
         store_code=verification.store_code,

@@ -1,0 +1,231 @@
+"""From HTML to PDF, in a small pool of spawned processes. The only module that knows WeasyPrint.
+
+A font configuration shared by threads crashes, and one made anew for each file costs more than the file: so each process
+has one of its own, loaded once, with the font that the set-up has cut to the common characters. Documents with a rare
+character also get the whole font, so that no sign comes out blank.
+"""
+
+import asyncio
+import faulthandler
+import multiprocessing
+import re
+import signal
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+STATIC = Path(__file__).parents[1] / "static"
+COMMON_FONT = STATIC / "vendor" / "fonts" / "LiyuSansSC.otf"
+
+COMMON_FAMILY = "Liyu Sans SC"
+WHOLE_FAMILY = "Liyu Sans SC Full"
+MISSING_HAN = "〓"
+"""The printer's mark for a character that no font has (geta mark)."""
+
+FILES_PER_PROCESS = 500
+
+_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+
+
+class PdfFailedError(Exception):
+    """The document could not be made: it took too long, twice broke its process, or is faulty."""
+
+
+class PdfMaker:
+    """A pool of processes that turn HTML into PDF. Processes are replaced after some hundred files.
+
+    `seconds` limits one document; a document that hangs beyond Python's reach takes its process with it.
+    """
+
+    def __init__(self, *, workers: int = 2, seconds: int = 30, files_per_process: int = FILES_PER_PROCESS) -> None:
+        self.workers = workers
+        self.seconds = seconds
+        # Python 3.11's own max_tasks_per_child can leave a full queue without a process (CPython issue 115634).
+        self._files_per_pool = files_per_process * workers
+        self._files_left = 0
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def render(self, html: str) -> bytes:
+        """The PDF of a document; the same HTML gives the same bytes. Raises PdfFailedError."""
+        for _ in range(2):
+            pool = self._take_pool()
+            try:
+                return await asyncio.get_running_loop().run_in_executor(pool, _render, html)
+            except BrokenProcessPool:
+                # Another document may have broken the process, so each gets a second try.
+                self._drop(pool)
+            except _TooSlowError as fault:
+                raise PdfFailedError(f"the document took longer than {self.seconds} s") from fault
+        raise PdfFailedError("the document broke the process that made it")
+
+    async def warm_up(self) -> None:
+        """Start the processes and load their fonts, so that the first document does not wait for it."""
+        await asyncio.gather(*(self.render("<!doctype html><title>.</title>.") for _ in range(self.workers)))
+
+    def close(self) -> None:
+        """Let go of the processes; documents that wait are dropped."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def _take_pool(self) -> ProcessPoolExecutor:
+        if self._pool is not None and self._files_left <= 0:
+            self._pool.shutdown(wait=False)
+            self._pool = None
+        if self._pool is None:
+            self._files_left = self._files_per_pool
+            self._pool = ProcessPoolExecutor(
+                self.workers,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_prepare,
+                initargs=(self.seconds,),
+            )
+        self._files_left -= 1
+        return self._pool
+
+    def _drop(self, pool: ProcessPoolExecutor) -> None:
+        if self._pool is pool:
+            pool.shutdown(wait=False)
+            self._pool = None
+
+
+class _TooSlowError(Exception):
+    """The time for one document is over."""
+
+
+class _Typesetter:
+    """What one process keeps between documents."""
+
+    def __init__(self, seconds: int) -> None:
+        from weasyprint.text.fonts import FontConfiguration
+
+        self.seconds = seconds
+        self.fonts = FontConfiguration()
+        self.fetcher = _make_fetcher()
+        self.whole: frozenset[str] | None = None
+        self.common = frozenset[str]()
+        self.sheet = lru_cache(maxsize=16)(self.read_sheet)
+        if COMMON_FONT.exists():
+            self.common = self._load(COMMON_FAMILY, COMMON_FONT)
+
+    def set(self, html: str) -> bytes:
+        """Set one document."""
+        from weasyprint import HTML
+
+        html = self._cover_characters(html)
+        body, styles = _take_styles_out(html)
+        document = HTML(string=body, url_fetcher=self.fetcher, base_url="static:")
+        made: bytes = document.write_pdf(
+            font_config=self.fonts,
+            stylesheets=[self.sheet(style) for style in styles],
+            pdf_identifier=sha256(html.encode()).hexdigest()[:32].encode(),
+        )
+        return made
+
+    def read_sheet(self, style: str) -> Any:
+        """A style sheet, read once for all documents that have it."""
+        from weasyprint import CSS
+
+        return CSS(string=style, font_config=self.fonts, url_fetcher=self.fetcher, base_url="static:")
+
+    def _cover_characters(self, html: str) -> str:
+        """See to it that every character has a glyph; what no font has becomes a mark or goes."""
+        # The font has no non-breaking hyphen worth having, and WeasyPrint draws a blank for it.
+        html = html.replace("\u2011", "-")
+        rare = {character for character in set(html) - self.common if not character.isspace()}
+        if not rare:
+            return html
+        if self.whole is None:
+            self.whole = self._load(WHOLE_FAMILY, _find_whole_font())
+        nowhere = rare - self.whole
+        return html.translate({ord(character): _stand_in(character) for character in nowhere})
+
+    def _load(self, family: str, path: Path) -> frozenset[str]:
+        """Load a font file as a family, and return the characters it has."""
+        from fontTools.ttLib import TTFont
+        from weasyprint import CSS
+
+        self.fetcher.fonts[f"font:{path.name}"] = path
+        rule = f'@font-face {{ font-family: "{family}"; src: url("font:{path.name}") }}'
+        CSS(string=rule, font_config=self.fonts, url_fetcher=self.fetcher)
+        with TTFont(path, lazy=True) as font:
+            return frozenset(map(chr, font.getBestCmap()))
+
+
+def _take_styles_out(html: str) -> tuple[str, list[str]]:
+    return _STYLE.sub("", html), _STYLE.findall(html)
+
+
+def _make_fetcher() -> Any:
+    from weasyprint.urls import URLFetcher, URLFetcherResponse
+
+    class OwnFilesOnly(URLFetcher):  # type: ignore[misc]
+        """Gives `data:` addresses, our own static files as `static:css/print.css`, and the fonts. Nothing else."""
+
+        def __init__(self) -> None:
+            super().__init__(allowed_protocols=("data",), allow_redirects=False)
+            self.fonts: dict[str, Path] = {}
+
+        def fetch(self, url: str, headers: dict[str, str] | None = None) -> Any:
+            if url in self.fonts:
+                return URLFetcherResponse(url, self.fonts[url].read_bytes())
+            if url.startswith("static:"):
+                return URLFetcherResponse(url, find_static_file(url.removeprefix("static:")).read_bytes())
+            return super().fetch(url, headers)
+
+    return OwnFilesOnly()
+
+
+def find_static_file(name: str) -> Path:
+    """The path of one of our static files. Raises ValueError for a name that leads out of their folder."""
+    path = (STATIC / name).resolve()
+    if not path.is_relative_to(STATIC.resolve()):
+        raise ValueError(f"{name!r} leaves the static folder")
+    return path
+
+
+def _find_whole_font() -> Path:
+    spec = find_spec("pylopdf_fonts_zh_cn")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).with_name("NotoSansSC-Regular.otf")
+
+
+def _stand_in(character: str) -> str:
+    """What stands for a character without a glyph: a mark for letters, nothing for emoji and the like."""
+    return MISSING_HAN if unicodedata.category(character).startswith("L") else ""
+
+
+_typesetter: _Typesetter | None = None
+_Handler = Callable[[int, Any], None]
+
+
+def _prepare(seconds: int) -> None:
+    """Make a process ready: import, load the font, and mind the clock from now on."""
+    global _typesetter  # noqa: PLW0603 - a process of the pool has no other place of its own
+    signal.signal(signal.SIGALRM, _stop)
+    # The parent decides about the end of the pool; a Ctrl-C in the terminal reaches its children, too.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _typesetter = _Typesetter(seconds)
+
+
+def _stop(_signal: int, _frame: Any) -> None:
+    raise _TooSlowError
+
+
+def _render(html: str) -> bytes:
+    assert _typesetter is not None
+    # The alarm ends slow Python; the watchdog ends the process when a library of another language hangs.
+    faulthandler.dump_traceback_later(2 * _typesetter.seconds, exit=True)
+    signal.alarm(_typesetter.seconds)
+    try:
+        return _typesetter.set(html)
+    finally:
+        signal.alarm(0)
+        faulthandler.cancel_dump_traceback_later()

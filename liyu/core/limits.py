@@ -29,6 +29,7 @@ LIMITS = {
     "redeem": Limit(60, 60),
     "verify": Limit(120, 60),
     "verify_failure": Limit(20, 600),
+    "verify_failure_key": Limit(60, 600),
     "api": Limit(30, 60),
 }
 

@@ -3,14 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Any
 
 from litestar import Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.plugins.htmx import HTMXRequest
 
 from liyu.core.clock import Clock, SystemClock
@@ -60,9 +57,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Litestar:
         ),
         request_class=HTMXRequest,
         request_max_body_size=REQUEST_MAX_BODY_SIZE,
-        openapi_config=OpenAPIConfig(
-            title="Liyu", version=version("liyu"), path="/api", render_plugins=[JsonRenderPlugin()]
-        ),
+        openapi_config=None,
         logging_config=None,
     )
     app.asgi_handler = Shell(app.asgi_handler, services, metrics)

@@ -57,6 +57,7 @@ def collect_routes(settings: Settings) -> list[ControllerRouterHandler]:
             guards=[require_operator],
             include_in_schema=False,
         ),
+        _open("/", api.OPEN),
         Router("/api/v1", route_handlers=api.CALLS, guards=[require_api_key], opt={EXEMPT: True}),
         Router("/api/webhooks", route_handlers=api.WEBHOOKS, opt={EXEMPT: True, SIGNED_OPTION: True}),
         *([_open("/", dev.ROUTES)] if settings.is_development else []),

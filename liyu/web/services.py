@@ -1,5 +1,6 @@
 """What a process has for as long as it serves: opened when it starts, closed when it stops."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from liyu.core.database import Sessions, make_engine, make_sessions
 from liyu.core.settings import Settings
 from liyu.redemption.desk import Desk
 from liyu.vouchers.codes import Codes
+from liyu.vouchers.pdf import PdfMaker
+from liyu.vouchers.tokens import Tokens
 from liyu.web.program import ProgramCache
 
 
@@ -26,8 +29,14 @@ class Services:
     sessions: Sessions
     desk: Desk
     catalog: SnapshotKeeper
-    codes: Codes
+    tokens: Tokens
+    pdf: PdfMaker = field(default_factory=PdfMaker)
     program: ProgramCache = field(default_factory=ProgramCache)
+
+    @property
+    def codes(self) -> Codes:
+        """Voucher codes."""
+        return self.tokens.codes
 
 
 def make_services(settings: Settings, clock: Clock) -> Services:
@@ -42,7 +51,7 @@ def make_services(settings: Settings, clock: Clock) -> Services:
         sessions=make_sessions(engine),
         desk=Desk(settings.database_url, clock, settings.timezone),
         catalog=SnapshotKeeper(settings.database_url, clock),
-        codes=Codes(settings.secret_key),
+        tokens=Tokens(settings.secret_key),
     )
 
 
@@ -55,6 +64,7 @@ async def open_services(services: Services) -> AsyncIterator[None]:
             yield
     finally:
         await services.program.close()
+        await asyncio.to_thread(services.pdf.close)
         await services.engine.dispose()
 
 

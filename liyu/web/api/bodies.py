@@ -66,17 +66,22 @@ def read_query(connection: AnyConnection, kind: type[Struct]) -> Struct:
     return convert_fields(dict(connection.query_params), kind, strict=False)
 
 
-def convert_fields(content: Any, kind: type[Struct], *, strict: bool = True) -> Struct:
-    """Plain values as a struct. Raises InvalidInputError that names every faulty field."""
+def convert_fields(content: Any, kind: type[Struct], *, strict: bool = True, storable: bool = True) -> Struct:
+    """Plain values as a struct; with `storable`, only texts that the database can hold.
+
+    Raises InvalidInputError that names every faulty field.
+    """
     if not isinstance(content, Mapping):
         raise InvalidInputError.of_fields({"": Message(N_("Must be a JSON object."))})
-    faults = find_faults(content, kind, strict=strict)
+    faults = find_faults(content, kind, strict=strict, storable=storable)
     if faults:
         raise InvalidInputError.of_fields(faults)
     return msgspec.convert(content, kind, strict=strict)
 
 
-def find_faults(content: Mapping[str, Any], kind: type[msgspec.Struct], *, strict: bool = True) -> dict[str, Message]:
+def find_faults(
+    content: Mapping[str, Any], kind: type[msgspec.Struct], *, strict: bool = True, storable: bool = True
+) -> dict[str, Message]:
     """What is wrong, by field. msgspec stops at the first fault, so the fields are looked at one by one."""
     faults: dict[str, Message] = {}
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
@@ -90,7 +95,7 @@ def find_faults(content: Mapping[str, Any], kind: type[msgspec.Struct], *, stric
         except msgspec.ValidationError as error:
             faults[name] = _in_our_words(str(error))
         else:
-            if not _is_storable(content[name]):
+            if storable and not _is_storable(content[name]):
                 faults[name] = Message(N_("This contains a character that cannot be stored."))
     if kind.__struct_config__.forbid_unknown_fields:
         faults |= {str(name): Message(N_("There is no such field.")) for name in content if name not in fields}

@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from litestar import Request
+from psycopg.errors import UniqueViolation
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,6 +24,8 @@ Work = Callable[[AsyncSession], Awaitable[tuple[int, dict[str, Any]]]]
 """What a handler does in the unit of work: the status and the content of the answer."""
 
 HEADER = b"idempotency-key"
+REPLAYED = (b"idempotent-replayed", b"true")
+"""Tells that an answer is the first one once more."""
 LONGEST_KEY = 200
 _KEPT_REFUSALS = {404, 409}
 
@@ -42,6 +46,8 @@ def idempotency_key(request: Request[Any, Any, Any], *, required: bool = True) -
     if len(key) > LONGEST_KEY:
         fault = Message(N_("Use at most %(maximum)s characters."), {"maximum": LONGEST_KEY})
         raise InvalidInputError.of_fields({"Idempotency-Key": fault})
+    if key and not key.isprintable():
+        raise InvalidInputError.of_fields({"Idempotency-Key": Message(N_("Use letters, digits and signs only."))})
     return key or None
 
 
@@ -56,8 +62,9 @@ async def answer_once(request: Request[Any, Any, Any], work: Work, *, required: 
         async with unit_of_work(services.sessions) as session:
             status, content = await work(session)
         return json_answer(content, status=status)
-    scope = caller_of(request).reference
-    body_hash = hash_body(await request.body())
+    # The desk keeps its answers under `key:3` in a form of its own; these stand beside them.
+    scope = f"{caller_of(request).reference}:calls"
+    body_hash = await _fingerprint(request)
     now = services.clock.now()
     for is_last_try in (False, True):
         try:
@@ -70,9 +77,9 @@ async def answer_once(request: Request[Any, Any, Any], work: Work, *, required: 
                     IdempotentAnswer(scope=scope, key=key, body_hash=body_hash, status=status, answer=content, at=now)
                 )
                 await session.flush()
-        except IntegrityError as error:
+        except (IntegrityError, UniqueViolation):
             # Someone else was quicker with the same key: our work is rolled back, theirs is the first answer.
-            if is_last_try or not _is_about_the_key(error):
+            if is_last_try:
                 raise
         except DomainError as error:
             if error.status in _KEPT_REFUSALS and not isinstance(error, IdempotencyConflictError):
@@ -83,6 +90,16 @@ async def answer_once(request: Request[Any, Any, Any], work: Work, *, required: 
         else:
             return json_answer(content, status=status)
     raise AssertionError("unreachable")
+
+
+async def _fingerprint(request: Request[Any, Any, Any]) -> str:
+    """What tells two requests apart: where they go, and what they say, whatever its spacing and the order of its fields."""
+    body = await request.body()
+    try:
+        body = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # The work itself refuses such a body.
+    return hash_body(f"{request.method} {visit_of(request).path}\n".encode() + body)
 
 
 async def _keep_refusal(
@@ -99,11 +116,6 @@ def _repeat(first: IdempotentAnswer, body_hash: str) -> Page:
     if first.body_hash != body_hash:
         raise IdempotencyConflictError
     media_type = b"application/problem+json" if first.status >= 400 else b"application/json"
-    answer = json_answer(first.answer, status=first.status, headers=[(b"idempotent-replayed", b"true")])
+    answer = json_answer(first.answer, status=first.status, headers=[REPLAYED])
     answer.raw_headers[0] = (b"content-type", media_type)
     return answer
-
-
-def _is_about_the_key(error: IntegrityError) -> bool:
-    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
-    return constraint == "pk_idempotent_answer"

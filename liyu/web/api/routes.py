@@ -1,6 +1,16 @@
-"""The calls of the API under `/api/v1`, each with its `require_scope(…)`, and signed webhooks, which need no key."""
+"""The calls of the API under `/api/v1`, each with its scope (`calls.route`), and signed webhooks, which need no key."""
 
 from litestar.types import ControllerRouterHandler
 
-CALLS: list[ControllerRouterHandler] = []
+from liyu.web.api import events, items, members, redemptions, vouchers
+from liyu.web.api.openapi import get_openapi
+
+OPEN: list[ControllerRouterHandler] = [get_openapi]
+CALLS: list[ControllerRouterHandler] = [
+    *members.CALLS,
+    *events.CALLS,
+    *items.CALLS,
+    *redemptions.CALLS,
+    *vouchers.CALLS,
+]
 WEBHOOKS: list[ControllerRouterHandler] = []

@@ -1,0 +1,368 @@
+"""What the API takes and gives. These structs read bodies, write answers and describe both in the OpenAPI document."""
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from liyu.members.points.events import LARGEST_AMOUNT
+from liyu.redemption.state import LARGEST_QUANTITY
+
+MOST_EVENTS = 1_000
+
+_INSTANT = {"format": "date-time"}
+_DAY = {"format": "date"}
+Instant = Annotated[datetime, Meta(extra_json_schema=_INSTANT)]
+Day = Annotated[date, Meta(extra_json_schema=_DAY)]
+ExternalId = Annotated[str, Meta(min_length=1, max_length=200, description="The host's own id of a member.")]
+Sku = Annotated[str, Meta(min_length=1, max_length=200, description="The item's number.")]
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+Reason = Annotated[str, Meta(min_length=1, max_length=200, description="Why; kept with the change.")]
+Code = Annotated[str, Meta(min_length=1, max_length=256, description="The voucher's code, or what its QR code says.")]
+StoreCode = Annotated[str, Meta(max_length=200, description="The store's code.")]
+
+
+# Members
+
+
+class LotAnswer(Struct):
+    """Points that lapse at the midnight, in the program's time zone, which ends `expires_on`; null never lapses."""
+
+    expires_on: Day | None
+    remaining: int
+
+
+class MemberAnswer(Struct):
+    """A member. The lots, by expiry, sum to the balance; pending points cannot be spent yet; a debt is paid by what comes next."""
+
+    external_id: str
+    state: Annotated[str, Meta(examples=["active"], description="pre_registered, active, frozen or closed")]
+    tier: Annotated[str, Meta(examples=["gold"], description="The code of the tier.")]
+    balance: int
+    pending: int
+    debt: int
+    lots: list[LotAnswer]
+    growth: Annotated[int, Meta(description="Growth value: what the tier is counted by; it cannot be spent.")]
+    tier_until: Day | None
+    card_number: str
+    name: str | None
+    phone: Annotated[str | None, Meta(description="E.164")]
+    email: str | None
+    birthday: Day | None
+    city: str | None
+    locale: str | None
+    joined_at: Instant
+
+
+class MemberBody(Struct, forbid_unknown_fields=True):
+    """What to know of a member. A field that is left out stays as it is, null clears it."""
+
+    phone: Annotated[
+        str | None | UnsetType,
+        Meta(examples=["+8613800138000"], description="Numbers without a country are Chinese."),
+    ] = UNSET
+    email: Annotated[str | None | UnsetType, Meta(examples=["lan@example.com"])] = UNSET
+    name: Annotated[str | None | UnsetType, Meta(examples=["林岚"])] = UNSET
+    birthday: Annotated[date | None | UnsetType, Meta(examples=["1992-05-20"])] = UNSET
+    city: str | None | UnsetType = UNSET
+    locale: Annotated[str | None | UnsetType, Meta(description="zh_CN or en")] = UNSET
+    state: Annotated[str | UnsetType, Meta(description="active, frozen or closed; a closed membership stays closed")] = UNSET
+    reason: Annotated[str, Meta(max_length=200, description="Why the state changes; kept with the change.")] = ""
+
+
+class LineAnswer(Struct):
+    """Why some of the points came or went: the rule, its version and the figures it used."""
+
+    rule: str
+    version: int
+    points: int
+    growth: int
+    multiplier_basis_points: int
+    capped_from: Annotated[int | None, Meta(description="What the rule alone would have given, where a cap cut it.")]
+
+
+class LedgerEntryAnswer(Struct):
+    """One movement: what it did to the usable balance, to the pending points and to the debt."""
+
+    id: int
+    event: Annotated[str, Meta(examples=["earn"], description="earn, redeem, lapse, clawback, adjust, cancel, …")]
+    source: Annotated[str, Meta(examples=["purchase:A-1001"], description="What caused it.")]
+    reason: str
+    at: Instant
+    points: int
+    pending: int
+    debt: int
+    balance: Annotated[int, Meta(description="Usable points after it.")]
+    lines: list[LineAnswer]
+
+
+class LedgerAnswer(Struct):
+    """One page of movements, the newest first."""
+
+    entries: list[LedgerEntryAnswer]
+    next: Annotated[str | None, Meta(description="The cursor of the next page; null on the last one.")]
+
+
+class AdjustmentBody(Struct, forbid_unknown_fields=True):
+    """Points to give (> 0) or to take (< 0)."""
+
+    points: Annotated[int, Meta(ge=-1_000_000, le=1_000_000, examples=[200])]
+    reason: Annotated[Reason, Meta(examples=["Goodwill for a late delivery"])]
+
+
+class AdjustmentAnswer(Struct):
+    """The adjustment, and the balance after it."""
+
+    external_id: str
+    points: int
+    reason: str
+    balance: int
+
+
+# Events
+
+Amount = Annotated[
+    int,
+    Meta(
+        ge=-LARGEST_AMOUNT,
+        le=LARGEST_AMOUNT,
+        examples=[12850],
+        description="In minor units; purchases and returns need it.",
+    ),
+]
+
+
+class EventBody(Struct, forbid_unknown_fields=True):
+    """Something a member did. Type and reference make it unique for ever: sent again, it gives no second point."""
+
+    member: ExternalId
+    type: Annotated[str, Meta(examples=["purchase"], description="purchase, return, check_in, share, referral, …")]
+    reference: Annotated[Text, Meta(examples=["A-1001"], description="The host's own; a return carries that of its purchase.")]
+    occurred_at: Annotated[Instant, Meta(examples=["2026-11-22T10:00:00+08:00"], description="With its time zone.")]
+    amount_minor: Amount | None = None
+    currency: Annotated[str | None, Meta(examples=["CNY"], description="ISO 4217; purchases and returns need it.")] = None
+
+
+class EventAnswer(Struct):
+    """What became of an event; `duplicate` gives the first answer again."""
+
+    status: Annotated[str, Meta(description="ok or duplicate")]
+    member: str
+    type: str
+    reference: str
+    points: int
+    growth: int
+    lines: list[LineAnswer]
+
+
+class EventBatchBody(Struct, forbid_unknown_fields=True):
+    """Up to 1,000 events. The bare array is taken as well."""
+
+    events: Annotated[list[Any], Meta(min_length=1, max_length=MOST_EVENTS, extra_json_schema={"items": {"$ref": "#/components/schemas/EventBody"}})]
+
+
+class EventRowAnswer(Struct):
+    """What became of one row; a failed one has changed nothing and says why."""
+
+    status: Annotated[str, Meta(description="ok, failed or duplicate")]
+    member: str | None = None
+    type: str | None = None
+    reference: str | None = None
+    points: int = 0
+    growth: int = 0
+    lines: list[LineAnswer] = field(default_factory=list)
+    code: Annotated[str | None, Meta(description="Why it failed: invalid_event, unknown_member, member_closed or reference_conflict")] = None
+    message: str | None = None
+    fields: Annotated[dict[str, str], Meta(description="Each faulty field with its fault.")] = field(default_factory=dict)
+
+
+class EventBatchAnswer(Struct):
+    """The counts, and one answer for each row in the order of the rows."""
+
+    ok: int
+    failed: int
+    duplicate: int
+    results: list[EventRowAnswer]
+
+
+# Items
+
+
+class StoreAnswer(Struct):
+    """A store that takes the item's vouchers."""
+
+    code: str
+    name: str
+
+
+class ItemAnswer(Struct):
+    """A published item. `name` is in the language asked for (`lang`, else Accept-Language, else the installation's)."""
+
+    sku: str
+    kind: Annotated[str, Meta(description="goods, coupon, partner_right, code, top_up, draw or donation")]
+    name: str
+    points: int
+    cash_minor: int
+    stock: Annotated[int | None, Meta(description="Units left; null is unlimited.")]
+    partner: Annotated[str | None, Meta(description="The partner's code.")]
+    stores: list[StoreAnswer]
+    name_zh: str
+    name_en: str
+    summary: str
+    scene: str
+    tier: Annotated[str | None, Meta(description="The lowest tier that may redeem it.")]
+    per_member_limit: int | None
+    on_sale_from: Instant | None
+    on_sale_to: Instant | None
+
+
+class ItemsAnswer(Struct):
+    """One page of items."""
+
+    items: list[ItemAnswer]
+    next: Annotated[str | None, Meta(description="The cursor of the next page; null on the last one.")]
+
+
+class LanguageQuery(Struct):
+    """The language of names."""
+
+    lang: Annotated[str | None, Meta(description="zh-CN or en")] = None
+
+
+class ItemsQuery(LanguageQuery):
+    """What to look for."""
+
+    q: Annotated[str, Meta(max_length=200, description="Words, pinyin or initials, as in the mall's search.")] = ""
+    kind: Annotated[str | None, Meta(description="Only items of this kind.")] = None
+    scene: Annotated[str | None, Meta(description="Only items of this scene.")] = None
+    partner: Annotated[str | None, Meta(description="Only items of the partner with this code.")] = None
+    limit: Annotated[int, Meta(ge=1, le=100, description="Items on a page.")] = 24
+    cursor: Annotated[str | None, Meta(description="`next` of the page before.")] = None
+
+
+class CursorQuery(Struct):
+    """Where to go on."""
+
+    cursor: Annotated[str | None, Meta(description="`next` of the page before.")] = None
+
+
+# Redemptions
+
+
+class RedeemBody(Struct, forbid_unknown_fields=True):
+    """What a member wants."""
+
+    member: ExternalId
+    sku: Sku
+    quantity: Annotated[int, Meta(ge=1, le=LARGEST_QUANTITY)] = 1
+
+
+class VoucherAnswer(Struct):
+    """A voucher. Partners' keys see the code masked: they learn it from the member."""
+
+    code: Annotated[str, Meta(examples=["7K3M-P9QX-4TRD"])]
+    status: Annotated[str, Meta(description="issued, partly_used, used_up, expired or cancelled")]
+    expires_at: Instant
+
+
+class RedemptionAnswer(Struct):
+    """A redemption. `points` are those of all units together."""
+
+    number: Annotated[str, Meta(examples=["R4073952816648"])]
+    status: Annotated[str, Meta(description="held, confirmed, fulfilling, completed, released, cancelled or refunded")]
+    points: int
+    vouchers: list[VoucherAnswer]
+    member: str
+    sku: str
+    quantity: int
+
+
+class CancelBody(Struct, forbid_unknown_fields=True):
+    """Why; may be left out."""
+
+    reason: Annotated[str, Meta(max_length=200)] = ""
+
+
+# Vouchers
+
+
+class CheckBody(Struct, forbid_unknown_fields=True):
+    """A voucher, and the store that wants to take it."""
+
+    code: Code
+    store: StoreCode | None = None
+
+
+class CheckAnswer(Struct):
+    """A voucher that would be accepted here and now."""
+
+    result: Annotated[str, Meta(description="valid")]
+    voucher: Annotated[str, Meta(description="The code; masked when it was not the code that was shown.")]
+    sku: str
+    name: str
+    partner: Annotated[str | None, Meta(description="The partner's code.")]
+    store: Annotated[str | None, Meta(description="The store's code.")]
+    status: str
+    uses_left: int
+    expires_at: Instant
+    member: Annotated[str, Meta(description="The member's name, masked.")]
+
+
+class VerifyBody(Struct, forbid_unknown_fields=True):
+    """A voucher to use up. The same nonce gives the first answer again."""
+
+    code: Code
+    nonce: Annotated[Text, Meta(examples=["7f1c2a"], description="The till's own, new for each customer.")]
+    store: StoreCode | None = None
+
+
+class VerifyAnswer(Struct):
+    """The voucher is used, and what its partner is owed is booked."""
+
+    result: Annotated[str, Meta(description="verified")]
+    voucher: Annotated[str, Meta(description="The code; masked when it was not the code that was shown.")]
+    partner: Annotated[str | None, Meta(description="The partner's code.")]
+    store: Annotated[str | None, Meta(description="The store's code.")]
+    verified_at: Instant
+    verification: Annotated[int, Meta(description="What it can be taken back by.")]
+    use_number: int
+    uses_allowed: int
+
+
+class UndoBody(Struct, forbid_unknown_fields=True):
+    """The verification to take back: by its id, or the last one of a code."""
+
+    reason: Reason
+    code: Code | None = None
+    verification: Annotated[int, Meta(ge=1, le=2**62)] | None = None
+
+
+class UndoAnswer(Struct):
+    """The use is given back and what was booked for the partner is reversed."""
+
+    result: Annotated[str, Meta(description="undone")]
+    verification: int
+    status: Annotated[str, Meta(description="The voucher's status now.")]
+    uses_left: int
+
+
+# Refusals
+
+
+class ReasonAnswer(Struct):
+    """One failed condition, with its figures beside it; of a faulty entry, `field` is its name."""
+
+    code: str
+    message: str
+    field: str | UnsetType = UNSET
+
+
+class Problem(Struct):
+    """A refusal (RFC 9457). Nothing was changed. Programs go by `code`, which is stable."""
+
+    type: str
+    title: str
+    status: int
+    detail: Annotated[str, Meta(description="For people, in the language of Accept-Language.")]
+    code: str
+    reasons: list[ReasonAnswer] | UnsetType = UNSET

@@ -1,0 +1,248 @@
+"""Vouchers at the till: look, verify once, take back. A partner's key reaches the partner's own only."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Request, post
+
+from liyu.core import limits
+from liyu.core.database import driver_connection, unit_of_work
+from liyu.core.errors import InvalidInputError
+from liyu.core.i18n import N_, Message
+from liyu.redemption.fulfil import complete_when_used_up
+from liyu.vouchers.check import Checked, check
+from liyu.vouchers.errors import UnknownVoucherError
+from liyu.vouchers.undo import undo
+from liyu.vouchers.verify import Verified, VerifyRequest, verify_at_till
+from liyu.web.api.auth import caller_of
+from liyu.web.api.bodies import read_body
+from liyu.web.api.calls import Call, route
+from liyu.web.api.problems import json_answer
+from liyu.web.api.schemas import (
+    CheckAnswer,
+    CheckBody,
+    UndoAnswer,
+    UndoBody,
+    VerifyAnswer,
+    VerifyBody,
+)
+from liyu.web.i18n import ENGLISH, negotiate_locale
+from liyu.web.limits import count_hit
+from liyu.web.pages import Page
+from liyu.web.services import Services, services_of
+from liyu.web.visit import visit_of
+
+ApiRequest = Request[Any, Any, Any]
+Result = TypeVar("Result")
+
+GUESSES = "verify_failure_key"
+_TAG = "Vouchers"
+_SCOPE = "vouchers:verify"
+_REFUSALS = ["already_verified", "wrong_partner", "wrong_store", "expired", "cancelled", "not_yet_valid", "frozen", "stale"]
+_PROBLEMS = {
+    400: ["invalid_json"],
+    404: ["unknown_voucher"],
+    409: _REFUSALS,
+    422: ["invalid_input", "unknown_store"],
+    429: ["too_many_requests"],
+}
+
+_check_body = msgspec.json.Decoder(CheckBody)
+_verify_body = msgspec.json.Decoder(VerifyBody)
+_undo_body = msgspec.json.Decoder(UndoBody)
+
+
+@post(
+    "/vouchers/check",
+    **route(
+        Call(
+            tag=_TAG,
+            scope=_SCOPE,
+            summary="Look at a voucher",
+            description="Whether it would be accepted now, without using it; the refusals are those of verifying.",
+            body=CheckBody,
+            answers={200: CheckAnswer},
+            problems=_PROBLEMS,
+            example={
+                "result": "valid",
+                "voucher": "7K3M-P9QX-4TRD",
+                "sku": "COF-LATTE",
+                "name": "生椰拿铁兑换券",
+                "partner": "luckin",
+                "store": "luckin-sh-01",
+                "status": "issued",
+                "uses_left": 1,
+                "expires_at": "2027-02-20T16:00:00Z",
+                "member": "林**",
+            },
+        ),
+        for_partners=True,
+    ),
+)
+async def post_check(request: ApiRequest) -> Page:
+    """Look at a voucher."""
+    services = services_of(request.app)
+    body = await read_body(request, _check_body)
+
+    async def look() -> Checked:
+        async with services.sessions() as session:
+            return await check(
+                await driver_connection(session),
+                text=body.code,
+                store_code=body.store,
+                partner_id=caller_of(request).partner_id,
+                now=services.clock.now(),
+                zone=services.settings.timezone,
+                tokens=services.tokens,
+            )
+
+    found = await _throttled(request, services, look)
+    if found.refusal is not None:
+        raise found.refusal
+    answer = CheckAnswer(
+        result="valid",
+        voucher=_shown(services, body.code, found.voucher_id, found.code),
+        sku=found.sku,
+        name=(_locale_of(request) == ENGLISH and found.item_en) or found.item_zh,
+        partner=found.partner_code,
+        store=found.store_code,
+        status=found.state,
+        uses_left=found.uses_left,
+        expires_at=found.expires_at,
+        member=found.member,
+    )
+    return json_answer(answer)
+
+
+@post(
+    "/vouchers/verify",
+    **route(
+        Call(
+            tag=_TAG,
+            scope=_SCOPE,
+            summary="Verify a voucher",
+            description=(
+                "Uses it once and books what its partner is owed. The same nonce of the same key gives the first answer again; "
+                "with another voucher it is a conflict. Too many unknown codes lock the key out for a while."
+            ),
+            body=VerifyBody,
+            answers={200: VerifyAnswer},
+            problems=_PROBLEMS | {409: [*_REFUSALS, "idempotency_conflict"]},
+            example={
+                "result": "verified",
+                "voucher": "7K3M-P9QX-4TRD",
+                "partner": "luckin",
+                "store": "luckin-sh-01",
+                "verified_at": "2026-11-22T02:00:00Z",
+                "verification": 4711,
+                "use_number": 1,
+                "uses_allowed": 1,
+            },
+        ),
+        for_partners=True,
+    ),
+)
+async def post_verification(request: ApiRequest) -> Page:
+    """Verify a voucher."""
+    services, caller = services_of(request.app), caller_of(request)
+    body = await read_body(request, _verify_body)
+    wish = VerifyRequest(
+        text=body.code,
+        store_code=body.store,
+        nonce=body.nonce,
+        verifier=caller.reference,
+        partner_id=caller.partner_id,
+    )
+
+    async def use() -> Verified:
+        return await verify_at_till(
+            services.sessions,
+            wish,
+            now=services.clock.now(),
+            zone=services.settings.timezone,
+            tokens=services.tokens,
+            on_used_up=complete_when_used_up,
+        )
+
+    verified = await _throttled(request, services, use)
+    answer = VerifyAnswer(
+        result="verified",
+        voucher=_shown(services, body.code, verified.voucher_id, verified.code),
+        partner=verified.partner_code,
+        store=verified.store_code,
+        verified_at=verified.verified_at,
+        verification=verified.verification_id,
+        use_number=verified.use_number,
+        uses_allowed=verified.uses_allowed,
+    )
+    return json_answer(answer)
+
+
+@post(
+    "/vouchers/undo",
+    **route(
+        Call(
+            tag=_TAG,
+            scope=_SCOPE,
+            summary="Take a verification back",
+            description="By its id, or the last one of a code; within the program's window and with a reason.",
+            body=UndoBody,
+            answers={200: UndoAnswer},
+            problems={
+                400: ["invalid_json"],
+                404: ["unknown_verification"],
+                409: ["already_undone", "undo_too_late"],
+                422: ["invalid_input"],
+            },
+            example={"result": "undone", "verification": 4711, "status": "issued", "uses_left": 1},
+        ),
+        for_partners=True,
+    ),
+)
+async def post_undo(request: ApiRequest) -> Page:
+    """Take a verification back."""
+    services, caller = services_of(request.app), caller_of(request)
+    body = await read_body(request, _undo_body)
+    if body.code is None and body.verification is None:
+        fault = Message(N_("Send a code or a verification."))
+        raise InvalidInputError.of_fields({"code": fault, "verification": fault})
+    async with unit_of_work(services.sessions) as session:
+        undone = await undo(
+            await driver_connection(session),
+            verification_id=body.verification,
+            text=body.code,
+            reason=body.reason,
+            actor=caller.reference,
+            partner_id=caller.partner_id,
+            now=services.clock.now(),
+            window_minutes=services.program.current(services.sessions).undo_minutes,
+            tokens=services.tokens,
+        )
+    return json_answer(UndoAnswer("undone", undone.verification_id, undone.state, undone.uses_left))
+
+
+CALLS = [post_check, post_verification, post_undo]
+
+
+async def _throttled(request: ApiRequest, services: Services, work: Callable[[], Awaitable[Result]]) -> Result:
+    """The result of looking up what somebody typed. Codes that no voucher has are counted, and too many end it (rule 11)."""
+    subject, now = caller_of(request).reference, services.clock.now()
+    async with services.sessions() as session:
+        await limits.ensure_within(session, GUESSES, subject, now=now)
+    try:
+        return await work()
+    except UnknownVoucherError:
+        await count_hit(services, GUESSES, subject)
+        raise
+
+
+def _shown(services: Services, text: str, voucher_id: int, masked: str) -> str:
+    """The code for whoever showed the code; a QR code of the wallet must not give it away."""
+    is_known = services.tokens.codes.voucher_id_of(text) == voucher_id
+    return services.codes.code_of(voucher_id) if is_known else masked
+
+
+def _locale_of(request: ApiRequest) -> str:
+    visit = visit_of(request)
+    return negotiate_locale(visit.header(b"accept-language")) or visit.services.settings.locale

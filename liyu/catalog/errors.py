@@ -42,7 +42,7 @@ class StateNotReachableError(DomainError):
     """The table of transitions does not lead from the item's state to the wanted one."""
 
     code = "state_not_reachable"
-    message = N_("The item is %(state)s and cannot become %(wanted)s.")
+    message = N_("An item that is “%(state)s” cannot become “%(wanted)s”.")
 
 
 class StockBelowTakenError(DomainError):

@@ -183,7 +183,7 @@ class SnapshotKeeper:
                 self._note(CATALOG_CHANNEL, "")
                 await asyncio.sleep(FIRST_PAUSE)
                 continue
-            self._tell(before, self.snapshot)
+            self._tell(before, self.snapshot, pending.stocks)
             await asyncio.sleep(RELOAD_INTERVAL)
 
     def _seconds_to_next_ending(self) -> float | None:
@@ -227,13 +227,15 @@ class SnapshotKeeper:
             self._loader.close()
             self._loader = None
 
-    def _tell(self, before: Snapshot, after: Snapshot) -> None:
+    def _tell(self, before: Snapshot, after: Snapshot, moved: set[int]) -> None:
         if before.stock is after.stock or not self._watches:
             return
+        # With the same lists only the stock that was asked for can differ.
+        candidates = moved & after.by_id.keys() if after.lists is before.lists else after.by_id.keys()
         changes = [
             StockChange(item_id, after.by_id[item_id].sku, stock)
-            for item_id, stock in after.stock.items()
-            if stock is not before.stock.get(item_id) and stock != before.stock.get(item_id)
+            for item_id in candidates
+            if (stock := after.stock[item_id]) != before.stock.get(item_id)
         ]
         if changes:
             for watch in self._watches:

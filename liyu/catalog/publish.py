@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 
 from liyu.catalog.errors import FileFaultyError, RowFault
 from liyu.catalog.models import SCENES, VOUCHER_KINDS
+from liyu.catalog.names import name_kind, name_state
 from liyu.catalog.notify import announce_items
 from liyu.catalog.records import PLAIN_FIELDS, ImportResult, ItemRecord, ItemRow
 from liyu.catalog.references import References, load_references
@@ -76,6 +77,7 @@ class _ChangedItem(ItemRow, kw_only=True):
 class _StockRow(Struct):
     item_id: int
     total: int | None
+    taken: int = 0
 
 
 class _StoreRow(Struct):
@@ -163,9 +165,15 @@ class _Planner:
         if self.known is None:
             return
         if self.record.kind not in (UNSET, self.known.row.kind):
-            self._note("kind", N_("The item is a %(kind)s already; a kind never changes."), kind=self.known.row.kind)
+            self._note(
+                "kind",
+                N_("The item has the kind “%(kind)s”, and a kind never changes."),
+                kind=name_kind(self.known.row.kind),
+            )
         if self.known.state != LIVE and not may_become(self.known.state, LIVE):
-            self._note("sku", N_("The item is %(state)s and cannot be published by a file."), state=self.known.state)
+            self._note(
+                "sku", N_("The item is “%(state)s”; a file cannot put it on sale."), state=name_state(self.known.state)
+            )
 
     def _tier(self, before: int | None) -> int | None:
         code = self.record.tier

@@ -167,7 +167,7 @@ async def count_by_state(connection: AsyncConnection[Any], wanted: ItemFilter) -
 
 
 async def load_item(connection: AsyncConnection[Any], sku: str, *, partner_id: int | None = None) -> ItemPage:
-    """All about the item with this number. With `partner_id` it must be that partner's. Raises ItemNotFoundError."""
+    """All about the item with this number; with `partner_id` it must be theirs. Raises ItemNotFoundError."""
     async with connection.cursor(row_factory=class_row(ItemFacts)) as cursor:
         await cursor.execute(_FACTS, {"sku": sku, "partner_id": partner_id})
         item = await cursor.fetchone()
@@ -191,11 +191,11 @@ async def load_item(connection: AsyncConnection[Any], sku: str, *, partner_id: i
 
 _FACTS = """
     SELECT i.id, i.sku, i.kind, i.state, i.name_zh, i.name_en, i.summary_zh, i.summary_en, i.description_zh,
-        i.description_en, i.rules_zh, i.rules_en, i.scene, i.points, i.cash_minor, i.value_minor, i.is_drop, i.on_sale_from,
-        i.on_sale_to, i.per_member_limit, i.per_day_limit, i.voucher_days, i.uses, i.created_at, i.changed_at, s.total,
-        s.taken, p.id AS partner_id, p.code AS partner_code, p.name_zh AS partner_zh, p.name_en AS partner_en,
-        p.state AS partner_state, t.name_zh AS tier_zh, t.name_en AS tier_en, a.code AS line_code, a.mode AS line_mode,
-        a.title_zh AS line_zh, a.title_en AS line_en,
+        i.description_en, i.rules_zh, i.rules_en, i.scene, i.points, i.cash_minor, i.value_minor, i.is_drop,
+        i.on_sale_from, i.on_sale_to, i.per_member_limit, i.per_day_limit, i.voucher_days, i.uses, i.created_at,
+        i.changed_at, s.total, s.taken, p.id AS partner_id, p.code AS partner_code, p.name_zh AS partner_zh,
+        p.name_en AS partner_en, p.state AS partner_state, t.name_zh AS tier_zh, t.name_en AS tier_en,
+        a.code AS line_code, a.mode AS line_mode, a.title_zh AS line_zh, a.title_en AS line_en,
         (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND c.redemption_id IS NULL) AS codes_free,
         (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND c.redemption_id IS NOT NULL) AS codes_given
     FROM item i JOIN item_stock s ON s.item_id = i.id LEFT JOIN partner p ON p.id = i.partner_id

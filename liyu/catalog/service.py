@@ -7,6 +7,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 
 from liyu.catalog.errors import ItemNotFoundError, StateNotReachableError, StockBelowTakenError, StockOfPoolError
+from liyu.catalog.names import name_state
 from liyu.catalog.notify import announce_items
 from liyu.catalog.states import may_become
 
@@ -37,7 +38,7 @@ async def set_state(
         found = await connection.execute("SELECT state FROM item WHERE id = %s FOR UPDATE", (item_id,))
         before = (await found.fetchone() or ("",))[0]
         if not may_become(before, wanted):
-            raise StateNotReachableError(state=before, wanted=wanted)
+            raise StateNotReachableError(state=name_state(before), wanted=name_state(wanted))
         await connection.execute("UPDATE item SET state = %s, changed_at = %s WHERE id = %s", (wanted, now, item_id))
         await connection.execute(
             "INSERT INTO item_state_change (item_id, from_state, to_state, reason, actor, at) "

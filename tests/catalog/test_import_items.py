@@ -187,15 +187,18 @@ async def test_stock_cannot_fall_below_what_is_taken(connection: AsyncConnection
 
 async def test_units_taken_during_an_import_are_not_overlooked(connection: AsyncConnection[Any]) -> None:
     await load(connection, FULL)
-    record = ItemRecord(row=2, sku="LATTE-1", stock=5)
-    with pytest.raises(FileFaultyError) as refused:
+    plan = await plan_publication(connection, [ItemRecord(row=2, sku="LATTE-1", stock=5)], NOW, ZONE)
+    assert plan.faults == []
+    await connection.execute("UPDATE item_stock SET taken = 6")
+
+    async def write() -> None:
         async with connection.transaction():
-            plan = await plan_publication(connection, [record], NOW, ZONE)
-            assert plan.faults == []
-            await connection.execute("UPDATE item_stock SET taken = 6")
             await write_publication(connection, plan, actor="test", now=NOW, reason="imported")
+
+    with pytest.raises(FileFaultyError) as refused:
+        await write()
     assert [(fault.row, fault.column) for fault in refused.value.faults] == [(2, "stock")]
-    assert await one(connection, "total, taken", "LATTE-1") == (50, 0)
+    assert await one(connection, "total, taken", "LATTE-1") == (50, 6)
 
 
 async def test_kinds_never_change_and_ended_items_stay_ended(connection: AsyncConnection[Any]) -> None:

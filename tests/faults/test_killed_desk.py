@@ -1,0 +1,36 @@
+"""A desk process that is killed: what it acknowledged is there, what it did not is there whole or not at all."""
+
+import asyncio
+
+from tests.races.desk_process import Orders
+from tests.races.processes import finish, let_go, start
+from tests.world import open_world
+
+MEMBERS = 40
+ROUNDS = 4
+
+
+async def test_nothing_acknowledged_is_lost_and_nothing_is_doubled_by_a_kill(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        sku = await world.item(points=10, stock=10_000)
+        members = [await world.member(f"m-{number}", points=5_000) for number in range(MEMBERS)]
+        wishes = [world.wish(member, sku) for _ in range(25) for member in members]
+        acknowledged: set[str] = set()
+        for number in range(ROUNDS):
+            process = await start(Orders(database_url, wishes, batch_size=16))
+            let_go(process)
+            acknowledged |= await _read_until_killed(process, 40 + 90 * number)
+        process = await start(Orders(database_url, wishes, batch_size=64))
+        let_go(process)
+        numbers = {line[1] for line in await finish(process) if line[0] == "granted"}
+        assert len(numbers) == len(wishes)  # the retries of all wishes, each with its first answer
+        assert acknowledged <= numbers
+        assert await world.one("SELECT count(*) FROM redemption") == len(wishes)
+
+
+async def _read_until_killed(process: asyncio.subprocess.Process, lines: int) -> set[str]:
+    assert process.stdout is not None
+    read = [(await process.stdout.readline()).decode().split() for _ in range(lines)]
+    process.kill()
+    await process.wait()
+    return {line[1] for line in read if line and line[0] == "granted"}

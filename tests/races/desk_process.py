@@ -1,0 +1,76 @@
+"""A desk in a process of its own, for race tests: `python -m tests.races.desk_process`.
+
+Its orders are the first line of standard input. It waits for a second line, puts all wishes to its desk at once and prints one line per outcome as it is known.
+With `unguarded` the locks are left out, and with `pause` each batch waits between reading and writing, so that a race has
+all the time it needs.
+"""
+
+import asyncio
+import sys
+from typing import Any
+
+import msgspec
+
+from liyu.core.clock import SystemClock
+from liyu.core.errors import DomainError
+from liyu.redemption import desk as desk_module
+from liyu.redemption import load
+from liyu.redemption.desk import Desk
+from liyu.redemption.state import RedeemRequest
+from tests.world import ZONE
+
+
+class Orders(msgspec.Struct):
+    """What the test tells the process."""
+
+    url: str
+    wishes: list[RedeemRequest]
+    unguarded: bool = False
+    pause: float = 0.0
+    batch_size: int = 256
+
+
+def leave_out_the_locks() -> None:
+    """Read accounts and stocks without locking them."""
+    for name in ("_LOCK_ACCOUNTS", "_LOCK_STOCKS"):
+        setattr(load, name, getattr(load, name).replace("FOR UPDATE", ""))
+
+
+def pause_before_writing(seconds: float) -> None:
+    """Let time pass between reading and writing."""
+    reserve = desk_module.reserve
+
+    async def reserve_late(*arguments: Any) -> Any:
+        await asyncio.sleep(seconds)
+        return await reserve(*arguments)
+
+    desk_module.reserve = reserve_late
+
+
+async def work(orders: Orders) -> None:
+    """Put every wish to the desk and tell how each ended."""
+    desk = Desk(orders.url, SystemClock(), ZONE)
+    await desk.open()
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    await asyncio.gather(*(tell(desk, wish) for wish in orders.wishes))
+    await desk.close()
+
+
+async def tell(desk: Desk, wish: RedeemRequest) -> None:
+    """One outcome on one line, at once."""
+    try:
+        redeemed = await desk.redeem(wish)
+        print(f"granted {redeemed.number} {wish.key}", flush=True)
+    except DomainError as refusal:
+        print(f"refused {refusal.code} {wish.key}", flush=True)
+
+
+if __name__ == "__main__":
+    given = msgspec.json.decode(sys.stdin.readline(), type=Orders)
+    if given.unguarded:
+        leave_out_the_locks()
+    if given.pause:
+        pause_before_writing(given.pause)
+    desk_module.BATCH_SIZE = given.batch_size
+    asyncio.run(work(given))

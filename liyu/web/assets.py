@@ -11,6 +11,7 @@ from typing import Any
 from litestar import Request, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
+from markupsafe import Markup
 
 from liyu.web.covers import draw_cover, parse_cover_name
 from liyu.web.pages import Page
@@ -55,7 +56,7 @@ class Assets:
 
     digest: str
     files: dict[str, Asset] = field(repr=False)
-    _addresses: dict[str, str] = field(default_factory=dict, repr=False)
+    _addresses: dict[str, Markup] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, folder: Path = FOLDER) -> "Assets":
@@ -69,11 +70,11 @@ class Assets:
                 files[name] = Asset(path, mimetypes.guess_type(path.name)[0] or "application/octet-stream")
         return cls(total.hexdigest()[:_DIGEST_LENGTH], files)
 
-    def address(self, path: str) -> str:
-        """The address of a static file, for templates."""
+    def address(self, path: str) -> Markup:
+        """The address of a static file, for templates; marked as safe, since a page has dozens of them."""
         found = self._addresses.get(path)
         if found is None:
-            found = self._addresses[path] = f"/static/{self.digest}/{path.lstrip('/')}"
+            found = self._addresses[path] = Markup(f"/static/{self.digest}/") + path.lstrip("/")
         return found
 
 

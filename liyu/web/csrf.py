@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from contextvars import ContextVar
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,28 +33,27 @@ class CrossSiteError(DomainError):
     message = N_("This page is out of date. Please go back, reload it and try again.")
 
 
-class CsrfToken:
-    """The token of a visit, made when a template writes it: only then does a guest get the cookie it is bound to.
+_visit: ContextVar[Visit] = ContextVar("visit")
+
+
+class CurrentToken:
+    """The token of the visit in hand, made when a template writes it: only then does a guest get the cookie it is bound to.
 
     False for guests, so that a layout can tell whether htmx should carry it on every request.
     """
 
-    __slots__ = ("_text", "_visit")
-
-    def __init__(self, visit: Visit) -> None:
-        self._visit = visit
-        self._text: str | None = None
-
     def __html__(self) -> str:
-        return str(self)
+        return make_token(_visit.get())
 
-    def __str__(self) -> str:
-        if self._text is None:
-            self._text = make_token(self._visit)
-        return self._text
+    __str__ = __html__
 
     def __bool__(self) -> bool:
-        return self._visit.actor is not None
+        return _visit.get().actor is not None
+
+
+def issue_tokens_to(visit: Visit) -> None:
+    """Let templates write the token of this visit from now on in this task."""
+    _visit.set(visit)
 
 
 def make_token(visit: Visit) -> str:

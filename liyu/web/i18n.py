@@ -10,6 +10,7 @@ from typing import Any
 
 from babel.core import Locale
 from babel.messages.pofile import read_po
+from markupsafe import Markup
 
 from liyu.core.i18n import Message
 from liyu.core.settings import LOCALES
@@ -26,6 +27,7 @@ _locale: ContextVar[str] = ContextVar("locale", default=CHINESE)
 
 Catalog = dict[str, str | tuple[str, ...]]
 _catalogs: dict[str, Catalog] = {ENGLISH: {}}
+_marked: dict[tuple[str, str], Markup] = {}
 
 
 class DuplicateMessageError(Exception):
@@ -36,6 +38,7 @@ def load_catalogs() -> None:
     """Read and merge all .po files of all languages. Raises DuplicateMessageError naming the id and both files."""
     for locale in LOCALES:
         _catalogs[locale] = read_catalog(_FOLDER / locale)
+    _marked.clear()
 
 
 @lru_cache(maxsize=8)
@@ -79,6 +82,32 @@ def ngettext(singular: str, plural: str, number: int) -> str:
     if found is None:
         return singular if number == 1 else plural
     return found if isinstance(found, str) else found[0]
+
+
+def gettext_markup(text: str, /, **values: Any) -> Markup:
+    """What `_` is in HTML templates: as Jinja's own, but each text is looked up and marked as safe only once."""
+    locale = _locale.get()
+    marked = _marked.get((locale, text))
+    if marked is None:
+        marked = _marked[locale, text] = Markup(gettext(text))  # noqa: S704 - texts are ours
+    return marked % values if values or "%" in marked else marked
+
+
+def ngettext_markup(singular: str, plural: str, number: int, /, **values: Any) -> Markup:
+    """What `ngettext` is in HTML templates; the number is there as `num`."""
+    values.setdefault("num", number)
+    return Markup(ngettext(singular, plural, number)) % values  # noqa: S704 - texts are ours
+
+
+def gettext_plain(text: str, /, **values: Any) -> str:
+    """What `_` is in text templates, where nothing is escaped."""
+    return gettext(text) % values
+
+
+def ngettext_plain(singular: str, plural: str, number: int, /, **values: Any) -> str:
+    """What `ngettext` is in text templates."""
+    values.setdefault("num", number)
+    return ngettext(singular, plural, number) % values
 
 
 def translate(message: Message | str, locale: str | None = None) -> str:

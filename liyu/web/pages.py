@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from itsdangerous import BadSignature, URLSafeSerializer
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
@@ -19,8 +19,20 @@ from liyu.core.access.roles import NO_PERMISSIONS
 from liyu.core.i18n import N_, Message
 from liyu.core.money import DEFAULT_CURRENCY
 from liyu.web import formats
-from liyu.web.csrf import CsrfToken
-from liyu.web.i18n import CHINESE, ENGLISH, LANGUAGE_TAGS, current_locale, gettext, ngettext, text_of, translate
+from liyu.web.csrf import CurrentToken, issue_tokens_to
+from liyu.web.i18n import (
+    CHINESE,
+    ENGLISH,
+    LANGUAGE_TAGS,
+    current_locale,
+    gettext,
+    gettext_markup,
+    gettext_plain,
+    ngettext_markup,
+    ngettext_plain,
+    text_of,
+    translate,
+)
 from liyu.web.navigation import navigation_for
 from liyu.web.visit import AnyConnection, Visit, visit_of
 
@@ -91,7 +103,7 @@ def make_environment(static: Callable[[str], str]) -> Environment:
     """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=select_autoescape(["html", "svg"], default=False),
+        autoescape=True,
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
         trim_blocks=True,
@@ -99,7 +111,9 @@ def make_environment(static: Callable[[str], str]) -> Environment:
         auto_reload=False,
         cache_size=-1,
     )
-    environment.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]
+    environment.globals |= {"_": gettext_markup, "gettext": gettext_markup, "ngettext": ngettext_markup}
+    environment.globals["csrf_token"] = CurrentToken()
     environment.globals["static"] = static
     environment.filters |= {
         "points": formats.format_points,
@@ -141,9 +155,24 @@ def fragment(
     return Page(body, status=status, headers=[_HTML, _KEEP_PRIVATE, _VARY, *headers])
 
 
+@lru_cache(maxsize=1)
+def make_text_environment(environment: Environment) -> Environment:
+    """The same for mail and SMS, where nothing is escaped."""
+    plain = environment.overlay(autoescape=False)
+    plain.globals = {**environment.globals, "_": gettext_plain, "gettext": gettext_plain, "ngettext": ngettext_plain}
+    return plain
+
+
 def render(environment: Environment, visit: Visit, template: str, context: dict[str, Any]) -> bytes:
     """The bytes of a template in the language of the visit."""
+    issue_tokens_to(visit)
     return environment.get_template(template).render(base_context(visit) | context).encode()
+
+
+def render_text(connection: AnyConnection, template: str, context: dict[str, Any]) -> str:
+    """The text of a mail or SMS in the language of the visit."""
+    environment = make_text_environment(connection.app.state.environment)
+    return environment.get_template(template).render(base_context(visit_of(connection)) | context).strip()
 
 
 def base_context(visit: Visit) -> dict[str, Any]:
@@ -159,7 +188,6 @@ def base_context(visit: Visit) -> dict[str, Any]:
         "lang": LANGUAGE_TAGS[locale],
         "theme": theme if (theme := cookies.get(THEME_COOKIE)) in {"light", "dark"} else None,
         "text_size": "large" if cookies.get(TEXT_COOKIE) == "large" else None,
-        "csrf_token": CsrfToken(visit),
         "actor": actor,
         "audience": audience,
         "current_path": visit.path,

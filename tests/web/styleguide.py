@@ -78,7 +78,7 @@ def build_environment(locale: str, static: Callable[[str], str]) -> Environment:
         text_of=lambda value, field: getattr(value, f"{field}_{'zh' if chinese else 'en'}"),
     )
     environment.globals.update(
-        static=static, locale=locale, lang="zh-CN" if chinese else "en", program=Named("礼遇", "Liyu"), now=NOW, theme=None, text_size=None
+        static=static, csrf_token="sample", locale=locale, lang="zh-CN" if chinese else "en", program=Named("礼遇", "Liyu"), now=NOW, theme=None, text_size=None
     )
     return environment
 

@@ -16,7 +16,7 @@ from liyu.members.models import Member
 from liyu.web.demo import find_demo_logins
 from liyu.web.forms import Form, PhoneField, TextField
 from liyu.web.limits import count_hit, forget_hits
-from liyu.web.pages import Page, local_path, page, redirect, render
+from liyu.web.pages import Page, local_path, page, redirect, render_text
 from liyu.web.services import Services
 from liyu.web.sessions import sign_in, sign_out
 from liyu.web.visit import visit_of
@@ -108,12 +108,12 @@ async def _find_member(session: AsyncSession, phone: str) -> Member | None:
 async def _post_code(request: Request[Any, Any, Any], session: AsyncSession, phone: str, code: str) -> None:
     visit = visit_of(request)
     minutes = int(LIFETIME.total_seconds()) // 60
-    words = render(request.app.state.environment, visit, "mail/login_code.txt", {"code": code, "minutes": minutes})
+    words = render_text(request, "mail/login_code.txt", {"code": code, "minutes": minutes})
     await outbox.post(
         session,
         channel=outbox.SMS,
         recipient=phone,
-        body=words.decode().strip(),
+        body=words,
         locale=visit.locale or visit.services.settings.locale,
         now=visit.services.clock.now(),
     )

@@ -28,7 +28,7 @@ def _speak_english() -> None:
 
 
 def _marked_messages() -> Iterator[tuple[str, str]]:
-    found = extract_from_dir(PACKAGE, METHODS, OPTIONS, keywords=KEYWORDS)  # type: ignore[arg-type]
+    found = extract_from_dir(PACKAGE, METHODS, OPTIONS, keywords=KEYWORDS)
     for name, line, message, _comments, _context in found:
         yield (message if isinstance(message, str) else message[0]), f"{name}:{line}"
 

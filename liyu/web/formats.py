@@ -16,6 +16,8 @@ _MINUS = "\N{MINUS SIGN}"
 _THIN_SPACE = "\N{THIN SPACE}"
 _DAYS = {"zh_CN": "M月d日", "en": "d MMM"}
 _JUST_NOW = {"zh_CN": "刚刚", "en": "just now"}
+_MONTHS = {"zh_CN": "M月", "en": "MMM"}
+_YEAR_MONTHS = {"zh_CN": "y年M月", "en": "MMMM y"}
 _LONG_DAYS = {"zh_CN": "y年M月d日", "en": "d MMM y"}
 
 
@@ -57,6 +59,16 @@ def format_day(day: date | datetime, locale: str) -> str:
 def format_short_day(day: date | datetime, locale: str) -> str:
     """11月22日, 22 Nov"""
     return _date_text(_local_day(day), _DAYS[locale], locale)
+
+
+def format_month(day: date, locale: str) -> str:
+    """11月, Nov"""
+    return _date_text(day, _MONTHS[locale], locale)
+
+
+def format_year_month(day: date, locale: str) -> str:
+    """2026年11月, November 2026"""
+    return _date_text(day, _YEAR_MONTHS[locale], locale)
 
 
 def format_instant(instant: datetime, locale: str) -> str:

@@ -10,7 +10,6 @@ from psycopg.rows import class_row, dict_row
 from liyu.members.points.pricing import Line
 
 PAGE_SIZE = 30
-HIGHEST_ID = 2**62
 
 
 class Movement(Struct):
@@ -25,12 +24,13 @@ class Movement(Struct):
     points: int
     pending: int
     debt: int
+    """Above 0 when a debt was paid off."""
     event_type: str | None
     amount_minor: int | None
     currency: str | None
     lines: list[Line]
-    balance: int = 0
-    """Usable points after it."""
+    balance: int
+    """Usable points after it, in the order of time."""
 
 
 class History(Struct):
@@ -40,49 +40,35 @@ class History(Struct):
     next_cursor: int | None
 
 
-_MINE = "SELECT id, kind FROM account WHERE member_id = %(member)s"
-
-_MOVEMENTS = f"""
-    WITH mine AS ({_MINE}),
-    newest AS (
-        SELECT DISTINCT t.id FROM mine CROSS JOIN LATERAL (
-            (SELECT id FROM transfer WHERE debit_account_id = mine.id AND id < %(before)s ORDER BY id DESC LIMIT %(most)s)
-            UNION ALL
-            (SELECT id FROM transfer WHERE credit_account_id = mine.id AND id < %(before)s ORDER BY id DESC LIMIT %(most)s)
-        ) AS t ORDER BY t.id DESC LIMIT %(most)s)
-    SELECT t.id, t.event, t.source, t.reason, t.at, t.amount,
-        CASE WHEN c.kind = 'member_points' THEN t.amount WHEN d.kind = 'member_points' THEN -t.amount ELSE 0 END AS points,
-        CASE WHEN c.kind = 'member_pending' THEN t.amount WHEN d.kind = 'member_pending' THEN -t.amount ELSE 0 END AS pending,
-        CASE WHEN c.kind = 'member_debt' THEN -t.amount WHEN d.kind = 'member_debt' THEN t.amount ELSE 0 END AS debt,
-        e.type AS event_type, e.amount_minor, e.currency, coalesce(e.lines, '[]') AS lines
-    FROM newest JOIN transfer t USING (id)
-    LEFT JOIN mine c ON c.id = t.credit_account_id LEFT JOIN mine d ON d.id = t.debit_account_id
-    LEFT JOIN earning_event e ON e.type = split_part(t.source, ':', 1)
-        AND e.reference = substr(t.source, strpos(t.source, ':') + 1)
-    ORDER BY t.id DESC"""  # noqa: S608 - the parts are written above
-
-_BALANCE_AFTER = """
-    SELECT a.balance
-        - coalesce((SELECT sum(amount) FROM transfer WHERE credit_account_id = a.id AND id > %(last)s), 0)
-        + coalesce((SELECT sum(amount) FROM transfer WHERE debit_account_id = a.id AND id > %(last)s), 0)
-    FROM account a WHERE a.member_id = %(member)s AND a.kind = 'member_points'"""
+# The running balance needs every movement of the member, so they are read once and cut to the page afterwards.
+_MOVEMENTS = """
+    WITH mine AS (SELECT id, kind FROM account WHERE member_id = %(member)s),
+    moves AS (
+        SELECT t.id, t.at, t.event, t.source, t.reason, t.amount,
+            CASE WHEN c.kind = 'member_points' THEN t.amount WHEN d.kind = 'member_points' THEN -t.amount ELSE 0 END AS points,
+            CASE WHEN c.kind = 'member_pending' THEN t.amount WHEN d.kind = 'member_pending' THEN -t.amount ELSE 0 END AS pending,
+            CASE WHEN c.kind = 'member_debt' THEN t.amount WHEN d.kind = 'member_debt' THEN -t.amount ELSE 0 END AS debt
+        FROM (
+            SELECT t.* FROM mine JOIN transfer t ON t.debit_account_id = mine.id
+            UNION SELECT t.* FROM mine JOIN transfer t ON t.credit_account_id = mine.id) AS t
+        LEFT JOIN mine c ON c.id = t.credit_account_id LEFT JOIN mine d ON d.id = t.debit_account_id),
+    page AS (
+        SELECT moves.*, sum(points) OVER (ORDER BY at, id)::bigint AS balance FROM moves)
+    SELECT p.*, e.type AS event_type, e.amount_minor, e.currency, coalesce(e.lines, '[]') AS lines
+    FROM page p LEFT JOIN earning_event e
+        ON e.type = split_part(p.source, ':', 1) AND e.reference = substr(p.source, strpos(p.source, ':') + 1)
+    WHERE %(before)s::bigint IS NULL OR (p.at, p.id) < (SELECT b.at, b.id FROM moves b WHERE b.id = %(before)s)
+    ORDER BY p.at DESC, p.id DESC LIMIT %(most)s"""
 
 
 async def list_movements(connection: AsyncConnection[Any], member_id: int, before: int | None = None) -> History:
-    """One page of a member's movements, the newest first, with the usable balance after each; `before` is a cursor."""
-    values = {"member": member_id, "before": before or HIGHEST_ID, "most": PAGE_SIZE + 1}
+    """One page of a member's movements, the newest first, with the usable balance after each.
+
+    `before` is the cursor of the page before; one that is not among the member's movements gives an empty page.
+    """
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_MOVEMENTS, values)  # type: ignore[arg-type]
+        await cursor.execute(_MOVEMENTS, {"member": member_id, "before": before, "most": PAGE_SIZE + 1})
         movements = convert(await cursor.fetchall(), list[Movement])
-    if not movements:
-        return History([], None)
-    found = await connection.execute(_BALANCE_AFTER, {"member": member_id, "last": movements[0].id})
-    row = await found.fetchone()
-    assert row is not None
-    balance = int(row[0])
-    for movement in movements:
-        movement.balance = balance
-        balance -= movement.points
     shown = movements[:PAGE_SIZE]
     return History(shown, shown[-1].id if len(movements) > PAGE_SIZE else None)
 

@@ -17,7 +17,7 @@ class DatedPoints(Struct, frozen=True):
     points: int
 
 
-class Wallet(Struct):
+class MemberAccount(Struct):
     """A member's account. Points are points; `debt` is positive."""
 
     member_id: int
@@ -53,7 +53,7 @@ _LOTS = """(
     FROM (SELECT {day} AS day, sum(remaining)::bigint AS points FROM lot
         WHERE account_id = {account} AND remaining > 0 AND {condition} GROUP BY 1) AS days)"""
 
-_WALLET = f"""
+_ACCOUNT = f"""
     SELECT m.id AS member_id, m.external_id, m.name, m.phone, m.card_number, m.state, m.growth, m.joined_at, m.tier_until,
         t.rank AS tier_rank, t.name_zh AS tier_zh, t.name_en AS tier_en,
         n.name_zh AS next_zh, n.name_en AS next_en, n.threshold AS next_threshold,
@@ -68,14 +68,14 @@ _WALLET = f"""
     WHERE m.id = %(member)s"""  # noqa: S608 - the parts are written above
 
 
-async def load_wallet(connection: AsyncConnection[Any], member_id: int, today: date) -> Wallet:
+async def load_account(connection: AsyncConnection[Any], member_id: int, today: date) -> MemberAccount:
     """The account of one member in one query; points past their last day are left out. Raises NotFoundError."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_WALLET, {"member": member_id, "today": today})  # type: ignore[arg-type]
+        await cursor.execute(_ACCOUNT, {"member": member_id, "today": today})  # type: ignore[arg-type]
         row = await cursor.fetchone()
     if row is None:
         raise NotFoundError
-    return convert(row, Wallet)
+    return convert(row, MemberAccount)
 
 
 class TierStanding(Struct, frozen=True):

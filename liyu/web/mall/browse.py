@@ -1,0 +1,211 @@
+"""Lists: the catalog with search, filters and orders, and all drops."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import get
+
+from liyu.catalog.models import ITEM_KINDS
+from liyu.catalog.search import PAGE_SIZE, Counts, Wish, count_items, list_items
+from liyu.catalog.snapshot import RECOMMENDED, SORTS, Snapshot
+from liyu.core.i18n import Message, N_
+from liyu.members.account import MemberAccount
+from liyu.web.forms import CheckField, ChoiceField, Form, IntegerField, TextField
+from liyu.web.i18n import gettext, translate
+from liyu.web.mall.cards import Shelf
+from liyu.web.mall.home import scene_label
+from liyu.web.mall.live import live_skus
+from liyu.web.mall.member import AnyRequest, facts_of, load_own_account, now_of
+from liyu.web.mall.page_cache import is_cacheable
+from liyu.web.mall.ready import ready_of
+from liyu.web.mall.words import KINDS, SCENES
+from liyu.web.pages import Page, fragment, page
+from liyu.web.visit import visit_of
+
+LONGEST_SEARCH = 60
+MOST_SHOWN = 10 * PAGE_SIZE
+"""How many cards a page opens with when somebody comes back to a list that they had unrolled."""
+
+RANGES: tuple[tuple[int | None, int | None], ...] = ((None, 200), (200, 500), (500, 1_000), (1_000, None))
+ORDERS: dict[str, str] = {
+    RECOMMENDED: N_("Recommended"),
+    "points_up": N_("Fewest points"),
+    "points_down": N_("Most points"),
+    "newest": N_("Newest"),
+}
+
+
+class WishForm(Form):
+    """What the address of a list says; a value that nobody offers is left out instead of refused."""
+
+    q = TextField(required=False, maximum=LONGEST_SEARCH)
+    scene = ChoiceField(SCENES, required=False)
+    kind = ChoiceField(ITEM_KINDS, required=False)
+    points_from = IntegerField(required=False)
+    points_to = IntegerField(required=False)
+    affordable = CheckField()
+    sort = ChoiceField(SORTS, required=False, default=RECOMMENDED)
+    cursor = TextField(required=False)
+    shown = IntegerField(required=False, minimum=PAGE_SIZE, maximum=MOST_SHOWN, default=PAGE_SIZE)
+
+
+@get("/items")
+async def show_items(request: AnyRequest) -> Page:
+    """The list; a guest's comes from memory. For htmx with a cursor the next cards alone."""
+    snapshot = visit_of(request).services.catalog.snapshot
+    if is_cacheable(visit_of(request)):
+        return ready_of(request).pages.answer(request, snapshot, lambda: _render_list(request, snapshot, None))
+    return _render_list(request, snapshot, await load_own_account(request))
+
+
+@get("/drops")
+async def show_drops(request: AnyRequest) -> Page:
+    """All drops: open ones, then those to come."""
+    snapshot = visit_of(request).services.catalog.snapshot
+    if is_cacheable(visit_of(request)):
+        return ready_of(request).pages.answer(request, snapshot, lambda: _render_drops(request, snapshot, None))
+    return _render_drops(request, snapshot, await load_own_account(request))
+
+
+def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount | None) -> Page:
+    now = now_of(request)
+    asked = _read_wish(request)
+    wish = Wish(
+        text=asked["q"],
+        scene=asked["scene"],
+        kind=asked["kind"],
+        points_from=asked["points_from"],
+        points_to=asked["points_to"],
+        balance=account.balance if account else None,
+        affordable=asked["affordable"] and account is not None,
+        sort=asked["sort"],
+    )
+    member = facts_of(account) if account else None
+    shelf = Shelf(request.app.state.environment, ready_of(request).cards, snapshot, now, member)
+    unrolling = visit_of(request).is_fragment and bool(asked["cursor"])
+    found = list_items(snapshot, wish, now, cursor=asked["cursor"] or None, size=PAGE_SIZE if asked["cursor"] else asked["shown"])
+    address = _Address(wish)
+    shown = asked["shown"] + (len(found.items) if unrolling else 0)
+    context: dict[str, Any] = {
+        "cards": shelf.cards(found.items),
+        "next_href": address(cursor=found.next, shown=min(shown, MOST_SHOWN) if shown > PAGE_SIZE else None) if found.next else None,
+        "keep_href": address(shown=min(shown + PAGE_SIZE, MOST_SHOWN)),
+    }
+    if unrolling:
+        return fragment(request, "mall/_more_cards.html", **context)
+    counts = count_items(snapshot, wish, now)
+    return page(
+        request,
+        "mall/items.html",
+        tab="categories",
+        query=wish.text,
+        title=_title_of(wish),
+        counts=counts,
+        scene_chips=_scene_chips(wish, address, counts),
+        filter_chips=_filter_chips(wish, address, counts),
+        orders=[
+            {"label": gettext(label), "href": address(sort=name), "current": wish.sort == name} for name, label in ORDERS.items()
+        ],
+        is_filtered=wish != Wish(balance=wish.balance, sort=wish.sort),
+        continued=bool(asked["cursor"]),
+        start_href=address(),
+        **context,
+    )
+
+
+def _render_drops(request: AnyRequest, snapshot: Snapshot, account: MemberAccount | None) -> Page:
+    now = now_of(request)
+    shelf = Shelf(request.app.state.environment, ready_of(request).cards, snapshot, now, facts_of(account) if account else None)
+    open_drops, coming = snapshot.live_drops(now), snapshot.coming_drops(now)
+    return page(
+        request,
+        "mall/drops.html",
+        tab="home",
+        drops=shelf.drops(open_drops),
+        coming=shelf.drops(coming),
+        live=live_skus([*open_drops, *coming], snapshot),
+    )
+
+
+def _read_wish(request: AnyRequest) -> dict[str, Any]:
+    """The address as a wish. Addresses are passed on and edited by hand: what makes no sense is ignored."""
+    form = WishForm.parse(request.query_params.dict())
+    return {name: form.values.get(name, field.default) for name, field in WishForm.fields.items()} | {
+        "q": form.values.get("q") or "",
+        "affordable": bool(form.values.get("affordable")),
+    }
+
+
+class _Address:
+    """Addresses of the list: the present wish with some things changed."""
+
+    def __init__(self, wish: Wish) -> None:
+        self.values: dict[str, Any] = {
+            "q": wish.text,
+            "scene": wish.scene,
+            "kind": wish.kind,
+            "points_from": wish.points_from,
+            "points_to": wish.points_to,
+            "affordable": "yes" if wish.affordable else None,
+            "sort": wish.sort if wish.sort != RECOMMENDED else None,
+        }
+
+    def __call__(self, **changes: Any) -> str:
+        values = {name: value for name, value in (self.values | changes).items() if value not in (None, "")}
+        if values.get("sort") == RECOMMENDED:
+            del values["sort"]
+        return f"/items?{urlencode(values)}" if values else "/items"
+
+
+def _title_of(wish: Wish) -> str:
+    if wish.text:
+        return translate(Message(N_("“%(words)s”"), {"words": wish.text}))
+    if wish.scene:
+        return scene_label(wish.scene)
+    return gettext(KINDS[wish.kind]) if wish.kind else gettext(N_("All rights and goods"))
+
+
+def _scene_chips(wish: Wish, address: _Address, counts: Counts) -> list[dict[str, Any]]:
+    every = {"label": gettext(N_("Everything")), "href": address(scene=None), "current": wish.scene is None}
+    return [every] + [
+        {"label": scene_label(scene), "href": address(scene=scene), "current": wish.scene == scene, "count": count}
+        for scene in SCENES
+        if (count := counts.facets["scene"].get(scene, 0)) or wish.scene == scene
+    ]
+
+
+def _filter_chips(wish: Wish, address: _Address, counts: Counts) -> list[dict[str, Any]]:
+    """Chips that are switched on and off: within reach, ranges of points, kinds."""
+    chips: list[dict[str, Any]] = []
+    if counts.affordable is not None:
+        chips.append(
+            {
+                "label": gettext(N_("Within reach")),
+                "href": address(affordable=None if wish.affordable else "yes"),
+                "current": wish.affordable,
+                "count": counts.affordable,
+            }
+        )
+    for least, most in RANGES:
+        current = (wish.points_from, wish.points_to) == (least, most)
+        href = address(points_from=None, points_to=None) if current else address(points_from=least, points_to=most)
+        chips.append({"label": _range_label(least, most), "href": href, "current": current})
+    for kind, label in KINDS.items():
+        current = wish.kind == kind
+        count = counts.facets["kind"].get(kind, 0)
+        if count or current:
+            chips.append(
+                {"label": gettext(label), "href": address(kind=None if current else kind), "current": current, "count": count}
+            )
+    return chips
+
+
+def _range_label(least: int | None, most: int | None) -> str:
+    if least is None:
+        return translate(Message(N_("Up to %(most)s points"), {"most": most}))
+    if most is None:
+        return translate(Message(N_("From %(least)s points"), {"least": least}))
+    return translate(Message(N_("%(least)s–%(most)s points"), {"least": least, "most": most}))
+
+
+ROUTES = [show_items, show_drops]

@@ -1,0 +1,156 @@
+"""Items as cards: everything but the reader's own line is rendered once for each version of the catalog and language."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup, escape
+
+from liyu.catalog.availability import MemberFacts, Refusals, check_availability
+from liyu.catalog.snapshot import Snapshot
+from liyu.catalog.views import ItemView, Stock
+from liyu.core.clock import local_date
+from liyu.core.i18n import Message, N_
+from liyu.redemption.errors import make_reason
+from liyu.web.covers import choose_icon, cover_name
+from liyu.web.formats import current_zone, format_clock_time, format_short_day
+from liyu.web.i18n import ENGLISH, current_locale, gettext, text_of, translate
+from liyu.web.mall.page_cache import CardCache
+from liyu.web.mall.words import SHORT_REFUSALS
+
+COUNTDOWN_FROM = timedelta(hours=48)
+"""How long before its end a drop counts down; earlier its card says the date."""
+
+
+class Shelf:
+    """Makes the cards of one snapshot for one reader, in the language that is spoken now."""
+
+    def __init__(
+        self, environment: Environment, cache: CardCache, snapshot: Snapshot, now: datetime, member: MemberFacts | None
+    ) -> None:
+        self.environment = environment
+        self.cache = cache
+        self.snapshot = snapshot
+        self.now = now
+        self.member = member
+        self.locale = current_locale()
+
+    def cards(self, items: Iterable[ItemView]) -> list[Markup]:
+        """The cards of items, in their order."""
+        return [self.card(item) for item in items]
+
+    def card(self, item: ItemView) -> Markup:
+        """One card with its reader's own line."""
+        stock = self.snapshot.stock_of(item)
+        head, tail = self.cache.get(
+            self.snapshot.version, (item.id, stock.is_gone, self.locale), lambda: self._render_card(item, stock)
+        )
+        return Markup(f"{head}{self._own_line(item, stock)}{tail}")  # noqa: S704 - both parts come from the template
+
+    def drops(self, items: Iterable[ItemView]) -> list[Markup]:
+        """The wide cards of drops; they say how many are left, so they are made for each state of the stock."""
+        return [self.drop(item) for item in items]
+
+    def drop(self, item: ItemView) -> Markup:
+        """One drop."""
+        stock = self.snapshot.stock_of(item)
+        if stock.total is None:
+            return self.card(item)
+        day = local_date(self.now, current_zone())
+        coming, closing = item.is_coming(self.now), self._closes_soon(item)
+        key = ("drop", item.id, stock.taken, coming, closing, day, self.locale)
+        drop: Markup = self.cache.get(self.snapshot.version, key, lambda: self._render_drop(item, stock))
+        return drop
+
+    def _own_line(self, item: ItemView, stock: Stock) -> str:
+        line = self.availability(item, stock)
+        if line is None:
+            return ""
+        return f'<p class="note{" yes" if line[1] else ""}">{escape(line[0])}</p>'
+
+    def availability(self, item: ItemView, stock: Stock) -> tuple[str, bool] | None:
+        """A few words on whether the reader can have it, and whether they are good news; None when there is nothing to say."""
+        refusals = check_availability(item, stock, self.member, self.now)
+        if refusals:
+            return say_shortly(refusals, self.now), False
+        if self.member is not None:
+            return gettext(N_("You can have it")), True
+        if item.tier is not None:
+            return translate(Message(SHORT_REFUSALS["tier_too_low"], {"needs": text_of(item.tier, "name")})), False
+        return None
+
+    def _render_card(self, item: ItemView, stock: Stock) -> tuple[str, str]:
+        template = self.environment.get_template("mall/_item_card.html")
+        card = template.render(item=item, cover=cover_of(item), place=place_of(item), gone=stock.is_gone)
+        head, end, tail = card.rpartition("</div>")
+        return head, f"{end}{tail}"
+
+    def _render_drop(self, item: ItemView, stock: Stock) -> Markup:
+        template = self.environment.get_template("mall/_drop_card.html")
+        card = template.render(
+            item=item, cover=cover_of(item), stock=stock, clock=self._clock_of(item), closes=self._closes_soon(item)
+        )
+        return Markup(card)  # noqa: S704 - a template's output
+
+    def _clock_of(self, item: ItemView) -> str | None:
+        if item.is_coming(self.now) and item.on_sale_from:
+            return translate(Message(N_("Opens %(when)s"), {"when": say_when(item.on_sale_from, self.now)}))
+        if self._closes_soon(item) or not item.on_sale_to:
+            return None
+        return translate(Message(N_("Until %(when)s"), {"when": say_when(item.on_sale_to, self.now)}))
+
+    def _closes_soon(self, item: ItemView) -> bool:
+        return item.on_sale_to is not None and not item.is_coming(self.now) and item.on_sale_to - self.now <= COUNTDOWN_FROM
+
+
+def cover_of(item: Any) -> str:
+    """The address of an item's drawn cover. Takes anything with `scene`, `kind` and an `item_id` or `id`."""
+    seed = getattr(item, "item_id", None) or item.id
+    return f"/covers/{cover_name(item.scene, seed, choose_icon(item.scene, item.kind))}"
+
+
+def place_of(item: ItemView) -> str:
+    """Whose it is and where it can be used, in one short line; a kind's own words where there is no partner."""
+    if item.partner is None:
+        return ""
+    partner = text_of(item.partner, "name")
+    cities = {store.city_zh for store in item.stores}
+    if not item.stores:
+        return partner
+    if len(cities) == 1:
+        return translate(Message(N_("%(partner)s · %(city)s"), {"partner": partner, "city": text_of(item.stores[0], "city")}))
+    return translate(Message(N_("%(partner)s · %(count)s cities"), {"partner": partner, "count": len(cities)}))
+
+
+def say_when(instant: datetime, now: datetime) -> str:
+    """今天 20:00, tomorrow 20:00, 24 Nov 20:00"""
+    zone = current_zone()
+    days = (local_date(instant, zone) - local_date(now, zone)).days
+    clock = format_clock_time(instant)
+    if days in (0, 1):
+        return translate(Message(N_("today %(time)s") if days == 0 else N_("tomorrow %(time)s"), {"time": clock}))
+    return f"{format_short_day(instant, current_locale())} {clock}"
+
+
+def say_shortly(refusals: Refusals, now: datetime) -> str:
+    """The refusal that matters most to a reader of a list, in a few words."""
+    name, details = refusals[0]
+    values: dict[str, Any] = in_words(details)
+    if isinstance(details.get("opens"), datetime):
+        values["opens"] = say_when(details["opens"], now)  # type: ignore[arg-type]
+    return translate(Message(SHORT_REFUSALS[name], values))
+
+
+def say_fully(refusals: Refusals) -> list[str]:
+    """Every refusal in the desk's own sentences."""
+    return [translate(make_reason(name, **in_words(details)).message) for name, details in refusals]
+
+
+def in_words(details: dict[str, object]) -> dict[str, Any]:
+    """The figures of a refusal; names that come in both languages in the one that is spoken."""
+    return {name: _pick(value) if isinstance(value, dict) else value for name, value in details.items()}
+
+
+def _pick(texts: dict[str, str]) -> str:
+    return (texts.get("en") if current_locale() == ENGLISH else None) or texts.get("zh") or ""

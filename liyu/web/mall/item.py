@@ -1,0 +1,139 @@
+"""One item: everything one wants to know before redeeming it, and whether this reader can."""
+
+from typing import Any
+
+from litestar import get
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+
+from liyu.catalog.availability import MemberFacts, Refusals, check_availability
+from liyu.catalog.models import VOUCHER_KINDS
+from liyu.catalog.snapshot import Snapshot
+from liyu.catalog.views import ItemView, StoreView
+from liyu.core.i18n import Message, N_
+from liyu.members.account import MemberAccount
+from liyu.web.i18n import current_locale, gettext, text_of, translate
+from liyu.web.mall.cards import Shelf, cover_of, say_fully
+from liyu.web.mall.home import scene_label
+from liyu.web.mall.member import AnyRequest, load_shopper, now_of
+from liyu.web.mall.page_cache import is_cacheable
+from liyu.web.mall.ready import ready_of
+from liyu.web.mall.words import DELIVERY, KINDS
+from liyu.web.pages import Page, page
+from liyu.web.visit import visit_of
+
+MOST_SIMILAR = 4
+MOST_STORES = 5
+"""Stores that stand open; the others unfold."""
+
+
+@get("/items/{sku:str}")
+async def show_item(request: AnyRequest, sku: FromPath[str]) -> Page:
+    """The page of an item; a guest's comes from memory."""
+    services = visit_of(request).services
+    snapshot = services.catalog.snapshot
+    item = find_item(snapshot, sku)
+    if is_cacheable(visit_of(request)):
+        return ready_of(request).pages.answer(request, snapshot, lambda: _render(request, snapshot, item, None, None))
+    if visit_of(request).actor is None:
+        return _render(request, snapshot, item, None, None)
+    async with services.sessions() as session:
+        account, facts = await load_shopper(request, session, item.id)
+    return _render(request, snapshot, item, account, facts)
+
+
+def find_item(snapshot: Snapshot, sku: str) -> ItemView:
+    """The live item with this number. Raises NotFoundException."""
+    item = snapshot.by_sku.get(sku)
+    if item is None:
+        raise NotFoundException
+    return item
+
+
+def _render(
+    request: AnyRequest, snapshot: Snapshot, item: ItemView, account: MemberAccount | None, facts: MemberFacts | None
+) -> Page:
+    now = now_of(request)
+    stock = snapshot.stock_of(item)
+    refusals = check_availability(item, stock, facts, now)
+    shelf = Shelf(request.app.state.environment, ready_of(request).cards, snapshot, now, facts)
+    rules = item.rules_en if current_locale() == "en" and item.rules_en else item.rules_zh
+    return page(
+        request,
+        "mall/item.html",
+        tab="categories",
+        item=item,
+        stock=stock,
+        account=account,
+        cover=cover_of(item),
+        kind_label=gettext(KINDS[item.kind]),
+        scene_label=scene_label(item.scene),
+        scene_href=f"/items?scene={item.scene}",
+        is_coming=item.is_coming(now),
+        is_ended=item.is_ended(now),
+        refusals=say_fully(refusals),
+        blocking=[name for name, _ in refusals],
+        remaining=account.balance - item.points if account and not refusals else None,
+        missing=_missing_points(refusals),
+        facts=list_facts(request, item),
+        rules=rules,
+        cities=group_stores(item.stores),
+        store_count=len(item.stores),
+        most_stores=MOST_STORES,
+        similar=shelf.cards(snapshot.similar(item, MOST_SIMILAR)),
+        redeem_href=f"/items/{item.sku}/redeem",
+    )
+
+
+def list_facts(request: AnyRequest, item: ItemView) -> list[tuple[str, str]]:
+    """Terms as label and value: how it comes, how long it is good, limits, tier, what happens when it is cancelled."""
+    facts = [(gettext(N_("How you get it")), gettext(DELIVERY[item.kind]))]
+    if item.kind in VOUCHER_KINDS:
+        facts.append((gettext(N_("Validity")), translate(Message(N_("%(days)s days from redeeming"), {"days": item.voucher_days}))))
+        if item.uses > 1:
+            facts.append((gettext(N_("Uses")), translate(Message(N_("%(uses)s times"), {"uses": item.uses}))))
+    facts.append((gettext(N_("Limit")), _limit_of(item)))
+    if item.tier is not None:
+        facts.append((gettext(N_("Who may redeem it")), translate(Message(N_("%(tier)s and above"), {"tier": text_of(item.tier, "name")}))))
+    facts.append((gettext(N_("If you cancel")), cancel_rule(request, item.kind)))
+    return facts
+
+
+def cancel_rule(request: AnyRequest, kind: str) -> str:
+    """What becomes of the points when a redemption is cancelled: the program's stated rule (DESIGN rule 4)."""
+    if kind in ("code", "donation", "draw"):
+        return gettext(N_("Cannot be cancelled: it is yours at once"))
+    services = visit_of(request).services
+    days = services.program.current(services.sessions).lapsed_grace_days
+    if days:
+        words = N_("Points go back into their own lots; lapsed ones live for %(days)s more days")
+        return translate(Message(words, {"days": days}))
+    return gettext(N_("Points go back into their own lots; lapsed ones stay lapsed"))
+
+
+def group_stores(stores: tuple[StoreView, ...] | list[Any]) -> list[dict[str, Any]]:
+    """Stores by city, the city with the most stores first."""
+    cities: dict[str, list[Any]] = {}
+    for store in stores:
+        cities.setdefault(text_of(store, "city"), []).append(store)
+    return [{"name": name, "stores": found} for name, found in sorted(cities.items(), key=lambda city: -len(city[1]))]
+
+
+def _limit_of(item: ItemView) -> str:
+    parts = []
+    if item.per_member_limit:
+        parts.append(translate(Message(N_("%(limit)s for each member"), {"limit": item.per_member_limit})))
+    if item.per_day_limit:
+        parts.append(translate(Message(N_("%(limit)s a day"), {"limit": item.per_day_limit})))
+    return " · ".join(parts) or gettext(N_("No limit"))
+
+
+def _missing_points(refusals: Refusals) -> int | None:
+    """How many points are short, when nothing else is in the way."""
+    if len(refusals) == 1 and refusals[0][0] == "not_enough_points":
+        missing = refusals[0][1]["missing"]
+        return missing if isinstance(missing, int) else None
+    return None
+
+
+ROUTES = [show_item]

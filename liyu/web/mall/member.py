@@ -1,0 +1,98 @@
+"""Who looks at a page of the mall: nobody known, or a member with their account, read in one query."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from litestar import Request
+from psycopg import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from liyu.catalog.availability import MemberFacts
+from liyu.core.clock import local_date
+from liyu.core.database import driver_connection
+from liyu.members.account import DatedPoints, MemberAccount, load_account
+from liyu.redemption.orders import load_limit_use
+from liyu.web.actor import Actor, actor_of
+from liyu.web.formats import current_zone
+from liyu.web.visit import visit_of
+
+AnyRequest = Request[Any, Any, Any]
+
+SOON = timedelta(days=92)
+"""Points that lapse within this time are worth a word on the home page."""
+
+
+def now_of(request: AnyRequest) -> datetime:
+    """The present instant by the injected clock."""
+    return visit_of(request).services.clock.now()
+
+
+def today_of(request: AnyRequest) -> date:
+    """Today in the program's time zone."""
+    return local_date(now_of(request), current_zone())
+
+
+def member_id_of(actor: Actor) -> int:
+    """The id of the member who is signed in."""
+    assert actor.member_id is not None
+    return actor.member_id
+
+
+@asynccontextmanager
+async def reading(request: AnyRequest) -> AsyncIterator[AsyncConnection[Any]]:
+    """A connection for reads; a page of a guest never comes here."""
+    async with visit_of(request).services.sessions() as session:
+        yield await driver_connection(session)
+
+
+async def load_own_account(request: AnyRequest) -> MemberAccount | None:
+    """The account of the member who is signed in; None for guests, who cost no query."""
+    actor = visit_of(request).actor
+    if actor is None or actor.member_id is None:
+        return None
+    async with reading(request) as connection:
+        return await load_account(connection, actor.member_id, today_of(request))
+
+
+async def load_shopper(request: AnyRequest, session: AsyncSession, item_id: int) -> tuple[MemberAccount, MemberFacts]:
+    """The signed-in member's account, and what deciding about one item needs to know of them."""
+    member_id, today = member_id_of(actor_of(request)), today_of(request)
+    connection = await driver_connection(session)
+    account = await load_account(connection, member_id, today)
+    ever, on_this_day = await load_limit_use(connection, member_id, item_id, today)
+    return account, facts_of(account, {item_id: ever}, {item_id: on_this_day})
+
+
+def facts_of(
+    account: MemberAccount, used: dict[int, int] | None = None, used_today: dict[int, int] | None = None
+) -> MemberFacts:
+    """The account as the catalog's availability check wants it."""
+    return MemberFacts(
+        state=account.state,
+        growth=account.growth,
+        tier_rank=account.tier_rank,
+        tier_zh=account.tier_zh,
+        tier_en=account.tier_en,
+        usable=account.balance,
+        used=used or {},
+        used_today=used_today or {},
+    )
+
+
+def lapsing_next(account: MemberAccount, today: date) -> DatedPoints | None:
+    """The points that lapse first, if that is soon."""
+    first = account.lots[0] if account.lots else None
+    return first if first is not None and first.on is not None and first.on - today <= SOON else None
+
+
+def draw_lots(account: MemberAccount, points: int) -> list[DatedPoints]:
+    """Which points would be used, the earliest to lapse first (DESIGN rule 4)."""
+    drawn: list[DatedPoints] = []
+    for lot in account.lots:
+        if points <= 0:
+            break
+        drawn.append(DatedPoints(lot.on, min(lot.points, points)))
+        points -= drawn[-1].points
+    return drawn

@@ -1,0 +1,26 @@
+"""Where the mall's memory lives: one for each application, made at its first use."""
+
+from dataclasses import dataclass, field
+
+from liyu.vouchers.tokens import Tokens
+from liyu.web.mall.page_cache import CardCache, PageCache
+from liyu.web.services import services_of
+from liyu.web.visit import AnyConnection
+
+
+@dataclass(slots=True)
+class Ready:
+    """What is kept ready for pages of the mall."""
+
+    tokens: Tokens
+    pages: PageCache = field(default_factory=PageCache)
+    cards: CardCache = field(default_factory=CardCache)
+
+
+def ready_of(connection: AnyConnection) -> Ready:
+    """The memory of this application."""
+    state = connection.app.state
+    ready: Ready | None = state.get("mall")
+    if ready is None:
+        ready = state["mall"] = Ready(Tokens(services_of(connection.app).settings.secret_key))
+    return ready

@@ -1,0 +1,177 @@
+"""The wallet 卡包 and the single voucher: a code that renews by itself, its terms, and the same on paper."""
+
+from typing import Any
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from liyu.core.database import driver_connection
+from liyu.core.i18n import Message, N_
+from liyu.vouchers.document import voucher_document
+from liyu.vouchers.facts import StoreFacts, VoucherFacts, stores_of_item
+from liyu.vouchers.qr import draw_qr
+from liyu.vouchers.queries import PAGE, WALLET_GROUPS, voucher_of_member, wallet, wallet_page
+from liyu.vouchers.states import OPEN
+from liyu.vouchers.tokens import WINDOW_SECONDS
+from liyu.web.actor import actor_of
+from liyu.web.covers import choose_icon, cover_name, draw_cover
+from liyu.web.formats import current_zone, format_day
+from liyu.web.forms import ChoiceField, Form, IntegerField
+from liyu.web.i18n import LANGUAGE_TAGS, current_locale, gettext, text_of, translate
+from liyu.web.mall.item import cancel_rule, group_stores
+from liyu.web.mall.member import AnyRequest, member_id_of, now_of
+from liyu.web.mall.ready import ready_of
+from liyu.web.mall.words import VOUCHER_STATES
+from liyu.web.pages import Page, fragment, page
+from liyu.web.visit import visit_of
+
+SOON_DAYS = 14
+RENEW_SECONDS = 20
+"""How often the code on the screen renews; a token lives for at least one window."""
+assert RENEW_SECONDS < WINDOW_SECONDS
+
+_GROUP_LABELS = {"usable": N_("Usable"), "used": N_("Used"), "expired": N_("Expired")}
+_PDF = (b"content-type", b"application/pdf")
+_PRIVATE = (b"cache-control", b"private, no-store")
+
+
+class WalletForm(Form):
+    group = ChoiceField(WALLET_GROUPS, required=False, default="usable")
+    offset = IntegerField(required=False, maximum=100_000, default=0)
+
+
+@get("/wallet")
+async def show_wallet(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """One's vouchers by what can be done with them."""
+    form = WalletForm.parse(request.query_params.dict())
+    group, offset = (form.group, form.offset) if form.is_valid else ("usable", 0)
+    connection, now = await driver_connection(session), now_of(request)
+    member_id = member_id_of(actor_of(request))
+    found = await wallet(connection, member_id, now)
+    shown = await wallet_page(connection, member_id, group, now, offset=offset) if offset else getattr(found, group)
+    total = found.counts[group]
+    address = f"/wallet?group={group}&offset="
+    return page(
+        request,
+        "mall/wallet.html",
+        tab="wallet",
+        group=group,
+        tabs=[
+            {
+                "label": gettext(label),
+                "href": f"/wallet?group={name}" if name != "usable" else "/wallet",
+                "current": name == group,
+                "count": found.counts[name],
+            }
+            for name, label in _GROUP_LABELS.items()
+        ],
+        stubs=[_stub(request, facts) for facts in shown],
+        previous_href=f"{address}{max(offset - PAGE, 0)}" if offset else None,
+        next_href=f"{address}{offset + PAGE}" if offset + PAGE < total else None,
+    )
+
+
+@get("/vouchers/{voucher_id:int}")
+async def show_voucher(request: AnyRequest, session: NamedDependency[AsyncSession], voucher_id: FromPath[int]) -> Page:
+    """One voucher, as it is shown at the till."""
+    facts, stores = await _load(request, session, voucher_id)
+    usable = _is_usable(request, facts)
+    zone = current_zone()
+    return page(
+        request,
+        "mall/voucher.html",
+        tab="wallet",
+        facts=facts,
+        stub=_stub(request, facts),
+        usable=usable,
+        code=visit_of(request).services.codes.code_of(facts.id),
+        qr=_draw(request, facts) if usable else None,
+        seconds=RENEW_SECONDS,
+        last_day=facts.last_day(zone),
+        rules=facts.rules_en if current_locale() == "en" and facts.rules_en else facts.rules_zh,
+        cities=group_stores(stores),
+        store_count=len(stores),
+        cancel_rule=cancel_rule(request, facts.kind),
+    )
+
+
+@get("/vouchers/{voucher_id:int}/qr")
+async def renew_qr(request: AnyRequest, session: NamedDependency[AsyncSession], voucher_id: FromPath[int]) -> Page:
+    """The code anew; once the voucher is used up the page is loaded again and says so."""
+    facts = await voucher_of_member(await driver_connection(session), member_id_of(actor_of(request)), voucher_id)
+    if not _is_usable(request, facts):
+        return Page(b"", headers=[(b"hx-refresh", b"true"), _PRIVATE])
+    return fragment(request, "mall/_qr.html", facts=facts, qr=_draw(request, facts), seconds=RENEW_SECONDS)
+
+
+@get("/vouchers/{voucher_id:int}/pdf")
+async def download_pdf(request: AnyRequest, session: NamedDependency[AsyncSession], voucher_id: FromPath[int]) -> Page:
+    """The voucher on paper, with the signed code that does not renew."""
+    facts, stores = await _load(request, session, voucher_id)
+    # Setting a page takes its time; no transaction waits for it.
+    await session.rollback()
+    services = visit_of(request).services
+    program = services.program.current(services.sessions)
+    locale = current_locale()
+    document = voucher_document(
+        facts,
+        stores,
+        locale,
+        tokens=ready_of(request).tokens,
+        zone=current_zone(),
+        cover_svg=draw_cover(facts.scene, facts.item_id, choose_icon(facts.scene, facts.kind)),
+        support_phone=program.support_phone,
+    )
+    template = request.app.state.environment.get_template("pdf/voucher.html")
+    html = template.render(documents=[document], lang=LANGUAGE_TAGS[locale], program_name=text_of(program, "name"))
+    body = await services.pdf.render(html)
+    name = f'attachment; filename="voucher-{facts.redemption_number}-{facts.id}.pdf"'
+    return Page(body, headers=[_PDF, _PRIVATE, (b"content-disposition", name.encode("latin-1"))])
+
+
+async def _load(request: AnyRequest, session: AsyncSession, voucher_id: int) -> tuple[VoucherFacts, list[StoreFacts]]:
+    connection = await driver_connection(session)
+    facts = await voucher_of_member(connection, member_id_of(actor_of(request)), voucher_id)
+    return facts, await stores_of_item(connection, facts.item_id)
+
+
+def _draw(request: AnyRequest, facts: VoucherFacts) -> str:
+    return draw_qr(ready_of(request).tokens.dynamic_token(facts.id, now_of(request)))
+
+
+def _is_usable(request: AnyRequest, facts: VoucherFacts) -> bool:
+    return facts.state in OPEN and now_of(request) < facts.expires_at
+
+
+def _stub(request: AnyRequest, facts: VoucherFacts) -> dict[str, Any]:
+    """A voucher as lists show it; one that runs out soon says when, one that ran out says so before the job has noted it."""
+    usable, day = _is_usable(request, facts), facts.last_day(current_zone())
+    state = facts.state if usable or facts.state not in OPEN else "expired"
+    label, tone = VOUCHER_STATES[state]
+    words = gettext(label)
+    days_left = (facts.expires_at - now_of(request)).days
+    if usable and days_left < SOON_DAYS:
+        words, tone = (gettext(N_("Last day")) if days_left < 1 else gettext(N_("Ends soon"))), "gold"
+    elif facts.uses_allowed > 1 and usable:
+        words = translate(
+            Message(N_("%(left)s of %(all)s left"), {"left": facts.uses_allowed - facts.uses, "all": facts.uses_allowed})
+        )
+    line = N_("Good until %(day)s") if usable else N_("Was good until %(day)s")
+    parts = [
+        text_of(facts, "partner") if facts.partner_zh else "",
+        translate(Message(line, {"day": format_day(day, current_locale())})),
+    ]
+    return {
+        "id": facts.id,
+        "name": text_of(facts, "item"),
+        "cover": f"/covers/{cover_name(facts.scene, facts.item_id, choose_icon(facts.scene, facts.kind))}",
+        "line": " · ".join(part for part in parts if part),
+        "label": words,
+        "tone": tone,
+        "spent": not usable,
+    }
+
+
+ROUTES = [show_wallet, show_voucher, renew_qr, download_pdf]

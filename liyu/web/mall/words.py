@@ -1,0 +1,171 @@
+"""The words of the mall for kinds, scenes, states and movements. Marked here, translated when they are shown."""
+
+from liyu.core.i18n import N_, Message
+from liyu.members.points.history import Movement
+from liyu.members.points.pricing import Line
+
+SCENES: dict[str, tuple[str, str]] = {
+    "travel": (N_("Travel"), "plane"),
+    "dining": (N_("Dining"), "utensils"),
+    "hotel": (N_("Hotels"), "bed"),
+    "car": (N_("Cars"), "car"),
+    "health": (N_("Health"), "heart-pulse"),
+    "coffee": (N_("Coffee"), "coffee"),
+    "shopping": (N_("Shopping"), "shopping-bag"),
+    "entertainment": (N_("Entertainment"), "film"),
+    "home": (N_("Home life"), "house"),
+    "charity": (N_("Charity"), "hand-heart"),
+}
+"""Label and icon of each scene, in the order of the home page."""
+
+OTHER_SCENE = (N_("More rights"), "gift")
+
+KINDS: dict[str, str] = {
+    "partner_right": N_("Partner rights"),
+    "coupon": N_("Coupons"),
+    "goods": N_("Goods"),
+    "code": N_("Codes"),
+    "top_up": N_("Top-ups"),
+    "draw": N_("Draws"),
+    "donation": N_("Donations"),
+}
+
+DELIVERY: dict[str, str] = {
+    "partner_right": N_("A voucher with a code, at once in your wallet"),
+    "coupon": N_("A coupon with a code, at once in your wallet"),
+    "goods": N_("By post; the order shows when it is sent"),
+    "code": N_("A code, at once in your order"),
+    "top_up": N_("Credited to your number, usually within the hour"),
+    "draw": N_("An entry, drawn when the draw closes"),
+    "donation": N_("Passed on in your name, with a receipt in your orders"),
+}
+"""How an item of each kind reaches the member."""
+
+NEXT_STEPS: dict[str, str] = {
+    "partner_right": N_("Show the voucher at the till; the code renews by itself."),
+    "coupon": N_("Show the coupon when you pay."),
+    "goods": N_("We pack it now. The tracking number will stand here."),
+    "code": N_("Reveal the code below whenever you need it."),
+    "top_up": N_("The credit is on its way; this page says when it has arrived."),
+    "draw": N_("Good luck. The result will stand here and in your orders."),
+    "donation": N_("Thank you. Your points do good from today."),
+}
+
+ORDER_STATES: dict[str, tuple[str, str]] = {
+    "held": (N_("Waiting for payment"), "gold"),
+    "confirmed": (N_("Confirmed"), ""),
+    "fulfilling": (N_("On its way"), "blue"),
+    "completed": (N_("Completed"), "grey"),
+    "released": (N_("Released"), "grey"),
+    "cancelled": (N_("Cancelled"), "grey"),
+    "refunded": (N_("Refunded"), "grey"),
+}
+"""Label and tone of each state of an order."""
+
+ORDER_STEPS: dict[str, str] = {
+    "held": N_("Reserved for you"),
+    "confirmed": N_("Redeemed; the points are taken"),
+    "fulfilling": N_("Handed over for delivery"),
+    "completed": N_("Completed"),
+    "released": N_("Released; the points are back"),
+    "cancelled": N_("Cancelled; the points are back in their lots"),
+    "refunded": N_("Refunded"),
+}
+
+VOUCHER_STATES: dict[str, tuple[str, str]] = {
+    "issued": (N_("Ready to use"), ""),
+    "partly_used": (N_("Partly used"), ""),
+    "used_up": (N_("Used up"), "grey"),
+    "expired": (N_("Expired"), "grey"),
+    "cancelled": (N_("Cancelled"), "grey"),
+}
+
+SHORT_REFUSALS: dict[str, str] = {
+    "member_frozen": N_("Account frozen"),
+    "member_not_active": N_("Activate your membership first"),
+    "member_closed": N_("Membership closed"),
+    "not_on_sale": N_("Not on offer now"),
+    "not_yet_on_sale": N_("Opens %(opens)s"),
+    "sale_ended": N_("This is over"),
+    "sold_out": N_("All gone"),
+    "not_enough_left": N_("Only %(left)s left"),
+    "tier_too_low": N_("Needs %(needs)s"),
+    "limit_reached": N_("You have all you may have"),
+    "daily_limit_reached": N_("Again from tomorrow"),
+    "not_enough_points": N_("%(missing)s points short"),
+    "payment_unavailable": N_("Its cash part cannot be paid here yet"),
+}
+"""A refusal in a few words, for cards; the full sentences belong to the desk."""
+
+EVENT_TYPES: dict[str, str] = {
+    "purchase": N_("Purchase"),
+    "return": N_("Return of a purchase"),
+    "check_in": N_("Daily check-in"),
+    "share": N_("Sharing"),
+    "referral": N_("Friend referred"),
+    "suggestion": N_("Suggestion adopted"),
+    "campaign": N_("Event joined"),
+    "profile": N_("Profile completed"),
+    "birthday": N_("Birthday"),
+}
+
+TIER_REASONS: dict[str, str] = {
+    "joined": N_("Joined the program"),
+    "threshold_reached": N_("Threshold reached"),
+    "retained": N_("Kept for another period"),
+    "downgraded": N_("Not enough growth in the period"),
+}
+
+_BASIS_POINTS = 10_000
+
+
+def describe_movement(movement: Movement) -> str:
+    """What a movement was, in a few words."""
+    match movement.event:
+        case "earn" | "clawback" | "debt" | "repay" if movement.event_type:
+            return EVENT_TYPES.get(movement.event_type, movement.event_type)
+        case "redeem":
+            return N_("Redeemed")
+        case "cancel":
+            return N_("Redemption cancelled")
+        case "lapse":
+            return N_("Points lapsed")
+        case "mature":
+            return N_("Points became usable")
+        case "adjust":
+            return N_("Manual adjustment")
+        case _:
+            return N_("Movement of points")
+
+
+def explain_movement(movement: Movement) -> list[Message]:
+    """Why: the rule lines of an event, or what became of the points."""
+    notes = [explain_line(line) for line in movement.lines if movement.event in ("earn", "clawback")]
+    match movement.event:
+        case "earn" if movement.pending:
+            notes.append(Message(N_("Pending while a return is possible")))
+        case "clawback":
+            notes.append(Message(N_("Taken back because of the return")))
+        case "debt":
+            notes.append(Message(N_("More was returned than you had: %(points)s points are owed"), {"points": movement.amount}))
+        case "repay":
+            notes.append(Message(N_("%(points)s points paid off what was owed"), {"points": movement.amount}))
+        case "mature":
+            notes.append(Message(N_("The return period is over")))
+        case "adjust":
+            notes.append(Message(movement.reason))
+        case "lapse":
+            notes.append(Message(N_("Their last day was over")))
+        case "cancel":
+            notes.append(Message(N_("Back in the lots they came from")))
+    return notes
+
+
+def explain_line(line: Line) -> Message:
+    """One rule line, such as "× 1.2 for your tier" or "cut by the cap from 5"."""
+    if line.capped_from is not None:
+        return Message(N_("By rule %(points)s points, the cap left %(left)s"), {"points": line.capped_from, "left": line.points})
+    if line.multiplier_basis_points != _BASIS_POINTS:
+        factor = f"{line.multiplier_basis_points / _BASIS_POINTS:g}"
+        return Message(N_("%(points)s points by rule, × %(factor)s for your tier"), {"points": line.points, "factor": factor})
+    return Message(N_("%(points)s points by rule"), {"points": line.points})

@@ -1,0 +1,98 @@
+"""Taking a verification back: by the own partner, in time, with a reason, once."""
+
+from datetime import timedelta
+
+import pytest
+
+from liyu.core.errors import DomainError, InvalidInputError
+from liyu.vouchers.errors import AlreadyUndoneError, UndoTooLateError, UnknownVerificationError
+from liyu.vouchers.expire import expire_vouchers
+from liyu.vouchers.undo import undo
+from tests.vouchers.tills import TOKENS, open_shops
+from tests.world import NOW, open_world
+
+
+async def test_undo_restores_the_use_and_the_partners_account(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher(uses=2)
+        used = [await shops.verify(voucher) for _ in range(2)]
+        undone = await shops.undo(used[1].verification_id)
+        assert (undone.state, undone.uses_left) == ("partly_used", 1)
+        await shops.undo(used[0].verification_id)
+        assert await shops.state(voucher) == ("issued", 0)
+        assert await world.one("SELECT sum(amount_minor) FROM payable_entry") == 0
+        assert await shops.steps(voucher) == [
+            ("issued", "partly_used"),
+            ("partly_used", "used_up"),
+            ("used_up", "partly_used"),
+            ("partly_used", "issued"),
+        ]
+        assert await world.one("SELECT undone_by || undo_reason FROM verification LIMIT 1") == "staff:2wrong drink"
+        assert (await shops.verify(voucher)).use_number == 1
+
+
+async def test_undo_is_refused_late_twice_without_reason_and_to_others(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        used = await shops.verify(await shops.voucher(uses=2))
+        before = await shops.footprint()
+        refusals: tuple[tuple[type[DomainError], dict[str, object]], ...] = (
+            (InvalidInputError, {"reason": "  "}),
+            (UnknownVerificationError, {"partner": "TEA"}),
+            (UndoTooLateError, {"now": NOW + timedelta(minutes=10)}),
+        )
+        for error, wish in refusals:
+            with pytest.raises(error):
+                await shops.undo(used.verification_id, **wish)  # type: ignore[arg-type]
+        with pytest.raises(UnknownVerificationError):
+            await shops.undo(999)
+        assert await shops.footprint() == before
+        await shops.undo(used.verification_id, now=NOW + timedelta(minutes=9))
+        before = await shops.footprint()
+        with pytest.raises(AlreadyUndoneError):
+            await shops.undo(used.verification_id)
+        assert await shops.footprint() == before
+
+
+async def test_undo_by_code_takes_the_last_use(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher(uses=3)
+        used = [await shops.verify(voucher) for _ in range(2)]
+
+        async def undo_by(text: str) -> int:
+            undone = await undo(
+                world.connection, text=text, reason="typo", actor="staff:1", partner_id=shops.partners["LUCK"],
+                now=NOW, window_minutes=10, tokens=TOKENS,
+            )  # fmt: skip
+            return undone.verification_id
+
+        assert await undo_by(TOKENS.codes.code_of(voucher)) == used[1].verification_id
+        assert await undo_by(TOKENS.codes.code_of(voucher).lower()) == used[0].verification_id
+        with pytest.raises(AlreadyUndoneError):
+            await undo_by(TOKENS.codes.code_of(voucher))
+        with pytest.raises(UnknownVerificationError):
+            await undo_by("nonsense")
+
+
+async def test_a_repeat_tells_that_its_verification_was_taken_back(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher()
+        used = await shops.verify(voucher, nonce="n")
+        await shops.undo(used.verification_id)
+        again = await shops.verify(voucher, nonce="n")
+        assert (again.repeated, again.undone_at) == (True, NOW)
+        assert await shops.state(voucher) == ("issued", 0)
+
+
+async def test_a_voucher_that_ran_out_meanwhile_stays_expired(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher(uses=2)
+        end = await world.one("SELECT expires_at FROM voucher")
+        used = await shops.verify(voucher, now=end - timedelta(minutes=1))
+        assert await expire_vouchers(world.connection, end) == 1
+        await shops.undo(used.verification_id, now=end + timedelta(minutes=1))
+        assert await shops.state(voucher) == ("expired", 0)

@@ -1,0 +1,245 @@
+"""Who may verify what, where and when; what a use leaves behind; how a repeat and a refusal answer."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from liyu.core.database import Sessions
+from liyu.core.errors import DomainError, IdempotencyConflictError
+from liyu.redemption.cancel import cancel_redemption
+from liyu.redemption.errors import NotCancellableError
+from liyu.vouchers.errors import (
+    AlreadyVerifiedError,
+    OtherStoreError,
+    UnknownStoreError,
+    UnknownVoucherError,
+    VouchersNotCancellableError,
+    WrongPartnerError,
+)
+from liyu.vouchers.expire import expire_vouchers
+from liyu.vouchers.states import may_become
+from liyu.vouchers.verify import verify_at_till
+from tests.vouchers.tills import FEE, TOKENS, Shops, open_shops
+from tests.world import NOW, ZONE, open_world
+
+LATER = NOW + timedelta(days=91)
+
+
+async def test_a_use_leaves_all_its_traces(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher()
+        await world.connection.execute("UPDATE member SET name = '李雷'")
+        used = await shops.verify(voucher)
+        code = TOKENS.codes.code_of(voucher)
+        assert (used.use_number, used.uses_allowed, used.repeated) == (1, 1, False)
+        assert used.code == f"{code[:5]}····{code[9:]}"
+        assert (used.member, used.partner_zh, used.store_en) == ("李**", "LUCK咖啡", "SH1 store")
+        assert await shops.state(voucher) == ("used_up", 1)
+        assert await shops.steps(voucher) == [("issued", "used_up")]
+        assert await world.one("SELECT amount_minor FROM payable_entry") == FEE
+        assert await world.one("SELECT source FROM payable_entry") == f"verification:{used.verification_id}"
+        assert await world.one("SELECT state FROM redemption") == "completed"
+
+
+async def test_a_voucher_is_used_as_often_as_it_allows(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher(uses=3)
+        assert [(await shops.verify(voucher)).use_number for _ in range(3)] == [1, 2, 3]
+        assert await shops.steps(voucher) == [("issued", "partly_used"), ("partly_used", "used_up")]
+        with pytest.raises(AlreadyVerifiedError) as refusal:
+            await shops.verify(voucher)
+        assert refusal.value.reasons[0].details == {"used_at": NOW, "store": {"zh": "SH1店", "en": "SH1 store"}}
+
+
+async def test_an_order_is_done_with_its_last_voucher(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        first, second = await shops.vouchers(2)
+        await shops.verify(first)
+        assert await world.one("SELECT state FROM redemption") == "confirmed"
+        await shops.verify(second)
+        assert await world.one("SELECT state FROM redemption") == "completed"
+
+
+async def test_the_same_nonce_answers_as_before(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher, other = await shops.vouchers(2, uses=5)
+        first = await shops.verify(voucher, nonce="n")
+        before = await shops.footprint()
+        again = await shops.verify(voucher, nonce="n")
+        assert again.repeated
+        assert (again.verification_id, again.use_number) == (first.verification_id, 1)
+        with pytest.raises(IdempotencyConflictError):
+            await shops.verify(other, nonce="n")
+        assert await shops.footprint() == before
+        assert (await shops.verify(voucher, nonce="n", verifier="staff:2")).use_number == 2
+
+
+async def test_a_repeat_answers_although_the_wallet_token_went_stale(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher(uses=2)
+        token = TOKENS.dynamic_token(voucher, NOW)
+        first = await shops.verify(voucher, text=token, nonce="n")
+        again = await shops.verify(voucher, text=token, nonce="n", now=NOW + timedelta(minutes=5))
+        assert again.verification_id == first.verification_id
+        await _refused(shops, voucher, "stale", text=token, now=NOW + timedelta(minutes=5))
+
+
+async def _refused(shops: Shops, voucher: int, code: str, **wish: Any) -> DomainError:
+    before = await shops.footprint()
+    with pytest.raises(DomainError) as refusal:
+        await shops.verify(voucher, **wish)
+    assert refusal.value.code == code
+    assert await shops.footprint() == before
+    return refusal.value
+
+
+async def test_refusals_change_nothing_and_say_why(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher(stores=("SH1",))
+        await _refused(shops, voucher, "wrong_partner", partner="TEA", store="BJ1")
+        await _refused(shops, voucher, "wrong_store", store="SH2")
+        await _refused(shops, voucher, "unknown_store", store="BJ1")
+        await _refused(shops, voucher, "unknown_store", store="NOWHERE")
+        await _refused(shops, voucher, "unknown_store", store=None)
+        await _refused(shops, voucher, "wrong_store", store="BJ1", partner=None)
+        await _refused(shops, voucher, "expired", now=LATER)
+        await _refused(shops, voucher, "not_yet_valid", now=NOW - timedelta(seconds=1))
+        await _refused(shops, voucher, "stale", text=TOKENS.dynamic_token(voucher, NOW - timedelta(minutes=2)))
+        await world.connection.execute("UPDATE member SET state = 'frozen'")
+        await _refused(shops, voucher, "frozen")
+        await world.connection.execute("UPDATE member SET state = 'active'")
+        await world.connection.execute("UPDATE store SET active = false")
+        await _refused(shops, voucher, "unknown_store")
+
+
+async def test_a_foreign_partner_learns_nothing_of_a_voucher(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher()
+        await shops.verify(voucher)
+        for moment in (NOW, LATER):
+            refusal = await _refused(shops, voucher, "wrong_partner", partner="TEA", store="BJ1", now=moment)
+            assert refusal.reasons[0].details == {}
+        await _refused(shops, voucher, "expired", now=LATER)
+
+
+async def test_all_wrong_codes_get_one_answer(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher()
+        code = TOKENS.codes.code_of(voucher)
+        forged = TOKENS.static_token(voucher, NOW.date())[:-1] + "0"
+        absent = TOKENS.codes.code_of(999_999)
+        for text in ("", "hello", code[:-1], f"{code[:-1]}{'0' if code[-1] != '0' else '1'}", forged, absent):
+            refusal = await _refused(shops, voucher, "unknown_voucher", text=text)
+            assert (refusal.status, refusal.reasons[0].details) == (404, {})
+
+
+async def test_a_cashier_verifies_at_the_own_store_only(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher(uses=2)
+        with pytest.raises(OtherStoreError):
+            await shops.verify(voucher, store="SH2", allowed="SH1")
+        assert (await shops.verify(voucher, store=None, allowed="SH1")).store_code == "SH1"
+        assert (await shops.verify(voucher, store="sh1", allowed="SH1")).use_number == 2
+
+
+async def test_the_operator_verifies_everything_and_rights_of_its_own_anywhere(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher, own = await shops.voucher(), await shops.voucher(partner=None, uses=3)
+        assert (await shops.verify(voucher, partner=None, verifier="key:1")).partner_en == "LUCK Coffee"
+        assert (await shops.verify(own, partner=None, store=None)).store_code is None
+        assert (await shops.verify(own, partner=None, store="BJ1")).store_code == "BJ1"
+        await _refused(shops, own, "wrong_partner")
+        await shops.verify(own, partner=None, store=None)
+        refusal = await _refused(shops, own, "already_verified", partner=None, store=None)
+        assert refusal.reasons[0].details == {"used_at": NOW}
+
+
+async def test_refused_attempts_are_kept_without_the_scan(database_url: str, sessions: Sessions) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher()
+        expected: list[tuple[int | None, int | None, str]] = []
+        for wish, error, kept in (
+            (shops.request(voucher, text="nonsense"), UnknownVoucherError, (None, "unknown_voucher")),
+            (shops.request(voucher, partner="TEA", store="BJ1"), WrongPartnerError, (voucher, "wrong_partner")),
+            (shops.request(voucher, store="NOWHERE"), UnknownStoreError, (None, "unknown_store")),
+        ):
+            with pytest.raises(error):
+                await verify_at_till(sessions, wish, now=NOW, zone=ZONE, tokens=TOKENS)
+            store = shops.stores.get(wish.store_code or "")
+            expected.append((kept[0], store, kept[1]))
+        found = await world.connection.execute(
+            "SELECT voucher_id, store_id, code FROM verification_refusal ORDER BY id"
+        )
+        assert await found.fetchall() == expected
+        verified = await verify_at_till(sessions, shops.request(voucher), now=NOW, zone=ZONE, tokens=TOKENS)
+        assert verified.use_number == 1
+
+
+async def test_looking_uses_nothing_and_shows_what_staff_need(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher(uses=2, stores=("SH1",))
+        before = await shops.footprint()
+        seen = await shops.check(voucher)
+        assert (seen.uses_left, seen.state, seen.refusal) == (2, "issued", None)
+        elsewhere = await shops.check(voucher, store="SH2")
+        assert elsewhere.refusal is not None
+        assert elsewhere.refusal.code == "wrong_store"
+        with pytest.raises(WrongPartnerError):
+            await shops.check(voucher, partner="TEA", store="BJ1")
+        with pytest.raises(UnknownVoucherError):
+            await shops.check(999_999)
+        assert await shops.footprint() == before
+
+
+async def test_vouchers_run_out_once(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        unused, half, done = await shops.voucher(), await shops.voucher(uses=2), await shops.voucher()
+        await shops.verify(half)
+        await shops.verify(done)
+        assert await expire_vouchers(world.connection, NOW) == 0
+        assert await expire_vouchers(world.connection, LATER) == 2
+        assert await expire_vouchers(world.connection, LATER) == 0
+        assert [await shops.state(one) for one in (unused, half, done)] == [
+            ("expired", 0),
+            ("expired", 1),
+            ("used_up", 1),
+        ]
+        await _refused(shops, unused, "expired")
+
+
+async def test_cancelling_takes_vouchers_along_unless_one_was_used(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        first, second = await shops.vouchers(2)
+        used = await shops.verify(first)
+        number = await world.one("SELECT number FROM redemption")
+
+        async def cancel() -> None:
+            async with world.connection.transaction():
+                await cancel_redemption(
+                    world.connection, number, member_id=None, reason="no", actor="t", now=NOW, zone=ZONE
+                )
+
+        with pytest.raises((VouchersNotCancellableError, NotCancellableError)):
+            await cancel()
+        assert await shops.state(second) == ("issued", 0)
+        await shops.undo(used.verification_id)
+        await cancel()
+        assert [await shops.state(one) for one in (first, second)] == [("cancelled", 0)] * 2
+        await _refused(shops, second, "cancelled")
+        found = await world.connection.execute("SELECT from_state, to_state FROM voucher_transition")
+        assert all(may_become(before, after) for before, after in await found.fetchall())

@@ -14,5 +14,20 @@ CHECKS: dict[str, str] = {
         FROM partner p LEFT JOIN entries e ON e.partner_id = p.id LEFT JOIN paid o ON o.partner_id = p.id
         LEFT JOIN books b ON b.partner_id = p.id
         WHERE coalesce(b.amount, 0) <> coalesce(e.amount, 0) - coalesce(o.amount, 0)""",
+    "statement_differs_from_its_lines": """
+        SELECT 'statement ' || s.number, s.net_minor, coalesce(sum(l.amount_minor), 0)::bigint
+        FROM statement s LEFT JOIN statement_line l ON l.statement_id = s.id
+        GROUP BY s.id HAVING s.net_minor <> coalesce(sum(l.amount_minor), 0)""",
+    # The bounds of a partner's statements only grow, so the last one's take in what all of them took up.
+    "statements_differ_from_entries": """
+        WITH stated AS (
+            SELECT partner_id, sum(net_minor) AS net, max(ends_at) AS ends_at, max(watermark) AS watermark
+            FROM statement GROUP BY partner_id),
+        taken AS (
+            SELECT s.partner_id, sum(e.amount_minor) AS amount
+            FROM stated s JOIN payable_entry e ON e.partner_id = s.partner_id
+            WHERE e.at < s.ends_at AND e.id <= s.watermark GROUP BY s.partner_id)
+        SELECT 'partner ' || s.partner_id, s.net::bigint, coalesce(t.amount, 0)::bigint
+        FROM stated s LEFT JOIN taken t USING (partner_id) WHERE s.net <> coalesce(t.amount, 0)""",
 }
 """Each selects its offenders: what, the figure found, the figure expected."""

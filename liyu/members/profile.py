@@ -39,7 +39,7 @@ class MemberChanges(Struct, kw_only=True):
     phone: _TEXT = UNSET
     email: _TEXT = UNSET
     name: _TEXT = UNSET
-    birthday: date | None | UnsetType = UNSET
+    birthday: date | UnsetType | None = UNSET
     city: _TEXT = UNSET
     locale: _TEXT = UNSET
     state: str | UnsetType = UNSET
@@ -115,7 +115,7 @@ def _fault_of(name: str, values: dict[str, Any], today: date) -> Message | None:
             values[name] = parse_phone(value)
             return None if values[name] else Message(N_("Enter a mobile number, such as 138 0013 8000."))
         case "email":
-            fits = len(value) <= LONGEST_EMAIL and _EMAIL.fullmatch(value)
+            fits = len(value) <= LONGEST_EMAIL and _EMAIL.fullmatch(value) is not None
             return None if fits else Message(N_("Enter an e-mail address, such as name@example.com."))
         case "birthday":
             possible = value.year >= FIRST_BIRTH_YEAR and value <= today

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
+from psycopg.rows import dict_row
 
 from liyu.members.errors import UnknownMemberError
 
@@ -42,11 +43,11 @@ class MemberRecord(Struct, frozen=True):
 
 # One statement, so that balance and lots are of the same instant.
 _MEMBER = """
-    SELECT m.external_id, m.state, t.code, p.balance, w.balance, -d.balance,
+    SELECT m.external_id, m.state, t.code AS tier, p.balance, w.balance AS pending, -d.balance AS debt,
         (SELECT coalesce(json_agg(json_build_object('expires_on', l.expires_on, 'remaining', l.remaining)
                 ORDER BY l.expires_on NULLS LAST), '[]')
             FROM (SELECT expires_on, sum(remaining)::bigint AS remaining FROM lot
-                WHERE account_id = p.id AND remaining > 0 GROUP BY expires_on) AS l),
+                WHERE account_id = p.id AND remaining > 0 GROUP BY expires_on) AS l) AS lots,
         m.growth, m.tier_until, m.card_number, m.name, m.phone, m.email, m.birthday, m.city, m.locale, m.joined_at
     FROM member m JOIN tier t ON t.id = m.tier_id
     JOIN account p ON p.member_id = m.id AND p.kind = 'member_points'
@@ -66,8 +67,9 @@ async def find_member_id(connection: AsyncConnection[Any], external_id: str) -> 
 
 async def read_member(connection: AsyncConnection[Any], external_id: str) -> MemberRecord:
     """A member with balances and lots, all of one instant. Raises UnknownMemberError."""
-    found = await connection.execute(_MEMBER, (external_id,))
-    row = await found.fetchone()
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_MEMBER, (external_id,))
+        row = await cursor.fetchone()
     if row is None:
         raise UnknownMemberError
-    return MemberRecord(*row[:6], msgspec.convert(row[6], list[LotRest]), *row[7:])
+    return msgspec.convert(row, MemberRecord)

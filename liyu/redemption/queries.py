@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
+from psycopg.rows import dict_row
 
 from liyu.core.errors import NotFoundError
 
@@ -41,24 +42,24 @@ class RedemptionRecord(Struct, frozen=True):
     vouchers: list[VoucherRecord]
 
 
-_SELECT = """
-    SELECT r.id, r.number, r.state, m.external_id, r.member_id, i.sku, i.kind, i.name_zh, i.name_en, i.partner_id, r.quantity,
+_REDEMPTION = """
+    SELECT r.id, r.number, r.state, m.external_id AS member, r.member_id,
+        i.sku, i.kind, i.name_zh, i.name_en, i.partner_id, r.quantity,
         r.points, r.cash_minor, r.channel, r.created_at,
         (SELECT coalesce(json_agg(json_build_object('id', v.id, 'state', v.state, 'expires_at', v.expires_at,
                 'uses', v.uses, 'uses_allowed', v.uses_allowed) ORDER BY v.id), '[]')
-            FROM voucher v WHERE v.redemption_id = r.id)
-    FROM redemption r JOIN member m ON m.id = r.member_id JOIN item i ON i.id = r.item_id"""
+            FROM voucher v WHERE v.redemption_id = r.id) AS vouchers
+    FROM redemption r JOIN member m ON m.id = r.member_id JOIN item i ON i.id = r.item_id
+    WHERE r.number = %(number)s AND (%(partner)s::bigint IS NULL OR i.partner_id = %(partner)s)"""
 
 
 async def read_redemption(
     connection: AsyncConnection[Any], number: str, *, partner_id: int | None = None
 ) -> RedemptionRecord:
     """Any redemption, for hosts and operators; with `partner_id`, only one of that partner's items. Raises NotFoundError."""
-    found = await connection.execute(
-        f"{_SELECT} WHERE r.number = %(number)s AND (%(partner)s::bigint IS NULL OR i.partner_id = %(partner)s)",
-        {"number": number, "partner": partner_id},
-    )
-    row = await found.fetchone()
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_REDEMPTION, {"number": number, "partner": partner_id})
+        row = await cursor.fetchone()
     if row is None:
         raise NotFoundError
-    return RedemptionRecord(*row[:-1], msgspec.convert(row[-1], list[VoucherRecord]))
+    return msgspec.convert(row, RedemptionRecord)

@@ -5,7 +5,7 @@ A route without a guard carries the option `public`; a test walks all routes and
 
 from collections.abc import Sequence
 
-from litestar import Router
+from litestar import Request, Router
 from litestar.types import ControllerRouterHandler
 
 from liyu.core.access.models import MEMBER, OPERATOR, PARTNER
@@ -58,7 +58,13 @@ def collect_routes(settings: Settings) -> list[ControllerRouterHandler]:
             include_in_schema=False,
         ),
         _open("/", api.OPEN),
-        Router("/api/v1", route_handlers=api.CALLS, guards=[require_api_key], opt={EXEMPT: True}),
+        Router(
+            "/api/v1",
+            route_handlers=api.CALLS,
+            guards=[require_api_key],
+            opt={EXEMPT: True},
+            request_class=Request,
+        ),
         Router("/api/webhooks", route_handlers=api.WEBHOOKS, opt={EXEMPT: True, SIGNED_OPTION: True}),
         *([_open("/", dev.ROUTES)] if settings.is_development else []),
     ]

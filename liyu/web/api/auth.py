@@ -17,6 +17,10 @@ REMEMBER_SECONDS = 3.0
 _MOST_REMEMBERED = 1000
 _SCHEME = "bearer "
 
+SCOPE = "scope"
+FOR_PARTNERS = "for_partners"
+"""Options of a handler: what its key must have been made for, and whether partners' keys are let in."""
+
 
 class KeyMemory:
     """The keys that were good a moment ago. A revoked key works on for `REMEMBER_SECONDS` at most."""
@@ -49,36 +53,28 @@ def caller_of(connection: AnyConnection) -> ApiCaller:
     return caller
 
 
-async def require_api_key(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
-    """Guard: the request carries a valid key. For the router of the whole API; handlers add `require_scope`."""
+async def require_api_key(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """Guard of the whole API: the request carries a valid key that was made for the call (`calls.route`).
+
+    It is one guard that asks everything, since Litestar copies the handler for each guard, which costs more than the guard.
+    Raises ApiKeyRequiredError, ScopeMissingError or PartnerKeyError.
+    """
     visit = visit_of(connection)
     header = visit.header(b"authorization")
     if header[: len(_SCHEME)].lower() != _SCHEME:
         raise ApiKeyRequiredError
     memory: KeyMemory = connection.app.state.key_memory
-    visit.caller = await memory.find(services_of(connection.app), header[len(_SCHEME) :].strip())
-    if visit.caller is None:
+    caller = visit.caller = await memory.find(services_of(connection.app), header[len(_SCHEME) :].strip())
+    if caller is None:
         raise ApiKeyRequiredError
-
-
-def require_scope(scope: str) -> Guard:
-    """A guard: the key was made for `scope` (`redemptions:write`); a key with `all` may do everything."""
-
-    # Litestar runs guards that are not coroutines in threads, which costs more than the whole call.
-    async def check(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
-        if not caller_of(connection).may(scope):
-            raise ScopeMissingError(scope=scope)
-
-    return check
+    scope = handler.opt.get(SCOPE)
+    if scope is not None and not caller.may(scope):
+        raise ScopeMissingError(scope=scope)
+    if caller.partner_id is not None and not handler.opt.get(FOR_PARTNERS):
+        raise PartnerKeyError
 
 
 class PartnerKeyError(NotAllowedError):
-    """The call reaches beyond what is a partner's own."""
+    """The call reaches beyond what is a partner's own (DESIGN rule 16)."""
 
     message = N_("This API key belongs to a partner and reaches the partner's own only.")
-
-
-async def refuse_partner_keys(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
-    """A guard for calls about members and their points: partners' keys stay outside (DESIGN rule 16)."""
-    if caller_of(connection).partner_id is not None:
-        raise PartnerKeyError

@@ -1,11 +1,11 @@
-"""What a call of the API is: its scope, what it takes and gives, how it may refuse. Guards and the OpenAPI document read it."""
+"""What a call of the API is: its scope, what it takes and gives, how it may refuse. The guard and the OpenAPI document read it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
-from liyu.web.api.auth import refuse_partner_keys, require_scope
+from liyu.web.api.auth import FOR_PARTNERS, SCOPE
 
 OPTION = "call"
 
@@ -29,7 +29,7 @@ class Call(Struct, frozen=True, kw_only=True):
     """The parameters in the path, with what they are."""
     idempotency_key: bool | None = None
     """Whether the header is needed (True), honoured (False) or ignored (None)."""
-    problems: dict[int, Sequence[str]] = {}
+    problems: Mapping[int, Sequence[str]] = {}
     """The codes of the refusals of its own, by status."""
     example: Any = None
     """An answer."""
@@ -38,5 +38,4 @@ class Call(Struct, frozen=True, kw_only=True):
 
 def route(call: Call, *, for_partners: bool = False) -> dict[str, Any]:
     """The arguments of the route decorator for a call; partners' keys are let in where the handler keeps them to their own."""
-    guards = [require_scope(call.scope), *([] if for_partners else [refuse_partner_keys])]
-    return {"guards": guards, "opt": {OPTION: call}, "include_in_schema": False}
+    return {"opt": {OPTION: call, SCOPE: call.scope, FOR_PARTNERS: for_partners}, "include_in_schema": False}

@@ -1,5 +1,6 @@
 """Earning events: one, or up to a thousand at once; each type and reference counts once for ever."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from liyu.members.errors import MemberClosedError, UnknownMemberError
 from liyu.members.points.events import Event, Posted, check_event
 from liyu.members.points.post import post_events
 from liyu.web.api.auth import caller_of
-from liyu.web.api.bodies import convert_fields, decode_json, find_faults
+from liyu.web.api.bodies import convert_fields, decode_json, find_faults, is_storable
 from liyu.web.api.calls import Call, route
 from liyu.web.api.idempotency import answer_once
 from liyu.web.api.problems import problem_locale
@@ -115,7 +116,7 @@ async def post_event(request: ApiRequest) -> Page:
             scope="events:write",
             summary="Post up to 1,000 events",
             description=(
-                "Takes `{\"events\": [...]}` or the bare array. Rows are posted in their order and answered in their order: ok, "
+                'Takes `{"events": [...]}` or the bare array. Rows are posted in their order and answered in their order: ok, '
                 "duplicate or failed; a failed row changes nothing and harms no other."
             ),
             body=EventBatchBody,
@@ -147,11 +148,13 @@ async def post_batch(request: ApiRequest) -> Page:
         good = [event for event in events if isinstance(event, Event)]
         posted = iter(await _post(await driver_connection(session), good, request, services))
         outcomes = [
-            next(posted) if isinstance(event, Event) else Posted("failed", code=INVALID, faults=event) for event in events
+            next(posted) if isinstance(event, Event) else Posted("failed", code=INVALID, faults=event)
+            for event in events
         ]
         results = [_row_answer(row, outcome, locale) for row, outcome in zip(rows, outcomes, strict=True)]
-        counts = [sum(outcome.status == status for outcome in outcomes) for status in ("ok", "failed", "duplicate")]
-        return 200, msgspec.to_builtins(EventBatchAnswer(*counts, results))
+        counts = Counter(outcome.status for outcome in outcomes)
+        answer = EventBatchAnswer(counts["ok"], counts["failed"], counts["duplicate"], results)
+        return 200, msgspec.to_builtins(answer)
 
     return await answer_once(request, work, required=False)
 
@@ -205,18 +208,25 @@ def _refusal_of(posted: Posted) -> DomainError:
 
 
 def _row_answer(content: Any, posted: Posted, locale: str) -> EventRowAnswer:
-    texts = {name: content.get(name) for name in ("member", "type", "reference")} if isinstance(content, Mapping) else {}
-    answer = EventRowAnswer(
+    given = content if isinstance(content, Mapping) else {}
+    fields = {name: translate(fault, locale) for name, fault in posted.faults.items()}
+    return EventRowAnswer(
         posted.status,
-        **{name: text for name, text in texts.items() if isinstance(text, str)},
+        member=_text_in(given, "member"),
+        type=_text_in(given, "type"),
+        reference=_text_in(given, "reference"),
         points=posted.points,
         growth=posted.growth,
         lines=_lines_of(posted),
         code=posted.code,
+        message=next(iter(fields.values()), None),
+        fields=fields,
     )
-    answer.fields = {name: translate(fault, locale) for name, fault in posted.faults.items()}
-    answer.message = next(iter(answer.fields.values()), None)
-    return answer
+
+
+def _text_in(content: Mapping[Any, Any], name: str) -> str | None:
+    value = content.get(name)
+    return value if isinstance(value, str) and is_storable(value) else None
 
 
 def _lines_of(posted: Posted) -> list[LineAnswer]:

@@ -1,5 +1,6 @@
 """Once only: the same key with the same body gets the first answer, with another body a conflict (DESIGN rule 8)."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -95,10 +96,9 @@ async def answer_once(request: Request[Any, Any, Any], work: Work, *, required: 
 async def _fingerprint(request: Request[Any, Any, Any]) -> str:
     """What tells two requests apart: where they go, and what they say, whatever its spacing and the order of its fields."""
     body = await request.body()
-    try:
+    # The work itself refuses what is no JSON.
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass  # The work itself refuses such a body.
     return hash_body(f"{request.method} {visit_of(request).path}\n".encode() + body)
 
 

@@ -124,7 +124,9 @@ def _locale_of(request: ApiRequest, query: LanguageQuery) -> str:
     if query.lang:
         locale = negotiate_locale(query.lang)
         if locale is None:
-            raise InvalidInputError.of_fields({"lang": Message(N_("Must be one of %(known)s."), {"known": "zh-CN, en"})})
+            raise InvalidInputError.of_fields(
+                {"lang": Message(N_("Must be one of %(known)s."), {"known": "zh-CN, en"})}
+            )
         return locale
     visit = visit_of(request)
     return negotiate_locale(visit.header(b"accept-language")) or visit.services.settings.locale

@@ -87,7 +87,9 @@ async def put_member(request: ApiRequest, external_id: FromPath[str]) -> Page:
     services = services_of(request.app)
     body = await read_body(request, _put_body)
     if not is_storable(external_id):
-        raise InvalidInputError.of_fields({"external_id": Message(N_("This contains a character that cannot be stored."))})
+        raise InvalidInputError.of_fields(
+            {"external_id": Message(N_("This contains a character that cannot be stored."))}
+        )
     changes = MemberChanges(**{name: getattr(body, name) for name in body.__struct_fields__})
     async with unit_of_work(services.sessions) as session:
         connection = await driver_connection(session)

@@ -12,6 +12,7 @@ MOST_EVENTS = 1_000
 
 _INSTANT = {"format": "date-time"}
 _DAY = {"format": "date"}
+_EVENTS = {"items": {"$ref": "#/components/schemas/EventBody"}}
 Instant = Annotated[datetime, Meta(extra_json_schema=_INSTANT)]
 Day = Annotated[date, Meta(extra_json_schema=_DAY)]
 ExternalId = Annotated[str, Meta(min_length=1, max_length=200, description="The host's own id of a member.")]
@@ -58,15 +59,17 @@ class MemberBody(Struct, forbid_unknown_fields=True):
     """What to know of a member. A field that is left out stays as it is, null clears it."""
 
     phone: Annotated[
-        str | None | UnsetType,
+        str | UnsetType | None,
         Meta(examples=["+8613800138000"], description="Numbers without a country are Chinese."),
     ] = UNSET
-    email: Annotated[str | None | UnsetType, Meta(examples=["lan@example.com"])] = UNSET
-    name: Annotated[str | None | UnsetType, Meta(examples=["林岚"])] = UNSET
-    birthday: Annotated[date | None | UnsetType, Meta(examples=["1992-05-20"])] = UNSET
-    city: str | None | UnsetType = UNSET
-    locale: Annotated[str | None | UnsetType, Meta(description="zh_CN or en")] = UNSET
-    state: Annotated[str | UnsetType, Meta(description="active, frozen or closed; a closed membership stays closed")] = UNSET
+    email: Annotated[str | UnsetType | None, Meta(examples=["lan@example.com"])] = UNSET
+    name: Annotated[str | UnsetType | None, Meta(examples=["林岚"])] = UNSET
+    birthday: Annotated[date | UnsetType | None, Meta(examples=["1992-05-20"])] = UNSET
+    city: str | UnsetType | None = UNSET
+    locale: Annotated[str | UnsetType | None, Meta(description="zh_CN or en")] = UNSET
+    state: Annotated[
+        str | UnsetType, Meta(description="active, frozen or closed; a closed membership stays closed")
+    ] = UNSET
     reason: Annotated[str, Meta(max_length=200, description="Why the state changes; kept with the change.")] = ""
 
 
@@ -137,10 +140,14 @@ class EventBody(Struct, forbid_unknown_fields=True):
 
     member: ExternalId
     type: Annotated[str, Meta(examples=["purchase"], description="purchase, return, check_in, share, referral, …")]
-    reference: Annotated[Text, Meta(examples=["A-1001"], description="The host's own; a return carries that of its purchase.")]
+    reference: Annotated[
+        Text, Meta(examples=["A-1001"], description="The host's own; a return carries that of its purchase.")
+    ]
     occurred_at: Annotated[Instant, Meta(examples=["2026-11-22T10:00:00+08:00"], description="With its time zone.")]
     amount_minor: Amount | None = None
-    currency: Annotated[str | None, Meta(examples=["CNY"], description="ISO 4217; purchases and returns need it.")] = None
+    currency: Annotated[str | None, Meta(examples=["CNY"], description="ISO 4217; purchases and returns need it.")] = (
+        None
+    )
 
 
 class EventAnswer(Struct):
@@ -158,7 +165,7 @@ class EventAnswer(Struct):
 class EventBatchBody(Struct, forbid_unknown_fields=True):
     """Up to 1,000 events. The bare array is taken as well."""
 
-    events: Annotated[list[Any], Meta(min_length=1, max_length=MOST_EVENTS, extra_json_schema={"items": {"$ref": "#/components/schemas/EventBody"}})]
+    events: Annotated[list[Any], Meta(min_length=1, max_length=MOST_EVENTS, extra_json_schema=_EVENTS)]
 
 
 class EventRowAnswer(Struct):
@@ -171,9 +178,14 @@ class EventRowAnswer(Struct):
     points: int = 0
     growth: int = 0
     lines: list[LineAnswer] = field(default_factory=list)
-    code: Annotated[str | None, Meta(description="Why it failed: invalid_event, unknown_member, member_closed or reference_conflict")] = None
+    code: Annotated[
+        str | None,
+        Meta(description="Why it failed: invalid_event, unknown_member, member_closed or reference_conflict"),
+    ] = None
     message: str | None = None
-    fields: Annotated[dict[str, str], Meta(description="Each faulty field with its fault.")] = field(default_factory=dict)
+    fields: Annotated[dict[str, str], Meta(description="Each faulty field with its fault.")] = field(
+        default_factory=dict
+    )
 
 
 class EventBatchAnswer(Struct):

@@ -39,7 +39,16 @@ Result = TypeVar("Result")
 GUESSES = "verify_failure_key"
 _TAG = "Vouchers"
 _SCOPE = "vouchers:verify"
-_REFUSALS = ["already_verified", "wrong_partner", "wrong_store", "expired", "cancelled", "not_yet_valid", "frozen", "stale"]
+_REFUSALS = [
+    "already_verified",
+    "wrong_partner",
+    "wrong_store",
+    "expired",
+    "cancelled",
+    "not_yet_valid",
+    "frozen",
+    "stale",
+]
 _PROBLEMS = {
     400: ["invalid_json"],
     404: ["unknown_voucher"],

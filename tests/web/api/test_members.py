@@ -162,9 +162,13 @@ async def test_points_are_given_and_taken_by_hand(api: Api, world: World) -> Non
     problem_of(await adjust(-5_000, "c"), 409, "not_enough_points")
     assert fields_of(problem_of(await adjust(0, "d", " "), 422, "invalid_input")) == {"points", "reason"}
     assert fields_of(problem_of(await adjust(2_000_000, "d", 7), 422, "invalid_input")) == {"points", "reason"}
-    answer = await api.post("/members/nobody/adjustments", json={"points": 1, "reason": "x"}, headers={"idempotency-key": "e"})
+    answer = await api.post(
+        "/members/nobody/adjustments", json={"points": 1, "reason": "x"}, headers={"idempotency-key": "e"}
+    )
     problem_of(answer, 404, "unknown_member")
-    other_path = await api.post("/members/M2/adjustments", json={"points": 200, "reason": "because"}, headers={"idempotency-key": "a"})
+    other_path = await api.post(
+        "/members/M2/adjustments", json={"points": 200, "reason": "because"}, headers={"idempotency-key": "a"}
+    )
     problem_of(other_path, 409, "idempotency_conflict")
     assert await world.fingerprint() == before
     await world.assert_books_balance()
@@ -190,6 +194,8 @@ async def test_members_need_their_scopes_and_partners_stay_outside(open_api: Ope
     problem_of(await partner.get("/members/M1"), 403, "not_allowed")
     problem_of(await partner.get("/members/M1/ledger"), 403, "not_allowed")
     problem_of(await partner.put("/members/M1", json={"name": "B"}), 403, "not_allowed")
-    answer = await partner.post("/members/M1/adjustments", json={"points": 1, "reason": "x"}, headers={"idempotency-key": "k"})
+    answer = await partner.post(
+        "/members/M1/adjustments", json={"points": 1, "reason": "x"}, headers={"idempotency-key": "k"}
+    )
     problem_of(answer, 403, "not_allowed")
     assert await world.fingerprint() == before

@@ -86,9 +86,7 @@ class World:
         )
         async with unit_of_work(self.sessions) as session:
             connection = await driver_connection(session)
-            (posted,) = await post_events(
-                connection, [event], actor="test", now=NOW, zone=ZONE, enrol_unknown=True
-            )
+            (posted,) = await post_events(connection, [event], actor="test", now=NOW, zone=ZONE, enrol_unknown=True)
         assert posted.status == "ok"
 
     async def key(self, *scopes: str, partner: str | None = None) -> str:

@@ -57,7 +57,10 @@ def build_environment(locale: str, static: Callable[[str], str]) -> Environment:
     catalog = read_catalog(locale)
     chinese = locale == "zh_CN"
     environment = Environment(
-        loader=FileSystemLoader(WEB / "templates"), autoescape=True, undefined=StrictUndefined, extensions=["jinja2.ext.i18n"]
+        loader=FileSystemLoader(WEB / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
     )
 
     def translate(message: str) -> str:
@@ -78,7 +81,14 @@ def build_environment(locale: str, static: Callable[[str], str]) -> Environment:
         text_of=lambda value, field: getattr(value, f"{field}_{'zh' if chinese else 'en'}"),
     )
     environment.globals.update(
-        static=static, csrf_token="sample", locale=locale, lang="zh-CN" if chinese else "en", program=Named("礼遇", "Liyu"), now=NOW, theme=None, text_size=None
+        static=static,
+        csrf_token="sample",
+        locale=locale,
+        lang="zh-CN" if chinese else "en",
+        program=Named("礼遇", "Liyu"),
+        now=NOW,
+        theme=None,
+        text_size=None,
     )
     return environment
 
@@ -106,13 +116,69 @@ def build_context(locale: str, cover: Callable[[str], str]) -> dict[str, Any]:
         ("charity", "hand-heart", "公益", "Charity"),
     ]
     items = [
-        ("上门取送车 · 全年 2 次", "Car pick-up and return, twice a year", 980, cover_of("car", 2), "华东 36 城 · 你可兑", "36 cities · yours now", "yes"),
-        ("满 100 减 30 餐饮券", "30 off 100 at restaurants", 120, cover_of("dining", 1, "coupon"), "海底捞等 5 家", "At five restaurants", ""),
-        ("三甲专家视频问诊", "Video visit with a hospital specialist", 1680, cover_of("health", 0), "还差 220 积分", "220 points short", ""),
-        ("手冲咖啡器具套装", "Pour-over coffee set", 2400, cover_of("shopping", 2, "goods"), "包邮", "Free shipping", ""),
-        ("莫干山民宿一晚", "One night in a Moganshan lodge", 5200, cover_of("hotel", 1), "限金卡以上", "Gold and above", ""),
-        ("乡村图书角 · 捐一本书", "Give a book to a village library", 100, cover_of("charity", 0, "donation"), "已有 3,204 人参与", "3,204 joined", ""),
-        ("视频会员月卡", "Video pass, one month", 880, cover_of("entertainment", 1, "code"), "兑后即得卡密", "Code at once", ""),
+        (
+            "上门取送车 · 全年 2 次",
+            "Car pick-up and return, twice a year",
+            980,
+            cover_of("car", 2),
+            "华东 36 城 · 你可兑",
+            "36 cities · yours now",
+            "yes",
+        ),
+        (
+            "满 100 减 30 餐饮券",
+            "30 off 100 at restaurants",
+            120,
+            cover_of("dining", 1, "coupon"),
+            "海底捞等 5 家",
+            "At five restaurants",
+            "",
+        ),
+        (
+            "三甲专家视频问诊",
+            "Video visit with a hospital specialist",
+            1680,
+            cover_of("health", 0),
+            "还差 220 积分",
+            "220 points short",
+            "",
+        ),
+        (
+            "手冲咖啡器具套装",
+            "Pour-over coffee set",
+            2400,
+            cover_of("shopping", 2, "goods"),
+            "包邮",
+            "Free shipping",
+            "",
+        ),
+        (
+            "莫干山民宿一晚",
+            "One night in a Moganshan lodge",
+            5200,
+            cover_of("hotel", 1),
+            "限金卡以上",
+            "Gold and above",
+            "",
+        ),
+        (
+            "乡村图书角 · 捐一本书",
+            "Give a book to a village library",
+            100,
+            cover_of("charity", 0, "donation"),
+            "已有 3,204 人参与",
+            "3,204 joined",
+            "",
+        ),
+        (
+            "视频会员月卡",
+            "Video pass, one month",
+            880,
+            cover_of("entertainment", 1, "code"),
+            "兑后即得卡密",
+            "Code at once",
+            "",
+        ),
         ("家电清洗一次", "One appliance cleaning", 1350, cover_of("home", 2), "全国 120 城", "120 cities", ""),
     ]
     return {
@@ -137,18 +203,29 @@ def build_context(locale: str, cover: Callable[[str], str]) -> dict[str, Any]:
             for zh, en, points, src, note_zh, note_en, fit in items
         ],
         "navigation": sample_navigation(say),
-        "errors": {"company": say("请输入公司全称", "Enter the full company name"), "phone": say("手机号应为 11 位", "A mobile number has 11 digits")},
+        "errors": {
+            "company": say("请输入公司全称", "Enter the full company name"),
+            "phone": say("手机号应为 11 位", "A mobile number has 11 digits"),
+        },
     }
 
 
 def sample_navigation(say: Callable[[str, str], str]) -> list[dict[str, Any]]:
     """Return the side navigation of the drawings."""
 
-    def entry(zh: str, en: str, icon: str, badge: str | None = None, tone: str = "grey", current: bool = False) -> dict[str, Any]:
+    def entry(
+        zh: str, en: str, icon: str, badge: str | None = None, tone: str = "grey", current: bool = False
+    ) -> dict[str, Any]:
         return {"label": say(zh, en), "href": "#", "icon": icon, "current": current, "badge": badge, "badge_tone": tone}
 
     return [
-        {"label": None, "entries": [entry("今日", "Today", "house", current=True), entry("待审批", "Approvals", "check", "6", "red")]},
+        {
+            "label": None,
+            "entries": [
+                entry("今日", "Today", "house", current=True),
+                entry("待审批", "Approvals", "check", "6", "red"),
+            ],
+        },
         {
             "label": say("商城", "Mall"),
             "entries": [

@@ -31,7 +31,7 @@ _marked: dict[tuple[str, str], Markup] = {}
 
 
 class DuplicateMessageError(Exception):
-    """A message id stands in two .po files, so nobody could tell which translation holds."""
+    """A message id is translated differently in two .po files, so nobody could tell which translation holds."""
 
 
 def load_catalogs() -> None:
@@ -53,10 +53,10 @@ def read_catalog(folder: Path) -> Catalog:
             if not message.id or not message.string:
                 continue
             name = message.id if isinstance(message.id, str) else message.id[0]
-            if name in origins:
+            words = message.string if isinstance(message.string, str) else tuple(message.string)
+            if catalog.get(name, words) != words:
                 raise DuplicateMessageError(f"“{name}” stands in {origins[name]} and in {path.name}")
-            origins[name] = path.name
-            catalog[name] = message.string if isinstance(message.string, str) else tuple(message.string)
+            origins[name], catalog[name] = path.name, words
     return catalog
 
 

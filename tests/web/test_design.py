@@ -24,7 +24,8 @@ MALL_SHEETS = re.findall(
 
 TEXT_PAIRS = [
     ("ink", "canvas"), ("ink", "surface"), ("ink", "sunken"), ("ink", "accent-soft"), ("ink", "points-soft"),
-    ("ink", "danger-soft"), ("ink", "info-soft"), ("ink-muted", "canvas"), ("ink-muted", "surface"), ("ink-muted", "sunken"), ("accent", "canvas"),
+    ("ink", "danger-soft"), ("ink", "info-soft"), ("ink-muted", "canvas"), ("ink-muted", "surface"), ("ink-muted", "sunken"),
+    ("accent", "canvas"),
     ("accent", "surface"), ("accent", "accent-soft"), ("accent", "sunken"), ("on-accent", "accent"), ("on-accent", "accent-hover"),
     ("points", "canvas"), ("points", "surface"), ("points", "points-soft"), ("danger", "canvas"), ("danger", "surface"),
     ("danger", "danger-soft"), ("on-danger", "danger"), ("info", "surface"), ("info", "info-soft"), ("canvas", "ink"),

@@ -140,6 +140,8 @@ async def _save(
     actor: str,
     now: datetime,
 ) -> bool:
+    # Two requests that enrol the same member come one after the other, so that one is told that the member is new.
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"member:{external_id}",))
     # Whoever moves this member's points or state holds the lock of the points account, the desk included.
     found = await connection.execute(
         "SELECT m.id FROM account a JOIN member m ON m.id = a.member_id "
@@ -152,7 +154,8 @@ async def _save(
         member_id = (await enrol_members(connection, [newcomer], actor=actor, now=now))[external_id]
     else:
         member_id = int(row[0])
-        await _change_fields(connection, member_id, values)
+    # Also for newcomers: an import may have been quicker, and then only the host's id is known.
+    await _change_fields(connection, member_id, values)
     if changes.state is not UNSET:
         await _change_state(connection, member_id, changes.state, changes.reason, actor, now)
     return row is None

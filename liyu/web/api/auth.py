@@ -46,7 +46,7 @@ class KeyMemory:
 
 
 def caller_of(connection: AnyConnection) -> ApiCaller:
-    """The key behind the request, behind a guard of `require_scope`."""
+    """The key behind the request; the guard `require_api_key` has found it."""
     caller = visit_of(connection).caller
     if caller is None:
         raise ApiKeyRequiredError

@@ -14,7 +14,8 @@ from liyu.web.visit import AnyConnection, visit_of
 
 _MEDIA_TYPE = (b"content-type", b"application/problem+json")
 _JSON = (b"content-type", b"application/json")
-_encoder = msgspec.json.Encoder()
+# Answers that were kept come back with their names in another order: sorted, they are the same to the byte.
+_encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def problem_locale(connection: AnyConnection) -> str:

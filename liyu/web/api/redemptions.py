@@ -197,7 +197,7 @@ def _known(number: str) -> str:
 def _answer_of_desk(redeemed: Redeemed, wish: RedeemBody, services: Services) -> RedemptionAnswer:
     vouchers = [
         VoucherAnswer(services.codes.code_of(voucher_id), "issued", redeemed.expires_at)
-        for voucher_id in redeemed.voucher_ids
+        for voucher_id in sorted(redeemed.voucher_ids)
         if redeemed.expires_at
     ]
     return RedemptionAnswer(

@@ -1,0 +1,133 @@
+"""Vouchers at a till that calls the API."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from litestar import Litestar
+
+from liyu.core.clock import FixedClock
+from tests.web.api.conftest import OpenApi
+from tests.web.api.world import Api, World, fields_of, problem_of
+from tests.web.conftest import NOW
+
+
+async def test_a_voucher_is_looked_at_then_verified_once(api: Api, world: World) -> None:
+    code = await api.voucher()
+    looked = (await api.post("/vouchers/check", json={"code": code.lower(), "store": "A1"})).json()
+    assert (looked["result"], looked["sku"], looked["partner"], looked["uses_left"]) == ("valid", "LATTE", "ALPHA", 1)
+    verified = await api.verify(code)
+    assert verified.status_code == 200
+    answer = verified.json()
+    assert {name: answer[name] for name in ("result", "voucher", "partner", "store")} == {
+        "result": "verified",
+        "voucher": code,
+        "partner": "ALPHA",
+        "store": "A1",
+    }
+    assert datetime.fromisoformat(answer["verified_at"]) == NOW
+    before = await world.fingerprint()
+    assert (await api.verify(code)).json() == answer
+    problem_of(await api.verify(code, nonce="n2"), 409, "already_verified")
+    problem_of(await api.post("/vouchers/check", json={"code": code, "store": "A1"}), 409, "already_verified")
+    assert await world.fingerprint() == before
+    assert await world.fetch("SELECT state FROM redemption") == [("completed",)]
+    await world.assert_books_balance()
+
+
+async def test_one_voucher_at_many_tills_at_once_is_used_once(api: Api, world: World) -> None:
+    code = await api.voucher()
+    answers = await asyncio.gather(*(api.verify(code, nonce=f"n{number}") for number in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
+    await world.assert_books_balance()
+
+
+async def test_refusals_by_their_code_change_nothing(
+    api: Api, open_api: OpenApi, world: World, clock: FixedClock
+) -> None:
+    code, other = await api.voucher("k1"), await api.voucher("k2", sku="NOODLES")
+    cancelled = (await api.redeem("M1", "LATTE", "k3")).json()
+    await api.post(f"/redemptions/{cancelled['number']}/cancel")
+    partner = await open_api("vouchers:verify", partner="ALPHA")
+    before = await world.fingerprint()
+    problem_of(await partner.verify(other), 409, "wrong_partner")
+    problem_of(await api.verify(code, store="B1"), 409, "wrong_store")
+    problem_of(await api.verify(cancelled["vouchers"][0]["code"]), 409, "cancelled")
+    problem_of(await api.verify("7K3M-P9QX-4TRD"), 404, "unknown_voucher")
+    problem_of(await api.verify("nonsense"), 404, "unknown_voucher")
+    problem_of(await partner.verify(code, store="B1"), 422, "unknown_store")
+    problem_of(await api.verify(code, store=None), 422, "unknown_store")
+    clock.instant = NOW + timedelta(days=400)
+    problem_of(await partner.verify(code), 409, "expired")
+    assert await world.fingerprint() == before
+
+
+async def test_a_nonce_belongs_to_one_voucher(api: Api, world: World) -> None:
+    first, second = await api.voucher("k1"), await api.voucher("k2")
+    await api.verify(first, nonce="n")
+    before = await world.fingerprint()
+    problem_of(await api.verify(second, nonce="n"), 409, "idempotency_conflict")
+    assert await world.fingerprint() == before
+
+
+async def test_a_code_from_the_wallet_is_not_given_away(api: Api, app: Litestar, world: World) -> None:
+    code = await api.voucher()
+    tokens = app.state.services.tokens
+    shown = tokens.dynamic_token(tokens.codes.voucher_id_of(code), NOW)
+    assert (await api.verify(shown)).json()["voucher"] == f"{code[:4]}-····-{code[-4:]}"
+
+
+async def test_guessing_locks_the_key_out(api: Api, open_api: OpenApi) -> None:
+    code, guesser = await api.voucher(), await open_api("vouchers:verify")
+    for number in range(60):
+        problem_of(await guesser.verify(f"guess {number}"), 404, "unknown_voucher")
+    locked = await guesser.verify(code)
+    problem_of(locked, 429, "too_many_requests")
+    assert int(locked.headers["retry-after"]) > 0
+    problem_of(await guesser.post("/vouchers/check", json={"code": code}), 429, "too_many_requests")
+    assert (await api.verify(code)).status_code == 200
+
+
+async def test_a_verification_is_taken_back_with_a_reason_and_in_time(
+    api: Api, open_api: OpenApi, world: World, clock: FixedClock
+) -> None:
+    code = await api.voucher()
+    verification = (await api.verify(code)).json()["verification"]
+    foreign = await open_api("vouchers:verify", partner="BETA")
+    before = await world.fingerprint()
+    problem_of(await foreign.post("/vouchers/undo", json={"code": code, "reason": "x"}), 404, "unknown_verification")
+    nothing = await api.post("/vouchers/undo", json={"reason": " "})
+    assert fields_of(problem_of(nothing, 422, "invalid_input")) == {"code", "verification"}
+    assert fields_of(problem_of(await api.post("/vouchers/undo", json={"code": code}), 422, "invalid_input")) == {
+        "reason"
+    }
+    unknown = await api.post("/vouchers/undo", json={"verification": 10**9, "reason": "x"})
+    problem_of(unknown, 404, "unknown_verification")
+    assert await world.fingerprint() == before
+    undone = await api.post("/vouchers/undo", json={"verification": verification, "reason": "wrong coffee"})
+    assert undone.json() == {"result": "undone", "verification": verification, "status": "issued", "uses_left": 1}
+    problem_of(await api.post("/vouchers/undo", json={"code": code, "reason": "x"}), 409, "already_undone")
+    assert (await api.verify(code, nonce="n2")).status_code == 200
+    clock.instant += timedelta(hours=1)
+    problem_of(await api.post("/vouchers/undo", json={"code": code, "reason": "x"}), 409, "undo_too_late")
+    await world.assert_books_balance()
+
+
+async def test_every_faulty_field_is_named(api: Api, world: World) -> None:
+    before = await world.fingerprint()
+    for path, body, fields in (
+        ("/vouchers/verify", {"code": "", "store": 1}, {"code", "store", "nonce"}),
+        ("/vouchers/verify", {"code": "x", "nonce": "a\x00", "partner": "ALPHA"}, {"nonce", "partner"}),
+        ("/vouchers/check", {}, {"code"}),
+        ("/vouchers/undo", {"reason": "", "verification": 0}, {"reason", "verification"}),
+    ):
+        assert fields_of(problem_of(await api.post(path, json=body), 422, "invalid_input")) == fields
+    assert await world.fingerprint() == before
+
+
+async def test_vouchers_need_their_scope(api: Api, open_api: OpenApi, world: World) -> None:
+    code, stranger = await api.voucher(), await open_api("redemptions:write", partner="ALPHA")
+    before = await world.fingerprint()
+    problem_of(await stranger.verify(code), 403, "scope_missing")
+    for path in ("/vouchers/check", "/vouchers/undo"):
+        problem_of(await stranger.post(path, json={"code": code, "reason": "x"}), 403, "scope_missing")
+    assert await world.fingerprint() == before

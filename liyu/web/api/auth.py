@@ -9,7 +9,6 @@ from liyu.core.access.keys import ApiCaller, authenticate_api_key
 from liyu.core.errors import NotAllowedError
 from liyu.core.i18n import N_
 from liyu.core.sealing import hash_token
-from liyu.web.actor import Guard
 from liyu.web.services import Services, services_of
 from liyu.web.visit import AnyConnection, visit_of
 

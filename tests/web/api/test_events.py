@@ -119,7 +119,8 @@ async def test_a_batch_speaks_chinese_when_asked_to(api: Api) -> None:
 
 async def test_a_batch_has_its_limits(api: Api, world: World) -> None:
     before = await world.fingerprint()
-    for content in ([], {"events": [1] * 1_001}, {"rows": []}, {"events": 1}, 5, {"events": [], "more": 1}):
+    contents: list[Any] = [[], {"events": [1] * 1_001}, {"rows": []}, {"events": 1}, 5, {"events": [], "more": 1}]
+    for content in contents:
         problem_of(await api.post("/events/batch", json=content), 422, "invalid_input")
     assert await world.fingerprint() == before
     full = await api.post("/events/batch", json=[event(f"C{number}", amount_minor=100) for number in range(1_000)])

@@ -71,7 +71,7 @@ _ACCOUNT = f"""
 async def load_account(connection: AsyncConnection[Any], member_id: int, today: date) -> MemberAccount:
     """The account of one member in one query; points past their last day are left out. Raises NotFoundError."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_ACCOUNT, {"member": member_id, "today": today})  # type: ignore[arg-type]
+        await cursor.execute(_ACCOUNT, {"member": member_id, "today": today})
         row = await cursor.fetchone()
     if row is None:
         raise NotFoundError

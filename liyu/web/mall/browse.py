@@ -8,7 +8,7 @@ from litestar import get
 from liyu.catalog.models import ITEM_KINDS
 from liyu.catalog.search import PAGE_SIZE, Counts, Wish, count_items, list_items
 from liyu.catalog.snapshot import RECOMMENDED, SORTS, Snapshot
-from liyu.core.i18n import Message, N_
+from liyu.core.i18n import N_, Message
 from liyu.members.account import MemberAccount
 from liyu.web.forms import CheckField, ChoiceField, Form, IntegerField, TextField
 from liyu.web.i18n import gettext, translate
@@ -28,9 +28,9 @@ MOST_SHOWN = 10 * PAGE_SIZE
 
 RANGES: tuple[tuple[int | None, int | None], ...] = ((None, 200), (200, 500), (500, 1_000), (1_000, None))
 ORDERS: dict[str, str] = {
-    RECOMMENDED: N_("Recommended"),
-    "points_up": N_("Fewest points"),
-    "points_down": N_("Most points"),
+    RECOMMENDED: N_("For you"),
+    "points_up": N_("Lowest"),
+    "points_down": N_("Highest"),
     "newest": N_("Newest"),
 }
 
@@ -83,12 +83,16 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
     member = facts_of(account) if account else None
     shelf = Shelf(request.app.state.environment, ready_of(request).cards, snapshot, now, member)
     unrolling = visit_of(request).is_fragment and bool(asked["cursor"])
-    found = list_items(snapshot, wish, now, cursor=asked["cursor"] or None, size=PAGE_SIZE if asked["cursor"] else asked["shown"])
+    found = list_items(
+        snapshot, wish, now, cursor=asked["cursor"] or None, size=PAGE_SIZE if asked["cursor"] else asked["shown"]
+    )
     address = _Address(wish)
     shown = asked["shown"] + (len(found.items) if unrolling else 0)
     context: dict[str, Any] = {
         "cards": shelf.cards(found.items),
-        "next_href": address(cursor=found.next, shown=min(shown, MOST_SHOWN) if shown > PAGE_SIZE else None) if found.next else None,
+        "next_href": address(cursor=found.next, shown=min(shown, MOST_SHOWN) if shown > PAGE_SIZE else None)
+        if found.next
+        else None,
         "keep_href": address(shown=min(shown + PAGE_SIZE, MOST_SHOWN)),
     }
     if unrolling:
@@ -104,7 +108,8 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
         scene_chips=_scene_chips(wish, address, counts),
         filter_chips=_filter_chips(wish, address, counts),
         orders=[
-            {"label": gettext(label), "href": address(sort=name), "current": wish.sort == name} for name, label in ORDERS.items()
+            {"label": gettext(label), "href": address(sort=name), "current": wish.sort == name}
+            for name, label in ORDERS.items()
         ],
         is_filtered=wish != Wish(balance=wish.balance, sort=wish.sort),
         continued=bool(asked["cursor"]),
@@ -115,7 +120,9 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
 
 def _render_drops(request: AnyRequest, snapshot: Snapshot, account: MemberAccount | None) -> Page:
     now = now_of(request)
-    shelf = Shelf(request.app.state.environment, ready_of(request).cards, snapshot, now, facts_of(account) if account else None)
+    shelf = Shelf(
+        request.app.state.environment, ready_of(request).cards, snapshot, now, facts_of(account) if account else None
+    )
     open_drops, coming = snapshot.live_drops(now), snapshot.coming_drops(now)
     return page(
         request,
@@ -195,7 +202,12 @@ def _filter_chips(wish: Wish, address: _Address, counts: Counts) -> list[dict[st
         count = counts.facets["kind"].get(kind, 0)
         if count or current:
             chips.append(
-                {"label": gettext(label), "href": address(kind=None if current else kind), "current": current, "count": count}
+                {
+                    "label": gettext(label),
+                    "href": address(kind=None if current else kind),
+                    "current": current,
+                    "count": count,
+                }
             )
     return chips
 

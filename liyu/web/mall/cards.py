@@ -11,16 +11,18 @@ from liyu.catalog.availability import MemberFacts, Refusals, check_availability
 from liyu.catalog.snapshot import Snapshot
 from liyu.catalog.views import ItemView, Stock
 from liyu.core.clock import local_date
-from liyu.core.i18n import Message, N_
+from liyu.core.i18n import N_, Message
 from liyu.redemption.errors import make_reason
 from liyu.web.covers import choose_icon, cover_name
 from liyu.web.formats import current_zone, format_clock_time, format_short_day
 from liyu.web.i18n import ENGLISH, current_locale, gettext, text_of, translate
-from liyu.web.mall.page_cache import CardCache
+from liyu.web.mall.page_cache import CardCache, slot
 from liyu.web.mall.words import SHORT_REFUSALS
 
 COUNTDOWN_FROM = timedelta(hours=48)
 """How long before its end a drop counts down; earlier its card says the date."""
+
+_INSTANTS = ("opens", "ended")
 
 
 class Shelf:
@@ -42,11 +44,21 @@ class Shelf:
 
     def card(self, item: ItemView) -> Markup:
         """One card with its reader's own line."""
-        stock = self.snapshot.stock_of(item)
-        head, tail = self.cache.get(
-            self.snapshot.version, (item.id, stock.is_gone, self.locale), lambda: self._render_card(item, stock)
-        )
-        return Markup(f"{head}{self._own_line(item, stock)}{tail}")  # noqa: S704 - both parts come from the template
+        head, tail = self._parts(item)
+        return Markup(f"{head}{self.own_line(item)}{tail}")  # noqa: S704 - both parts come from the template
+
+    def frames(self, items: Iterable[ItemView]) -> list[Markup]:
+        """The cards of items with a slot where their reader's own line will stand."""
+        framed = []
+        for item in items:
+            head, tail = self._parts(item)
+            framed.append(Markup(f"{head}{slot(f'line:{item.id}')}{tail}"))  # noqa: S704 - both parts come from the template
+        return framed
+
+    def own_line(self, item: ItemView) -> str:
+        """What a card says to its reader alone."""
+        line = self.availability(item, self.snapshot.stock_of(item))
+        return f'<p class="note{" yes" if line[1] else ""}">{escape(line[0])}</p>' if line else ""
 
     def drops(self, items: Iterable[ItemView]) -> list[Markup]:
         """The wide cards of drops; they say how many are left, so they are made for each state of the stock."""
@@ -63,11 +75,11 @@ class Shelf:
         drop: Markup = self.cache.get(self.snapshot.version, key, lambda: self._render_drop(item, stock))
         return drop
 
-    def _own_line(self, item: ItemView, stock: Stock) -> str:
-        line = self.availability(item, stock)
-        if line is None:
-            return ""
-        return f'<p class="note{" yes" if line[1] else ""}">{escape(line[0])}</p>'
+    def _parts(self, item: ItemView) -> tuple[str, str]:
+        stock = self.snapshot.stock_of(item)
+        key = (item.id, stock.is_gone, self.locale)
+        parts: tuple[str, str] = self.cache.get(self.snapshot.version, key, lambda: self._render_card(item, stock))
+        return parts
 
     def availability(self, item: ItemView, stock: Stock) -> tuple[str, bool] | None:
         """A few words on whether the reader can have it, and whether they are good news; None when there is nothing to say."""
@@ -101,7 +113,11 @@ class Shelf:
         return translate(Message(N_("Until %(when)s"), {"when": say_when(item.on_sale_to, self.now)}))
 
     def _closes_soon(self, item: ItemView) -> bool:
-        return item.on_sale_to is not None and not item.is_coming(self.now) and item.on_sale_to - self.now <= COUNTDOWN_FROM
+        return (
+            item.on_sale_to is not None
+            and not item.is_coming(self.now)
+            and item.on_sale_to - self.now <= COUNTDOWN_FROM
+        )
 
 
 def cover_of(item: Any) -> str:
@@ -119,7 +135,9 @@ def place_of(item: ItemView) -> str:
     if not item.stores:
         return partner
     if len(cities) == 1:
-        return translate(Message(N_("%(partner)s · %(city)s"), {"partner": partner, "city": text_of(item.stores[0], "city")}))
+        return translate(
+            Message(N_("%(partner)s · %(city)s"), {"partner": partner, "city": text_of(item.stores[0], "city")})
+        )
     return translate(Message(N_("%(partner)s · %(count)s cities"), {"partner": partner, "count": len(cities)}))
 
 
@@ -148,9 +166,12 @@ def say_fully(refusals: Refusals) -> list[str]:
 
 
 def in_words(details: dict[str, object]) -> dict[str, Any]:
-    """The figures of a refusal; names that come in both languages in the one that is spoken."""
-    return {name: _pick(value) if isinstance(value, dict) else value for name, value in details.items()}
+    """The figures of a refusal; names that come in both languages in the one that is spoken, and instants as such."""
+    return {name: _in_words(name, value) for name, value in details.items()}
 
 
-def _pick(texts: dict[str, str]) -> str:
-    return (texts.get("en") if current_locale() == ENGLISH else None) or texts.get("zh") or ""
+def _in_words(name: str, value: object) -> Any:
+    if isinstance(value, dict):
+        return (value.get("en") if current_locale() == ENGLISH else None) or value.get("zh") or ""
+    # An answer that was kept for its key comes back as JSON.
+    return datetime.fromisoformat(value) if name in _INSTANTS and isinstance(value, str) else value

@@ -6,16 +6,17 @@ from itertools import islice
 from typing import Any
 
 from litestar import get
+from markupsafe import Markup
 
 from liyu.catalog.availability import MemberFacts, check_availability
 from liyu.catalog.snapshot import RECOMMENDED, Snapshot
 from liyu.catalog.views import ItemView
 from liyu.members.account import MemberAccount
-from liyu.web.i18n import gettext
+from liyu.web.i18n import current_locale, gettext
 from liyu.web.mall.cards import Shelf
 from liyu.web.mall.live import live_skus
 from liyu.web.mall.member import AnyRequest, facts_of, lapsing_next, load_own_account, now_of, today_of
-from liyu.web.mall.page_cache import is_cacheable
+from liyu.web.mall.page_cache import is_undisturbed, slot
 from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import OTHER_SCENE, SCENES
 from liyu.web.pages import Page, page
@@ -31,36 +32,76 @@ ITEMS_OF_A_SCENE = 4
 
 @get("/")
 async def show_home(request: AnyRequest) -> Page:
-    """The home page of a guest comes from memory; a member's costs one query beside the session's."""
-    snapshot = visit_of(request).services.catalog.snapshot
-    if is_cacheable(visit_of(request)):
-        return ready_of(request).pages.answer(request, snapshot, lambda: _render(request, snapshot, None))
-    return _render(request, snapshot, await load_own_account(request))
+    """A guest's home page comes from memory; so does the frame of a member's, which costs one query beside the session's."""
+    visit, pages = visit_of(request), ready_of(request).pages
+    snapshot = visit.services.catalog.snapshot
+    account = await load_own_account(request)
+    home = _Home(request, snapshot, account)
+    if not is_undisturbed(visit):
+        return home.page()
+    if account is None:
+        return pages.answer(request, snapshot, home.page)
+    return pages.answer(request, snapshot, lambda: home.page(framed=True), home.own_parts)
 
 
-def _render(request: AnyRequest, snapshot: Snapshot, account: MemberAccount | None) -> Page:
-    now = now_of(request)
-    member = facts_of(account) if account else None
-    shelf = Shelf(request.app.state.environment, ready_of(request).cards, snapshot, now, member)
-    drops = [*snapshot.live_drops(now), *snapshot.coming_drops(now)][:MOST_DROPS]
-    fitting, fits = choose_fitting(snapshot, member, now)
-    shown = {item.id for item in fitting}
-    return page(
-        request,
-        "mall/home.html",
-        tab="home",
-        account=account,
-        lapsing=lapsing_next(account, today_of(request)) if account else None,
-        scenes=scene_links(snapshot),
-        drops=shelf.drops(drops),
-        live=live_skus(drops, snapshot),
-        fitting=shelf.cards(fitting),
-        fits=fits,
-        sections=[
-            {"label": label, "href": f"/items?scene={scene}", "cards": shelf.cards(items)}
-            for scene, label, items in _choose_scenes(snapshot, shown)
-        ],
-    )
+class _Home:
+    """The home page: what is everybody's, and what is the reader's own."""
+
+    def __init__(self, request: AnyRequest, snapshot: Snapshot, account: MemberAccount | None) -> None:
+        self.request = request
+        self.snapshot = snapshot
+        self.account = account
+        self.now = now_of(request)
+        self.member = facts_of(account) if account else None
+        self.environment = request.app.state.environment
+        self.cache = ready_of(request).cards
+        self.shelf = Shelf(self.environment, self.cache, snapshot, self.now, self.member)
+        self.sections: list[tuple[str, tuple[ItemView, ...]]] = self.cache.get(
+            snapshot.version, "sections of the home page", lambda: list(_choose_sections(snapshot))
+        )
+
+    def page(self, *, framed: bool = False) -> Page:
+        """The whole page, with the reader's own parts or, framed, with slots for them."""
+        own = {"card": slot("card"), "fitting": slot("fitting")} if framed else self.own_parts()
+        live_drops, coming = self.snapshot.live_drops(self.now), self.snapshot.coming_drops(self.now)
+        drops = [*live_drops, *coming][:MOST_DROPS]
+        return page(
+            self.request,
+            "mall/home.html",
+            tab="home",
+            card=Markup(own["card"]),  # noqa: S704 - a template's output
+            fitting=Markup(own["fitting"]),  # noqa: S704 - a template's output
+            scenes=scene_links(self.snapshot),
+            drops=self.shelf.drops(drops),
+            live=live_skus(drops, self.snapshot),
+            sections=[
+                {
+                    "label": scene_label(scene),
+                    "href": f"/items?scene={scene}",
+                    "cards": self.shelf.frames(items) if framed else self.shelf.cards(items),
+                }
+                for scene, items in self.sections
+            ],
+        )
+
+    def own_parts(self) -> dict[str, str]:
+        """What is the reader's own: the wallet card, what they can have, and a line on each other card."""
+        parts = {"card": self._card(), "fitting": self._fitting()}
+        if self.account is not None:
+            parts |= {f"line:{item.id}": self.shelf.own_line(item) for _, items in self.sections for item in items}
+        return parts
+
+    def _card(self) -> str:
+        lapsing = lapsing_next(self.account, today_of(self.request)) if self.account else None
+        card: str = self.environment.get_template("mall/_home_card.html").render(account=self.account, lapsing=lapsing)
+        return card
+
+    def _fitting(self) -> str:
+        items, fits = choose_fitting(self.snapshot, self.member, self.now)
+        key = ("head of what fits", fits, self.account is None, current_locale())
+        template = self.environment.get_template("mall/_fitting_head.html")
+        head = self.cache.get(self.snapshot.version, key, lambda: template.render(account=self.account, fits=fits))
+        return f'{head}<div class="item-grid">{"".join(self.shelf.cards(items))}</div>' if items else ""
 
 
 def choose_fitting(snapshot: Snapshot, member: MemberFacts | None, now: Any) -> tuple[list[ItemView], bool]:
@@ -96,10 +137,13 @@ def scene_label(scene: str) -> str:
     return gettext(SCENES.get(scene, OTHER_SCENE)[0])
 
 
-def _choose_scenes(snapshot: Snapshot, shown: set[int]) -> Iterator[tuple[str, str, list[ItemView]]]:
-    counts = snapshot.lists.count("scene")
-    for scene in sorted((scene for scene in SCENES if counts.get(scene)), key=lambda scene: -counts[scene])[:SCENE_SECTIONS]:
+def _choose_sections(snapshot: Snapshot) -> Iterator[tuple[str, tuple[ItemView, ...]]]:
+    """A few items of the fullest scenes, those left out that stand at the top of every list."""
+    counts, top = snapshot.lists.count("scene"), set(snapshot.items[:MOST_FITTING])
+    for scene in sorted((scene for scene in SCENES if counts.get(scene)), key=lambda scene: -counts[scene])[
+        :SCENE_SECTIONS
+    ]:
         shelf = snapshot.lists.filtered("scene", scene, RECOMMENDED)
-        items = list(islice((item for item in shelf if item.id not in shown), ITEMS_OF_A_SCENE))
+        items = tuple(islice((item for item in shelf if item not in top), ITEMS_OF_A_SCENE))
         if items:
-            yield scene, scene_label(scene), items
+            yield scene, items

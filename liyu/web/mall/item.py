@@ -10,7 +10,7 @@ from liyu.catalog.availability import MemberFacts, Refusals, check_availability
 from liyu.catalog.models import VOUCHER_KINDS
 from liyu.catalog.snapshot import Snapshot
 from liyu.catalog.views import ItemView, StoreView
-from liyu.core.i18n import Message, N_
+from liyu.core.i18n import N_, Message
 from liyu.members.account import MemberAccount
 from liyu.web.i18n import current_locale, gettext, text_of, translate
 from liyu.web.mall.cards import Shelf, cover_of, say_fully
@@ -89,12 +89,22 @@ def list_facts(request: AnyRequest, item: ItemView) -> list[tuple[str, str]]:
     """Terms as label and value: how it comes, how long it is good, limits, tier, what happens when it is cancelled."""
     facts = [(gettext(N_("How you get it")), gettext(DELIVERY[item.kind]))]
     if item.kind in VOUCHER_KINDS:
-        facts.append((gettext(N_("Validity")), translate(Message(N_("%(days)s days from redeeming"), {"days": item.voucher_days}))))
+        facts.append(
+            (
+                gettext(N_("Validity")),
+                translate(Message(N_("%(days)s days from redeeming"), {"days": item.voucher_days})),
+            )
+        )
         if item.uses > 1:
             facts.append((gettext(N_("Uses")), translate(Message(N_("%(uses)s times"), {"uses": item.uses}))))
     facts.append((gettext(N_("Limit")), _limit_of(item)))
     if item.tier is not None:
-        facts.append((gettext(N_("Who may redeem it")), translate(Message(N_("%(tier)s and above"), {"tier": text_of(item.tier, "name")}))))
+        facts.append(
+            (
+                gettext(N_("Who may redeem it")),
+                translate(Message(N_("%(tier)s and above"), {"tier": text_of(item.tier, "name")})),
+            )
+        )
     facts.append((gettext(N_("If you cancel")), cancel_rule(request, item.kind)))
     return facts
 

@@ -77,9 +77,9 @@ async def _stream(services: Services, wanted: frozenset[str], current: list[Left
                     yield ServerSentEventMessage(comment="still here")
                     continue
                 for change in waiting.result():
-                    left = _left(change.sku, change.stock)
-                    if change.sku in wanted and left is not None:
-                        yield ServerSentEventMessage(data=msgspec.json.encode(left).decode())
+                    moved = _left(change.sku, change.stock)
+                    if change.sku in wanted and moved is not None:
+                        yield ServerSentEventMessage(data=msgspec.json.encode(moved).decode())
                 waiting = asyncio.ensure_future(anext(changes))
         except StopAsyncIteration:
             return

@@ -1,17 +1,18 @@
 """A member's orders: the list, one order with what came of it, its codes, and cancelling it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.catalog import pools
 from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
-from liyu.core.i18n import Message, N_
+from liyu.core.i18n import N_, Message
 from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.orders import Order, OrderStep, find_order, list_order_vouchers, list_orders, list_steps
 from liyu.redemption.states import GIVEN_BACK, may_become
@@ -80,11 +81,12 @@ async def ask_to_cancel(request: AnyRequest, session: NamedDependency[AsyncSessi
     """Ask once more, for browsers in which no dialog did."""
     connection = await driver_connection(session)
     order = await find_order(connection, member_id_of(actor_of(request)), number)
-    if not await _can_cancel(connection, order):
+    if not await _can_cancel(connection, order, now_of(request)):
         return redirect(request, f"/redemptions/{number}")
-    return page(
-        request, "mall/cancel.html", tab="me", order=order, cover=cover_of(order), rule=cancel_rule(request, order.kind)
-    )
+    context: dict[str, Any] = {"order": order, "cover": cover_of(order), "rule": cancel_rule(request, order.kind)}
+    if visit_of(request).is_fragment:
+        return fragment(request, "mall/_cancel.html", **context)
+    return page(request, "mall/cancel.html", tab="me", **context)
 
 
 @post("/redemptions/{number:str}/cancel")
@@ -105,9 +107,7 @@ async def cancel(request: AnyRequest, session: NamedDependency[AsyncSession], nu
     return redirect(request, f"/redemptions/{number}")
 
 
-async def _show_order(
-    request: AnyRequest, session: AsyncSession, number: str, codes: list[str] | None = None
-) -> Page:
+async def _show_order(request: AnyRequest, session: AsyncSession, number: str, codes: list[str] | None = None) -> Page:
     connection = await driver_connection(session)
     order = await find_order(connection, member_id_of(actor_of(request)), number)
     now = now_of(request)
@@ -132,16 +132,17 @@ async def _show_order(
         steps=[_step_of(step) for step in await list_steps(connection, order)],
         codes=codes,
         has_codes=order.kind == "code" and not is_given_back,
-        can_cancel=await _can_cancel(connection, order),
+        can_cancel=await _can_cancel(connection, order, now),
         rule=cancel_rule(request, order.kind),
     )
 
 
-async def _can_cancel(connection: Any, order: Order) -> bool:
+async def _can_cancel(connection: AsyncConnection[Any], order: Order, now: datetime) -> bool:
     """Whether cancelling makes sense: nothing was used, and the state allows it."""
     if not may_become(order.state, "cancelled"):
         return False
-    return all(one.state == "issued" for one in await list_order_vouchers(connection, order))
+    vouchers = await list_order_vouchers(connection, order)
+    return all(one.state == "issued" and now < one.expires_at for one in vouchers)
 
 
 def order_row(order: Order) -> dict[str, Any]:

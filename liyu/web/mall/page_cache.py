@@ -1,17 +1,22 @@
-"""What the mall keeps ready: finished cards, and whole pages of guests. Small, bounded, made anew when the catalog changes.
+"""What the mall keeps ready: finished cards, and whole pages. Small, bounded, made anew when the catalog changes.
 
-A guest's page depends on nothing but the catalog, the clock, the language, the display and the address. The instant that every
-page states for its countdowns is put in anew each time.
+A guest's page depends on nothing but the catalog, the clock, the language, the display and the address. A member's home page is
+kept as a frame with slots: what is the member's own is put in for each request, and never kept. So are the instant that every
+page states for its countdowns and the token that its requests carry.
 """
 
+import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from markupsafe import Markup
+
 from liyu.catalog.snapshot import Snapshot
-from liyu.web.pages import TEXT_COOKIE, THEME_COOKIE, Page
+from liyu.web.csrf import make_token
+from liyu.web.pages import NOTICE_COOKIE, TEXT_COOKIE, THEME_COOKIE, Page
 from liyu.web.visit import AnyConnection, Visit, visit_of
 
 MOST_PAGES = 256
@@ -21,12 +26,16 @@ STOCK_LAG = timedelta(seconds=1)
 """Stock may lag this much on a guest's page: its figures are live anyway, and a rush must not have every page made anew."""
 MOST_CARDS = 20_000
 
-Key = tuple[str, str | None, str | None, str | None, bool]
+Key = tuple[str, str | None, str | None, str | None, bool, bool]
+
+_NOW, _TOKEN = "now", "token"
+_SLOT = re.compile(rb"\x02([^\x03]+)\x03")
 
 
 @dataclass(slots=True)
 class _Entry:
     parts: list[bytes]
+    """Literal parts and the names of what stands between them, in turns."""
     headers: list[tuple[bytes, bytes]]
     version: int
     stock_version: int
@@ -42,8 +51,17 @@ class PageCache:
     def __len__(self) -> int:
         return len(self._pages)
 
-    def answer(self, connection: AnyConnection, snapshot: Snapshot, make: Callable[[], Page]) -> Page:
-        """The page from memory, or made and kept. Only for visits that nobody is signed in for and that no notice waits for."""
+    def answer(
+        self,
+        connection: AnyConnection,
+        snapshot: Snapshot,
+        make: Callable[[], Page],
+        fill: Callable[[], Mapping[str, str]] | None = None,
+    ) -> Page:
+        """The page from memory, or made and kept. `fill` gives what belongs into the slots of a member's page.
+
+        Only for visits that no notice waits for; without `fill` only for guests.
+        """
         visit = visit_of(connection)
         now = visit.services.clock.now()
         key = _key_of(visit)
@@ -52,14 +70,19 @@ class PageCache:
             made = make()
             if made.status_code != 200 or visit.set_cookies or len(visit.full_path) > LONGEST_ADDRESS:
                 return made
-            stated = now.isoformat().encode()
-            entry = _Entry(made.body.split(stated), made.raw_headers, snapshot.version, snapshot.stock_version, now)
+            entry = _Entry(_cut(made.body, visit, now), made.raw_headers, snapshot.version, snapshot.stock_version, now)
             self._pages[key] = entry
             if len(self._pages) > MOST_PAGES:
                 self._pages.popitem(last=False)
-            return made
-        self._pages.move_to_end(key)
-        body = entry.parts[0] if len(entry.parts) == 1 else now.isoformat().encode().join(entry.parts)
+        else:
+            self._pages.move_to_end(key)
+        if len(entry.parts) == 1:
+            return Page(entry.parts[0], headers=entry.headers)
+        values = {name: words.encode() for name, words in fill().items()} if fill else {}
+        values[_NOW] = now.isoformat().encode()
+        if visit.actor is not None:
+            values[_TOKEN] = make_token(visit).encode()
+        body = b"".join(values[part.decode()] if at % 2 else part for at, part in enumerate(entry.parts))
         return Page(body, headers=entry.headers)
 
 
@@ -80,14 +103,38 @@ class CardCache:
         return card
 
 
+def slot(name: str) -> Markup:
+    """A place in a page where something of one member's will stand."""
+    return Markup(f"\x02{name}\x03")  # noqa: S704 - the name comes from code
+
+
 def is_cacheable(visit: Visit) -> bool:
     """Whether the page depends on nobody: a guest without a notice that waits."""
-    return visit.actor is None and not visit.set_cookies and not any("notices" in name for name in visit.cookies)
+    return visit.actor is None and is_undisturbed(visit)
+
+
+def is_undisturbed(visit: Visit) -> bool:
+    """Whether no notice waits to be shown."""
+    return not visit.set_cookies and not any(NOTICE_COOKIE in name for name in visit.cookies)
+
+
+def _cut(body: bytes, visit: Visit, now: datetime) -> list[bytes]:
+    body = body.replace(now.isoformat().encode(), slot(_NOW).encode())
+    if visit.actor is not None:
+        body = body.replace(make_token(visit).encode(), slot(_TOKEN).encode())
+    return _SLOT.split(body)
 
 
 def _key_of(visit: Visit) -> Key:
     cookies = visit.cookies
-    return (visit.full_path, visit.locale, cookies.get(THEME_COOKIE), cookies.get(TEXT_COOKIE), visit.is_fragment)
+    return (
+        visit.full_path,
+        visit.locale,
+        cookies.get(THEME_COOKIE),
+        cookies.get(TEXT_COOKIE),
+        visit.is_fragment,
+        visit.actor is None,
+    )
 
 
 def _is_fresh(entry: _Entry, snapshot: Snapshot, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from liyu.catalog.snapshot import Snapshot
 from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError
-from liyu.core.i18n import Message, N_
+from liyu.core.i18n import N_, Message
 from liyu.members.account import MemberAccount, load_account
 from liyu.members.points.events import Event
 from liyu.members.points.history import (
@@ -158,7 +158,10 @@ def _by_month(movements: list[Movement], snapshot: Snapshot) -> list[dict[str, A
         return day.year, day.month
 
     return [
-        {"label": format_year_month(date(*month, 1), current_locale()), "rows": [_row(movement, snapshot) for movement in found]}
+        {
+            "label": format_year_month(date(*month, 1), current_locale()),
+            "rows": [_row(movement, snapshot) for movement in found],
+        }
         for month, found in groupby(movements, key=month_of)
     ]
 
@@ -195,15 +198,14 @@ def _streak(done: set[date], today: date) -> int:
 
 
 def _way(way: WayToEarn) -> dict[str, Any]:
+    unit = gettext(N_("each time"))
     if way.per_minor is not None:
-        words = N_("%(points)s points for every %(amount)s")
-        worth = translate(Message(words, {"points": way.points, "amount": format_money(way.per_minor, "CNY")}))
-    else:
-        worth = translate(Message(N_("%(points)s points each time"), {"points": way.points}))
+        unit = translate(Message(N_("per %(amount)s"), {"amount": format_money(way.per_minor, "CNY")}))
     return {
         "name": text_of(way, "name"),
         "icon": _ICONS.get(way.event_type, "coins"),
-        "worth": worth,
+        "points": way.points,
+        "unit": unit,
         "how": gettext(_CHANNEL_ONLY.get(way.event_type, N_("Comes by itself"))),
         "caps": _caps(way),
         "growth": way.growth,

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
-from liyu.core.i18n import Message, N_
+from liyu.core.i18n import N_, Message
 from liyu.members.account import MemberAccount, TierStanding, list_tier_moves, list_tiers, load_account
 from liyu.vouchers.queries import wallet
 from liyu.web.actor import actor_of
@@ -90,18 +90,26 @@ def _account_notices(request: AnyRequest, account: MemberAccount) -> list[dict[s
     today = today_of(request)
     found: list[dict[str, Any]] = []
     if account.debt:
-        words = Message(N_("%(points)s points are owed. What you earn next pays them off first."), {"points": account.debt})
+        words = Message(
+            N_("%(points)s points are owed. What you earn next pays them off first."), {"points": account.debt}
+        )
         found.append({"icon": "triangle-alert", "text": translate(words), "href": "/points"})
     lapsing = lapsing_next(account, today)
     if lapsing is not None:
-        words = Message(N_("%(points)s points can be used through %(day)s."), {"points": lapsing.points, "day": lapsing.on})
+        words = Message(
+            N_("%(points)s points can be used through %(day)s."), {"points": lapsing.points, "day": lapsing.on}
+        )
         found.append({"icon": "clock", "text": translate(words), "href": "/items?affordable=yes"})
     for pending in account.maturing[:1]:
-        words = Message(N_("%(points)s points become usable on %(day)s."), {"points": pending.points, "day": pending.on})
+        words = Message(
+            N_("%(points)s points become usable on %(day)s."), {"points": pending.points, "day": pending.on}
+        )
         found.append({"icon": "hourglass", "text": translate(words), "href": "/points"})
     if account.tier_until and timedelta() <= account.tier_until - today <= TIER_WARNING:
         tier = {"tier": text_of(account, "tier"), "day": account.tier_until}
-        found.append({"icon": "medal", "text": translate(Message(N_("%(tier)s is valid until %(day)s."), tier)), "href": "/tier"})
+        found.append(
+            {"icon": "medal", "text": translate(Message(N_("%(tier)s is valid until %(day)s."), tier)), "href": "/tier"}
+        )
     if account.next_threshold is not None and account.next_zh:
         missing = {"missing": account.next_threshold - account.growth, "tier": text_of(account, "next")}
         words = Message(N_("%(missing)s more growth value and you are %(tier)s."), missing)
@@ -144,7 +152,9 @@ def _tier(tier: TierStanding, account: MemberAccount) -> dict[str, Any]:
 def _describe(move: Any) -> str:
     if move.from_zh is None:
         return text_of(move, "to")
-    return translate(Message(N_("%(before)s → %(after)s"), {"before": text_of(move, "from"), "after": text_of(move, "to")}))
+    return translate(
+        Message(N_("%(before)s → %(after)s"), {"before": text_of(move, "from"), "after": text_of(move, "to")})
+    )
 
 
 def _mask_phone(phone: str | None) -> str:

@@ -130,7 +130,9 @@ def _most_units(item: ItemView, stock: Stock, account: MemberAccount, used: int)
 def _reasons_of(refusal: DomainError) -> list[str]:
     if not refusal.reasons:
         return [translate(refusal.text)]
-    return [translate(type(reason.message)(reason.message.text, in_words(reason.details))) for reason in refusal.reasons]
+    return [
+        translate(type(reason.message)(reason.message.text, in_words(reason.details))) for reason in refusal.reasons
+    ]
 
 
 ROUTES = [show_sheet, redeem]

@@ -8,7 +8,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
-from liyu.core.i18n import Message, N_
+from liyu.core.i18n import N_, Message
 from liyu.vouchers.document import voucher_document
 from liyu.vouchers.facts import StoreFacts, VoucherFacts, stores_of_item
 from liyu.vouchers.qr import draw_qr
@@ -156,7 +156,9 @@ def _stub(request: AnyRequest, facts: VoucherFacts) -> dict[str, Any]:
         words, tone = (gettext(N_("Last day")) if days_left < 1 else gettext(N_("Ends soon"))), "gold"
     elif facts.uses_allowed > 1 and usable:
         words = translate(
-            Message(N_("%(left)s of %(all)s left"), {"left": facts.uses_allowed - facts.uses, "all": facts.uses_allowed})
+            Message(
+                N_("%(left)s of %(all)s left"), {"left": facts.uses_allowed - facts.uses, "all": facts.uses_allowed}
+            )
         )
     line = N_("Good until %(day)s") if usable else N_("Was good until %(day)s")
     parts = [

@@ -147,7 +147,9 @@ def explain_movement(movement: Movement) -> list[Message]:
         case "clawback":
             notes.append(Message(N_("Taken back because of the return")))
         case "debt":
-            notes.append(Message(N_("More was returned than you had: %(points)s points are owed"), {"points": movement.amount}))
+            notes.append(
+                Message(N_("More was returned than you had: %(points)s points are owed"), {"points": movement.amount})
+            )
         case "repay":
             notes.append(Message(N_("%(points)s points paid off what was owed"), {"points": movement.amount}))
         case "mature":
@@ -164,8 +166,10 @@ def explain_movement(movement: Movement) -> list[Message]:
 def explain_line(line: Line) -> Message:
     """One rule line, such as "× 1.2 for your tier" or "cut by the cap from 5"."""
     if line.capped_from is not None:
-        return Message(N_("By rule %(points)s points, the cap left %(left)s"), {"points": line.capped_from, "left": line.points})
+        return Message(
+            N_("By rule: %(points)s, the cap left %(left)s"), {"points": line.capped_from, "left": line.points}
+        )
     if line.multiplier_basis_points != _BASIS_POINTS:
         factor = f"{line.multiplier_basis_points / _BASIS_POINTS:g}"
-        return Message(N_("%(points)s points by rule, × %(factor)s for your tier"), {"points": line.points, "factor": factor})
-    return Message(N_("%(points)s points by rule"), {"points": line.points})
+        return Message(N_("By rule: %(points)s, × %(factor)s for your tier"), {"points": line.points, "factor": factor})
+    return Message(N_("By rule: %(points)s"), {"points": line.points})

@@ -1,0 +1,187 @@
+"""Every screen of the mall, for guests and members, in both languages; what is kept in memory, and for whom."""
+
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from sqlalchemy import event
+
+from liyu.core.clock import FixedClock
+from liyu.web.mall.page_cache import MOST_PAGES
+from liyu.web.mall.ready import Ready
+from tests.web.conftest import Client, OpenClient
+from tests.web.mall.conftest import Shop
+
+OPEN = [
+    "/",
+    "/items",
+    "/items?q=cheap",
+    "/items?q=zzzz",
+    "/items?scene=dining&sort=points_up",
+    "/drops",
+    "/items/CHEAP",
+    "/items/COMING",
+]
+OWN = [
+    "/wallet",
+    "/wallet?group=used",
+    "/wallet?group=expired",
+    "/orders",
+    "/points",
+    "/earn",
+    "/tier",
+    "/me",
+    "/notices",
+    "/items/CHEAP/redeem",
+]
+
+
+class _Shape(HTMLParser):
+    """The tags of a page, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+
+def shape_of(text: str) -> list[str]:
+    shape = _Shape()
+    shape.feed(text)
+    return shape.tags
+
+
+async def in_language(client: Client, path: str, language: str) -> str:
+    answer = await client.get(path, headers={"accept-language": language})
+    assert answer.status_code == 200, path
+    return answer.text
+
+
+@pytest.mark.parametrize("path", OPEN)
+async def test_open_pages_have_one_structure_in_both_languages(client: Client, path: str) -> None:
+    chinese, english = await in_language(client, path, "zh-CN"), await in_language(client, path, "en")
+    assert shape_of(chinese) == shape_of(english)
+    assert chinese != english
+
+
+async def test_own_pages_have_one_structure_in_both_languages(member: Client) -> None:
+    for path in [*OPEN, *OWN]:
+        chinese, english = await in_language(member, path, "zh-CN"), await in_language(member, path, "en")
+        assert shape_of(chinese) == shape_of(english), path
+
+
+async def test_own_pages_ask_guests_to_sign_in(client: Client) -> None:
+    for path in OWN:
+        answer = await client.get(path)
+        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/login"), path
+
+
+async def test_a_guest_costs_the_database_nothing(app: Litestar, client: Client) -> None:
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    event.listen(app.state.services.engine.sync_engine, "before_cursor_execute", note)
+    for path in OPEN:
+        assert (await client.get(path)).status_code == 200
+    assert asked == []
+
+
+async def test_the_home_page_of_a_member_costs_two_queries(app: Litestar, member: Client) -> None:
+    asked: list[str] = []
+    await member.get("/")
+    event.listen(app.state.services.engine.sync_engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    await member.get("/")
+    # The account is asked by the driver itself, beside the session that the event sees.
+    assert len(asked) <= 2
+
+
+async def test_a_remembered_page_states_the_present_instant(client: Client, clock: FixedClock) -> None:
+    await client.get("/")
+    clock.instant += timedelta(seconds=5)
+    assert f'name="liyu-now" content="{clock.now().isoformat()}"' in (await client.get("/")).text
+
+
+async def test_a_remembered_page_gives_way_when_the_sale_opens(client: Client, clock: FixedClock) -> None:
+    assert "Opens today 13:00" in (await client.get("/items")).text
+    clock.instant += timedelta(hours=4)
+    assert "Opens today 13:00" not in (await client.get("/items")).text
+
+
+async def test_members_do_not_see_each_other_on_remembered_pages(member: Client, other: Client, client: Client) -> None:
+    mine, theirs, again = (await member.get("/")).text, (await other.get("/")).text, (await member.get("/")).text
+    assert "1,000" in mine
+    assert ">50</a>" in theirs
+    assert "1,000" not in theirs
+    assert again == mine
+    tokens = {re.search(r'X-CSRF-Token": "([^"]+)"', page).group(1) for page in (mine, theirs)}  # type: ignore[union-attr]
+    assert len(tokens) == 2
+    guest = (await client.get("/")).text
+    assert "X-CSRF-Token" not in guest
+    assert "\x02" not in mine + theirs + guest
+
+
+async def test_the_memory_is_bounded(app: Litestar, client: Client) -> None:
+    for number in range(MOST_PAGES + 10):
+        await client.get(f"/items?q=word{number}")
+    ready: Ready = app.state["mall"]
+    assert len(ready.pages) == MOST_PAGES
+
+
+async def test_cards_say_what_the_member_can_have_and_what_is_missing(member: Client, other: Client) -> None:
+    mine, theirs = (await member.get("/items")).text, (await other.get("/items")).text
+    assert "You can have it" in mine
+    assert "Needs Gold" in mine
+    assert "50 points short" in theirs
+
+
+async def test_a_list_goes_on_with_the_next_cards_alone(shop: Shop, open_client: OpenClient) -> None:
+    for number in range(30):
+        await shop.world.item(f"MORE-{number:02}", points=500 + number)
+    await shop.world.connection.execute("SELECT pg_notify('catalog', '')")
+    client = open_client()
+    first = ""
+    for _ in range(100):
+        first = (await client.get("/items?sort=points_up")).text
+        if "Show more" in first:
+            break
+        await shop.world.connection.execute("SELECT pg_sleep(0.05)")
+        client.headers["cookie"] = f"liyu_text={_}"
+    found = re.search(r'href="(/items\?[^"]*cursor=[^"]+)"', first)
+    assert found
+    path = found.group(1).replace("&amp;", "&")
+    fragment = await client.get(path, headers={"hx-request": "true"})
+    assert "<html" not in fragment.text
+    assert fragment.text.count('class="card item') == 36 - 24
+    whole = await client.get(path)
+    assert "<html" in whole.text
+    back = (await client.get("/items?sort=points_up&shown=48")).text
+    assert back.count('class="card item') == 36
+
+
+async def test_an_address_that_makes_no_sense_shows_the_list(client: Client) -> None:
+    answer = await client.get("/items?scene=moon&sort=sideways&points_from=many&shown=-1")
+    assert answer.status_code == 200
+    assert "CHEAP" in answer.text
+
+
+async def test_the_balance_runs_through_the_history(shop: Shop, member: Client) -> None:
+    await shop.world.redeem("M1", "CHEAP")
+    page = (await member.get("/points")).text
+    assert "−100" in page
+    assert "Balance 900" in page
+    assert "Balance 1,000" in page
+    assert "By rule: 1,000" in page
+
+
+async def test_stock_is_told_as_json_where_no_stream_is_wanted(shop: Shop, client: Client) -> None:
+    answer = await client.get("/live/stock?sku=RARE&sku=CHEAP&sku=nothing", headers={"accept": "application/json"})
+    assert answer.json() == {"items": [{"sku": "RARE", "left": 2, "total": 2}]}
+    assert "2 left" in re.sub(r"<[^>]+>", "", (await client.get("/live/stock/RARE")).text).replace("of ", "")
+    assert (await client.get("/live/stock/nothing")).status_code == 404

@@ -1,0 +1,180 @@
+"""From the sheet to the voucher and back, with every refusal, and nobody else's orders."""
+
+import re
+
+import pytest
+
+from liyu.core.clock import FixedClock
+from tests.web.conftest import Client
+from tests.web.mall.conftest import SECRETS, Shop
+from tests.web.personas import field_in, token_in
+
+
+async def redeem(client: Client, sku: str, quantity: int = 1, key: str = "", **headers: str):  # type: ignore[no-untyped-def]
+    sheet = await client.get(f"/items/{sku}/redeem", params={"quantity": quantity})
+    data = {"csrf_token": token_in(sheet), "sku": sku, "quantity": str(quantity), "key": key or field_in(sheet, "key")}
+    return await client.post("/redemptions", data=data, headers=headers)
+
+
+async def number_of(client: Client, sku: str, quantity: int = 1) -> str:
+    answer = await redeem(client, sku, quantity)
+    assert answer.status_code == 303, answer.text
+    return str(answer.headers["location"].rpartition("/")[2])
+
+
+async def test_the_sheet_says_what_it_costs_and_which_points_go(member: Client) -> None:
+    page = (await member.get("/items/CHEAP/redeem?quantity=2")).text
+    assert "Usable through 31 Dec 2027" in page
+    for figure in ("1,000", "200", "800"):
+        assert figure in page
+
+
+async def test_the_sheet_alone_for_a_script(member: Client) -> None:
+    answer = await member.get("/items/CHEAP/redeem", headers={"hx-request": "true"})
+    assert answer.status_code == 200
+    assert "<html" not in answer.text
+
+
+async def test_redeeming_leads_to_the_order_and_its_vouchers(shop: Shop, member: Client) -> None:
+    answer = await redeem(member, "CHEAP", 2)
+    assert answer.status_code == 303
+    order = (await member.get(answer.headers["location"])).text
+    assert "It is yours" in order
+    vouchers = re.findall(r'href="(/vouchers/\d+)"', order)
+    assert len(set(vouchers)) == 2
+    voucher = (await member.get(vouchers[0])).text
+    assert "<svg" in voucher
+    assert re.search(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}", voucher)
+    assert (await shop.world.balances("M1"))["points"] == 800
+
+
+async def test_htmx_is_sent_on_to_the_order(member: Client) -> None:
+    answer = await redeem(member, "CHEAP", **{"hx-request": "true"})
+    assert answer.headers["hx-redirect"].startswith("/redemptions/R")
+
+
+async def test_the_same_key_gives_the_first_order_again(shop: Shop, member: Client) -> None:
+    first, second = await redeem(member, "CHEAP", key="once"), await redeem(member, "CHEAP", key="once")
+    assert first.headers["location"] == second.headers["location"]
+    assert (await shop.world.balances("M1"))["points"] == 900
+
+
+async def test_the_same_key_for_something_else_is_refused(shop: Shop, member: Client) -> None:
+    await redeem(member, "CHEAP", key="once")
+    before = await shop.world.footprint()
+    answer = await redeem(member, "CHEAP", 2, key="once")
+    assert answer.status_code == 409
+    assert await shop.world.footprint() == before
+
+
+@pytest.mark.parametrize("script", [False, True])
+async def test_a_refusal_names_every_reason_and_changes_nothing(shop: Shop, member: Client, script: bool) -> None:
+    before = await shop.world.footprint()
+    answer = await redeem(member, "DEAR", 2, **({"hx-request": "true"} if script else {}))
+    assert answer.status_code == 409
+    for reason in ("Needs Platinum; you are Silver", "Only 1 left", "Each member may redeem 1", "Needs 100,000 points"):
+        assert reason in answer.text
+    assert ("<html" in answer.text) is not script
+    assert await shop.world.footprint() == before
+
+
+async def test_a_refused_sheet_can_be_sent_again(clock: FixedClock, member: Client) -> None:
+    early = await redeem(member, "COMING")
+    assert early.status_code == 409
+    assert "Redeeming opens at 22 Nov 2026, 13:00" in early.text
+    assert field_in(early, "key")
+
+
+async def test_a_quantity_that_makes_no_sense_is_refused(shop: Shop, member: Client) -> None:
+    before = await shop.world.footprint()
+    for quantity in ("0", "-1", "many", "1000"):
+        sheet = await member.get("/items/CHEAP/redeem")
+        data = {"csrf_token": token_in(sheet), "sku": "CHEAP", "quantity": quantity, "key": "k"}
+        assert (await member.post("/redemptions", data=data)).status_code == 422
+    assert await shop.world.footprint() == before
+
+
+async def test_an_unknown_item_is_not_found(member: Client) -> None:
+    assert (await member.get("/items/NOTHING")).status_code == 404
+    assert (await member.get("/items/NOTHING/redeem")).status_code == 404
+
+
+async def test_cancelling_asks_first_and_gives_the_points_back(shop: Shop, member: Client) -> None:
+    number = await number_of(member, "CHEAP")
+    question = await member.get(f"/redemptions/{number}/cancel")
+    assert "Cancel this order?" in question.text
+    assert (await shop.world.balances("M1"))["points"] == 900
+    answer = await member.post(f"/redemptions/{number}/cancel", data={"csrf_token": token_in(question)})
+    assert answer.status_code == 303
+    page = (await member.get(answer.headers["location"])).text
+    assert "Cancelled. 100 points are back." in page
+    assert (await shop.world.balances("M1"))["points"] == 1_000
+
+
+async def test_codes_are_shown_to_whoever_asks_for_their_own(member: Client) -> None:
+    number = await number_of(member, "CODE")
+    order = await member.get(f"/redemptions/{number}")
+    assert not any(secret in order.text for secret in SECRETS)
+    shown = await member.post(f"/redemptions/{number}/codes", data={"csrf_token": token_in(order)})
+    assert SECRETS[0] in shown.text
+    assert "Cancel this order" not in order.text
+
+
+async def test_somebody_elses_orders_and_vouchers_do_not_exist(shop: Shop, member: Client, other: Client) -> None:
+    number, code = await number_of(member, "CHEAP"), await number_of(member, "CODE")
+    voucher = await shop.world.one("SELECT id FROM voucher")
+    before = await shop.world.footprint()
+    token = token_in(await other.get("/items/CHEAP/redeem"))
+    for path in (
+        f"/redemptions/{number}",
+        f"/redemptions/{number}/cancel",
+        f"/vouchers/{voucher}",
+        f"/vouchers/{voucher}/qr",
+        f"/vouchers/{voucher}/pdf",
+    ):
+        assert (await other.get(path)).status_code == 404, path
+    for path in (f"/redemptions/{number}/cancel", f"/redemptions/{code}/codes"):
+        answer = await other.post(path, data={"csrf_token": token})
+        assert answer.status_code == 404, path
+        assert SECRETS[0] not in answer.text
+    assert await shop.world.footprint() == before
+    assert number not in (await other.get("/orders")).text
+
+
+async def test_the_code_on_the_screen_renews(shop: Shop, clock: FixedClock, member: Client) -> None:
+    await number_of(member, "CHEAP")
+    voucher = await shop.world.one("SELECT id FROM voucher")
+    first = (await member.get(f"/vouchers/{voucher}/qr")).text
+    clock.instant = clock.instant.replace(minute=clock.instant.minute + 1)
+    assert (await member.get(f"/vouchers/{voucher}/qr")).text != first
+
+
+async def test_a_voucher_that_is_no_longer_usable_shows_no_code(shop: Shop, member: Client) -> None:
+    number = await number_of(member, "CHEAP")
+    voucher = await shop.world.one("SELECT id FROM voucher")
+    question = await member.get(f"/redemptions/{number}/cancel")
+    await member.post(f"/redemptions/{number}/cancel", data={"csrf_token": token_in(question)})
+    page = (await member.get(f"/vouchers/{voucher}")).text
+    assert 'class="qr"' not in page
+    assert "This voucher was cancelled" in page
+    assert (await member.get(f"/vouchers/{voucher}/qr")).headers["hx-refresh"] == "true"
+
+
+async def test_the_voucher_on_paper_is_a_download(shop: Shop, member: Client) -> None:
+    await number_of(member, "CHEAP")
+    voucher = await shop.world.one("SELECT id FROM voucher")
+    answer = await member.get(f"/vouchers/{voucher}/pdf")
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert answer.content.startswith(b"%PDF")
+
+
+async def test_checking_in_counts_once_a_day(shop: Shop, clock: FixedClock, member: Client) -> None:
+    for _ in range(2):
+        page = await member.get("/earn")
+        token = re.search(r'X-CSRF-Token": "([^"]+)"', page.text)
+        assert token
+        answer = await member.post("/earn/check-in", data={"csrf_token": token.group(1)})
+        assert answer.headers["location"] == "/earn"
+    assert "Done for today" in (await member.get("/earn")).text
+    assert (await shop.world.balances("M1"))["points"] == 1_001

@@ -36,7 +36,7 @@ _LOTS = f"""
     SELECT l.id, l.account_id, l.expires_on, l.remaining
     FROM (SELECT DISTINCT member FROM {_WISHES}) AS w JOIN member m ON m.external_id = w.member
     JOIN account a ON a.member_id = m.id AND a.kind = 'member_points'
-    JOIN lot l ON l.account_id = a.id AND l.remaining > 0"""
+    CROSS JOIN LATERAL (SELECT * FROM lot l WHERE l.account_id = a.id AND l.remaining > 0 OFFSET 0) AS l"""
 
 _ITEMS = f"""
     SELECT i.id, i.sku, i.kind, i.state, i.points, i.cash_minor, s.total, s.taken, i.on_sale_from, i.on_sale_to,
@@ -46,13 +46,19 @@ _ITEMS = f"""
     FROM (SELECT DISTINCT sku FROM {_WISHES}) AS w JOIN item i ON i.sku = w.sku JOIN item_stock s ON s.item_id = i.id
     LEFT JOIN tier t ON t.id = i.tier_id LEFT JOIN partner p ON p.id = i.partner_id"""
 
+# The tables below grow for ever and what is looked up in them is new: whatever the planner believes of their size, each wish
+# is a look-up by key. OFFSET 0 keeps it from turning the question around.
 _LIMITS = f"""
     SELECT u.item_id, u.member_id, u.period, u.used
     FROM {_WISHES} JOIN member m ON m.external_id = w.member JOIN item i ON i.sku = w.sku
-    JOIN limit_use u ON u.item_id = i.id AND u.member_id = m.id AND u.period IN ('', %(today)s)"""
+    CROSS JOIN LATERAL (
+        SELECT * FROM limit_use u
+        WHERE u.item_id = i.id AND u.member_id = m.id AND u.period IN ('', %(today)s) OFFSET 0) AS u"""
 
 _ANSWERS = f"""
-    SELECT a.scope, a.key, a.answer FROM {_WISHES} JOIN idempotent_answer a ON a.scope = w.scope AND a.key = w.key"""
+    SELECT a.scope, a.key, a.answer
+    FROM {_WISHES} CROSS JOIN LATERAL (
+        SELECT * FROM idempotent_answer a WHERE a.scope = w.scope AND a.key = w.key OFFSET 0) AS a"""
 
 _POOL_CODES = f"""
     SELECT c.item_id, c.id

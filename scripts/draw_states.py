@@ -6,6 +6,7 @@ The same tables give the same files, byte for byte; a test fails while the files
 import argparse
 import ast
 import importlib
+from itertools import pairwise
 from pathlib import Path
 
 from scripts.steps import ROOT, say
@@ -103,7 +104,7 @@ def draw_table(transitions: Transitions) -> str:
 def read_note(path: Path) -> str:
     """The text that documents `TRANSITIONS` in the source; empty when there is none."""
     body = ast.parse(path.read_text(encoding="utf-8")).body
-    for before, after in zip(body, body[1:], strict=False):
+    for before, after in pairwise(body):
         is_table = isinstance(before, ast.AnnAssign) and getattr(before.target, "id", "") == "TRANSITIONS"
         if is_table and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             return " ".join(str(after.value.value).split())

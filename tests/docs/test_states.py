@@ -1,8 +1,9 @@
 from scripts import draw_states
+from scripts.steps import ROOT
 
 
 def test_the_diagrams_are_those_of_the_tables() -> None:
-    stale = [str(path.relative_to(draw_states.ROOT)) for path in draw_states.find_stale()]
+    stale = [str(path.relative_to(ROOT)) for path in draw_states.find_stale()]
     assert stale == [], "run `python -m scripts.draw_states` and commit docs/states"
 
 

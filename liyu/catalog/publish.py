@@ -102,13 +102,17 @@ async def publish_items(
     now: datetime,
     zone: ZoneInfo,
     reason: str = "published",
+    keep_states: bool = False,
 ) -> ImportResult:
-    """Publish items at once. Raises FileFaultyError with every fault of every record; nothing has changed then."""
+    """Publish items at once; with `keep_states` those that are there stay in the state they have.
+
+    Raises FileFaultyError with every fault of every record; nothing has changed then.
+    """
     async with connection.transaction():
         plan = await plan_publication(connection, records, now, zone)
         if plan.faults:
             raise FileFaultyError(plan.faults)
-        return await write_publication(connection, plan, actor=actor, now=now, reason=reason)
+        return await write_publication(connection, plan, actor=actor, now=now, reason=reason, keep_states=keep_states)
 
 
 async def plan_publication(
@@ -261,7 +265,13 @@ class _Planner:
 
 
 async def write_publication(
-    connection: AsyncConnection[Any], plan: Plan, *, actor: str, now: datetime, reason: str
+    connection: AsyncConnection[Any],
+    plan: Plan,
+    *,
+    actor: str,
+    now: datetime,
+    reason: str,
+    keep_states: bool = False,
 ) -> ImportResult:
     """Write a plan without faults. Raises FileFaultyError when members have taken more meanwhile than a new stock."""
     created = [item for item in plan.items if item.known is None]
@@ -274,7 +284,7 @@ async def write_publication(
         [_NewItem(**_columns(item), id=i, state=LIVE, created_at=now, changed_at=now) for i, item in new],
     )
     await _insert(connection, "item_stock", [_StockRow(i, item.total) for i, item in new])
-    await _update_items(connection, changed, now)
+    await _update_items(connection, changed, now, keep_states=keep_states)
     await _update_stocks(connection, [item for item in changed if item.known and item.known.total != item.total])
     old = [(item.known.id, item) for item in changed if item.known]
     await _replace_stores(
@@ -284,7 +294,7 @@ async def write_publication(
     states += [
         _StateChangeRow(i, item.known.state, LIVE, reason, actor, now)
         for i, item in old
-        if item.known and item.known.state != LIVE
+        if item.known and item.known.state != LIVE and not keep_states
     ]
     await _insert(connection, "item_state_change", states)
     await announce_items(connection, [i for i, _ in [*new, *old]])
@@ -303,13 +313,17 @@ async def _insert(connection: AsyncConnection[Any], table: str, rows: Sequence[S
         await connection.execute(insert_of(table, type(rows[0])), (encode_rows(rows),))
 
 
-async def _update_items(connection: AsyncConnection[Any], changed: list[PlannedItem], now: datetime) -> None:
+async def _update_items(
+    connection: AsyncConnection[Any], changed: list[PlannedItem], now: datetime, *, keep_states: bool
+) -> None:
     if not changed:
         return
     rows = [_ChangedItem(**_columns(item), id=item.known.id, changed_at=now) for item in changed if item.known]
     assignments = ", ".join(f"{name} = r.{name}" for name in (*ItemRow.__struct_fields__, "changed_at"))
+    if not keep_states:
+        assignments += f", state = '{LIVE}'"
     await connection.execute(
-        f"UPDATE item SET {assignments}, state = '{LIVE}' FROM {record_of(_ChangedItem)} WHERE item.id = r.id",  # noqa: S608 - names come from code
+        f"UPDATE item SET {assignments} FROM {record_of(_ChangedItem)} WHERE item.id = r.id",  # noqa: S608 - names come from code
         (encode_rows(rows),),
     )
 

@@ -103,6 +103,7 @@ class ItemFacts(Struct, frozen=True):
     partner_zh: str | None
     partner_en: str | None
     partner_state: str | None
+    tier_code: str | None
     tier_zh: str | None
     tier_en: str | None
     line_code: str | None
@@ -194,7 +195,7 @@ _FACTS = """
         i.description_en, i.rules_zh, i.rules_en, i.scene, i.points, i.cash_minor, i.value_minor, i.is_drop,
         i.on_sale_from, i.on_sale_to, i.per_member_limit, i.per_day_limit, i.voucher_days, i.uses, i.created_at,
         i.changed_at, s.total, s.taken, p.id AS partner_id, p.code AS partner_code, p.name_zh AS partner_zh,
-        p.name_en AS partner_en, p.state AS partner_state, t.name_zh AS tier_zh, t.name_en AS tier_en,
+        p.name_en AS partner_en, p.state AS partner_state, t.code AS tier_code, t.name_zh AS tier_zh, t.name_en AS tier_en,
         a.code AS line_code, a.mode AS line_mode, a.title_zh AS line_zh, a.title_en AS line_en,
         (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND c.redemption_id IS NULL) AS codes_free,
         (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND c.redemption_id IS NOT NULL) AS codes_given

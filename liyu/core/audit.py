@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Identity, Index
+from sqlalchemy import Identity, Index, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -56,3 +56,32 @@ async def record(
         )
     )
     await session.flush()
+
+
+async def list_events(
+    session: AsyncSession,
+    *,
+    actor: str | None = None,
+    action: str | None = None,
+    subject: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> tuple[list[AuditEvent], int | None]:
+    """One page of events, the newest first, and the cursor of the next page; `subject` is an object, `item:12`."""
+    wanted = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(limit + 1)
+    conditions = {
+        AuditEvent.actor: actor,
+        AuditEvent.action: action,
+        AuditEvent.object: subject,
+    }
+    for column, value in conditions.items():
+        if value:
+            wanted = wanted.where(column == value)
+    if since is not None and until is not None:
+        wanted = wanted.where(AuditEvent.at >= since, AuditEvent.at < until)
+    if before is not None:
+        wanted = wanted.where(AuditEvent.id < before)
+    found = list(await session.scalars(wanted))
+    return found[:limit], found[limit - 1].id if len(found) > limit else None

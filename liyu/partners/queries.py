@@ -90,6 +90,28 @@ class StateChangeView(Struct, frozen=True):
     at: datetime
 
 
+class PartnerChoice(Struct, frozen=True):
+    """A partner to choose from a list."""
+
+    id: int
+    code: str
+    name_zh: str
+    name_en: str
+
+
+class StaffLine(Struct, frozen=True):
+    """Somebody who works for a partner."""
+
+    id: int
+    name: str
+    email: str
+    role: str
+    store_zh: str | None
+    store_en: str | None
+    active: bool
+    two_steps: bool
+
+
 class PartnerPage(Struct, frozen=True):
     """Everything on the page of a partner."""
 
@@ -129,6 +151,12 @@ _AGREEMENT = """
 _CHANGES = """
     SELECT c.from_state, c.to_state, c.reason, c.actor, s.name AS actor_name, c.at
     FROM partner_state_change c LEFT JOIN staff s ON c.actor = 'staff:' || s.id WHERE c.partner_id = %s ORDER BY c.id"""
+
+
+_STAFF = """
+    SELECT s.id, s.name, s.email, s.role, t.name_zh AS store_zh, t.name_en AS store_en, s.active,
+        s.totp_secret IS NOT NULL AS two_steps
+    FROM staff s LEFT JOIN store t ON t.id = s.store_id WHERE s.partner_id = %s ORDER BY s.active DESC, s.id"""
 
 
 async def list_partners(
@@ -183,3 +211,15 @@ async def partner_page(
 async def stores_of(partner_id: int, connection: AsyncConnection[Any]) -> list[StoreView]:
     """A partner's stores by code."""
     return await read_rows(connection, StoreView, _STORES, (partner_id,))
+
+
+async def staff_of(partner_id: int, connection: AsyncConnection[Any]) -> list[StaffLine]:
+    """A partner's staff, those who left at the end."""
+    return await read_rows(connection, StaffLine, _STAFF, (partner_id,))
+
+
+async def partner_choices(connection: AsyncConnection[Any]) -> list[PartnerChoice]:
+    """For operators: all partners by code."""
+    return await read_rows(
+        connection, PartnerChoice, "SELECT id, code, name_zh, name_en FROM partner ORDER BY code", ()
+    )

@@ -3,19 +3,23 @@
 from liyu.core.access.models import MEMBER, OPERATOR, PARTNER
 
 _OPERATOR_READS = frozenset({"today.read", "items.read", "redemptions.read", "members.read", "partners.read"})
+_PARTNER_READS = frozenset({"today.read", "offers.read"})
+_SERVICE_ACTS = frozenset({"redemptions.cancel", "redemptions.fulfil", "redemptions.reveal", "members.freeze"})
 
 ROLES: dict[str, dict[str, frozenset[str]]] = {
     OPERATOR: {
         "operator": _OPERATOR_READS
-        | {"items.edit", "items.publish", "members.adjust", "partners.edit", "redemptions.cancel", "books.read"},
+        | _SERVICE_ACTS
+        | {"items.edit", "items.publish", "members.adjust", "partners.edit", "books.read"},
         "finance": _OPERATOR_READS
         | {"statements.read", "settlement.prepare", "settlement.approve", "books.read", "books.prove", "audit.read"},
-        "service": _OPERATOR_READS | {"redemptions.cancel"},
+        "service": _OPERATOR_READS | _SERVICE_ACTS,
     },
     PARTNER: {
-        "manager": frozenset({"today.read", "vouchers.verify", "vouchers.undo", "orders.read", "stores.edit"}),
-        "cashier": frozenset({"today.read", "vouchers.verify", "vouchers.undo", "orders.read"}),
-        "finance": frozenset({"today.read", "orders.read", "statements.read"}),
+        "manager": _PARTNER_READS
+        | {"vouchers.verify", "vouchers.undo", "orders.read", "stores.read", "stores.edit", "team.read"},
+        "cashier": _PARTNER_READS | {"vouchers.verify", "vouchers.undo", "orders.read"},
+        "finance": _PARTNER_READS | {"orders.read", "statements.read", "statements.confirm", "stores.read"},
     },
     MEMBER: {},
 }

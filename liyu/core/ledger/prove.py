@@ -7,6 +7,10 @@ from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from liyu.core.ledger.models import Proof
 
 OFFENDERS_SHOWN = 100
 
@@ -66,3 +70,8 @@ async def prove(connection: AsyncConnection[Any], checks: dict[str, str], now: d
         (now, result.balanced, accounts, lots, transfers, Jsonb(offenders), result.milliseconds),
     )
     return result
+
+
+async def latest_proofs(session: AsyncSession, limit: int = 10) -> list[Proof]:
+    """The latest proofs, the newest first."""
+    return list(await session.scalars(select(Proof).order_by(Proof.id.desc()).limit(limit)))

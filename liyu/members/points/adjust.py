@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 from liyu.core.bulk import encode_rows
 from liyu.core.clock import local_date
-from liyu.core.errors import DomainError, InvalidInputError
+from liyu.core.errors import DomainError, IdempotencyConflictError, InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.core.ledger.posting import TransferRow, post_transfers, reserve_ids
 from liyu.core.money import POINTS
@@ -17,6 +17,11 @@ from liyu.members.points.lots import draw_points, last_day
 from liyu.members.points.post import FUNDER
 from liyu.members.points.post_state import Earner, PostState, load_state
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, OPEN_LOTS, LotEntryRow, LotRow, net_lot_changes
+
+_DONE = """
+    SELECT sum(CASE WHEN c.member_id IS NULL THEN -t.amount ELSE t.amount END)::bigint, min(t.reason), min(m.external_id)
+    FROM transfer t JOIN account c ON c.id = t.credit_account_id JOIN account d ON d.id = t.debit_account_id
+    JOIN member m ON m.id = coalesce(c.member_id, d.member_id) WHERE t.key IN (%(key)s, %(repay)s)"""
 
 LARGEST_ADJUSTMENT = 1_000_000
 LONGEST_REASON = 200
@@ -67,6 +72,32 @@ def _check(points: int, reason: str) -> None:
         faults["reason"] = Message(N_("Must have 1 to %(most)s characters."), {"most": LONGEST_REASON})
     if faults:
         raise InvalidInputError.of_fields(faults)
+
+
+async def adjust_points_once(
+    connection: AsyncConnection[Any],
+    external_id: str,
+    points: int,
+    *,
+    reason: str,
+    key: str,
+    actor: str,
+    now: datetime,
+    zone: ZoneInfo,
+) -> bool:
+    """As `adjust_points`; the same key with the same figures does nothing and returns False.
+
+    Raises IdempotencyConflictError when the key stands for another adjustment.
+    """
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"adjust:{key}",))
+    found = await connection.execute(_DONE, {"key": f"adjust:{key}", "repay": f"adjust:{key}:repay"})
+    done, done_reason, member = await found.fetchone() or (None, None, None)
+    if done is None:
+        await adjust_points(connection, external_id, points, reason=reason, key=key, actor=actor, now=now, zone=zone)
+        return True
+    if (done, done_reason, member) != (points, reason, external_id):
+        raise IdempotencyConflictError
+    return False
 
 
 async def _give(

@@ -196,6 +196,10 @@ _HEAD = f"""
     WHERE s.id = %(id)s AND (%(partner)s::bigint IS NULL OR (s.partner_id = %(partner)s AND s.state <> 'draft'))
     """  # noqa: S608 - names come from code
 
+_ID = """
+    SELECT s.id FROM statement s
+    WHERE s.number = %(number)s AND (%(partner)s::bigint IS NULL OR (s.partner_id = %(partner)s AND s.state <> 'draft'))"""
+
 _LINES = """
     SELECT s.position, s.agreement_line_id, l.code, l.version, l.mode, l.title_zh, l.title_en, s.quantity, s.free_quantity,
         s.unit_minor, s.amount_minor, l.tax_rate_basis_points
@@ -221,6 +225,10 @@ ENTRIES = f"""
         AND (%(after_at)s::timestamptz IS NULL OR (e.at, e.id) > (%(after_at)s, %(after_id)s::bigint))
     ORDER BY e.at, e.id"""  # noqa: S608 - names come from code
 """The entries of a statement in their order; partners see those of statements that were sent."""
+
+_WAITING = f"""
+    SELECT {_SUMMARY} FROM statement s JOIN partner p ON p.id = s.partner_id
+    WHERE s.state IN ('sent', 'confirmed', 'approved') ORDER BY s.period, p.code LIMIT %s"""  # noqa: S608 - names come from code
 
 _SINCE = """
     SELECT coalesce(sum(quantity), 0)::bigint AS uses,
@@ -260,6 +268,19 @@ async def list_statements(
     return await read_rows(connection, StatementSummary, _LIST, values)
 
 
+async def statements_waiting(connection: AsyncConnection[Any], limit: int = 8) -> list[StatementSummary]:
+    """For operators: the oldest statements that wait for an approval or a payment."""
+    return await read_rows(connection, StatementSummary, _WAITING, (limit,))
+
+
+async def find_statement_id(connection: AsyncConnection[Any], number: str) -> int:
+    """For operators: the id of the statement with this number. Raises UnknownStatementError."""
+    found = await (await connection.execute("SELECT id FROM statement WHERE number = %s", (number,))).fetchone()
+    if found is None:
+        raise UnknownStatementError
+    return int(found[0])
+
+
 async def statements_of(
     partner_id: int,
     connection: AsyncConnection[Any],
@@ -271,6 +292,15 @@ async def statements_of(
     """A partner's statements, the latest first; `before` is the last period seen. Drafts are for operators only."""
     values = {"partner": partner_id, "before": before, "drafts": drafts, "limit": limit}
     return await read_rows(connection, StatementSummary, _LIST_OF_PARTNER, values)
+
+
+async def find_statement_id(partner: PartnerScope, connection: AsyncConnection[Any], number: str) -> int:
+    """The id of the statement with this number. Raises UnknownStatementError, also for another partner's and for drafts."""
+    found = await connection.execute(_ID, {"number": number, "partner": partner_filter(partner)})
+    row = await found.fetchone()
+    if row is None:
+        raise UnknownStatementError
+    return int(row[0])
 
 
 async def statement_page(partner: PartnerScope, connection: AsyncConnection[Any], statement_id: int) -> StatementPage:

@@ -273,14 +273,6 @@ async def statements_waiting(connection: AsyncConnection[Any], limit: int = 8) -
     return await read_rows(connection, StatementSummary, _WAITING, (limit,))
 
 
-async def find_statement_id(connection: AsyncConnection[Any], number: str) -> int:
-    """For operators: the id of the statement with this number. Raises UnknownStatementError."""
-    found = await (await connection.execute("SELECT id FROM statement WHERE number = %s", (number,))).fetchone()
-    if found is None:
-        raise UnknownStatementError
-    return int(found[0])
-
-
 async def statements_of(
     partner_id: int,
     connection: AsyncConnection[Any],

@@ -20,8 +20,8 @@ from liyu.core.ledger.posting import system_accounts
 from liyu.redemption.decide import apply, decide
 from liyu.redemption.errors import RefusedError, UnknownItemError, UnknownMemberError, make_reason
 from liyu.redemption.load import load_state
-from liyu.redemption.save import Batch, Ids, add_granted, add_refused, reserve, save
-from liyu.redemption.state import Answer, DeskState, Granted, RedeemRequest
+from liyu.redemption.save import Batch, add_granted, add_refused, save
+from liyu.redemption.state import Answer, DeskState, Granted, Ids, RedeemRequest
 
 BATCH_SIZE = 256
 LOCK_SECONDS = 3
@@ -155,20 +155,26 @@ class Desk:
     async def _settle(self, requests: list[RedeemRequest]) -> list[Outcome]:
         connection = await self._connect()
         now = self.clock.now()
-        async with connection.transaction():
-            state = await load_state(
-                connection,
-                requests,
-                now,
-                local_date(now, self.zone),
-                self.zone,
-                payments_available=self.payments_available,
+        today = local_date(now, self.zone)
+        try:
+            state, ids = await load_state(
+                connection, requests, now, today, self.zone, payments_available=self.payments_available
             )
-            ids = await reserve(connection, len(requests), sum(request.quantity for request in requests))
             batch = Batch()
             outcomes = [self._settle_one(batch, state, request, ids) for request in requests]
             await save(connection, batch)
+        except BaseException:
+            await self._roll_back()
+            raise
         return outcomes
+
+    async def _roll_back(self) -> None:
+        """Leave no transaction open. Where even that fails, a new connection is made before the next batch."""
+        assert self._connection is not None
+        try:
+            await self._connection.rollback()
+        except Error:
+            await self._connection.close()
 
     def _settle_one(self, batch: Batch, state: DeskState, request: RedeemRequest, ids: Ids) -> Outcome:
         place = (request.scope, request.key)

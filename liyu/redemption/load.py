@@ -13,7 +13,7 @@ from psycopg import AsyncConnection, AsyncCursor
 
 from liyu.core.bulk import encode_rows
 from liyu.members.points.lots import OpenLot
-from liyu.redemption.state import Answer, DeskState, ItemState, MemberState, RedeemRequest
+from liyu.redemption.state import Answer, DeskState, Ids, ItemState, MemberState, RedeemRequest
 
 _WISHES = "json_to_recordset(%(wishes)s::json) AS w(member text, sku text, scope text, key text, quantity bigint)"
 
@@ -66,6 +66,11 @@ _POOL_CODES = f"""
     CROSS JOIN LATERAL (
         SELECT id, item_id FROM pool_code WHERE item_id = w.id AND redemption_id IS NULL ORDER BY id LIMIT w.wanted) AS c"""
 
+_RESERVE = """
+    SELECT array(SELECT nextval('redemption_id_seq') FROM generate_series(1, %(orders)s)),
+        array(SELECT nextval('transfer_id_seq') FROM generate_series(1, %(orders)s)),
+        array(SELECT nextval('voucher_id_seq') FROM generate_series(1, %(units)s))"""
+
 
 async def load_state(
     connection: AsyncConnection[Any],
@@ -75,18 +80,21 @@ async def load_state(
     zone: ZoneInfo,
     *,
     payments_available: bool,
-) -> DeskState:
-    """Lock the accounts and stocks that the requests touch and load all that deciding about them needs.
+) -> tuple[DeskState, Ids]:
+    """Begin a transaction, lock the accounts and stocks that the requests touch, load all that deciding needs, reserve ids.
 
     Raises psycopg's LockNotAvailable when a lock cannot be had in time.
     """
     values = {"wishes": encode_rows(requests), "today": today.isoformat()}
+    counts = {"orders": len(requests), "units": sum(request.quantity for request in requests)}
     async with connection.pipeline():
+        await connection.execute("BEGIN")
         await connection.execute(_LOCK_ACCOUNTS, values)
         await connection.execute(_LOCK_STOCKS, values)
         queries = (_MEMBERS, _LOTS, _ITEMS, _LIMITS, _ANSWERS, _POOL_CODES)
         members, lots, items, limits, answers, codes = [await connection.execute(query, values) for query in queries]
-    return DeskState(
+        reserved = await connection.execute(_RESERVE, counts)
+    state = DeskState(
         now=now,
         today=today,
         members=await _read_members(members, lots),
@@ -97,6 +105,7 @@ async def load_state(
         zone=zone,
         payments_available=payments_available,
     )
+    return state, Ids(*(await reserved.fetchone() or ([], [], [])))
 
 
 async def _read_members(members: AsyncCursor[Any], lots: AsyncCursor[Any]) -> dict[str, MemberState]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from liyu.core.database import Base
@@ -14,7 +14,7 @@ class Redemption(Base):
     __tablename__ = "redemption"
     __table_args__ = (
         CheckConstraint("quantity > 0", name="quantity_is_positive"),
-        Index("ix_redemption_member", "member_id", "id"),
+        UniqueConstraint("member_id", "id"),
         Index("ix_redemption_item", "item_id", "id"),
         {"postgresql_with": {"fillfactor": "85"}},
     )
@@ -49,7 +49,10 @@ class RedemptionTransition(Base):
 
 
 class LimitUse(Base):
-    """How much of an item's limit a member has used: period `` for a lifetime, `2026-11-22` for a day."""
+    """How much of an item's limit a member has used: period `` for a lifetime, `2026-11-22` for a day.
+
+    It is written only together with a redemption of the same member and item, which has the foreign keys.
+    """
 
     __tablename__ = "limit_use"
     __table_args__ = (
@@ -57,8 +60,8 @@ class LimitUse(Base):
         {"postgresql_with": {"fillfactor": "85"}},
     )
 
-    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"), primary_key=True)
-    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"), primary_key=True)
+    item_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    member_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     period: Mapped[str] = mapped_column(primary_key=True)
     used: Mapped[int]
     cap: Mapped[int]

@@ -1,7 +1,9 @@
 """Saving a batch: the outcomes become rows, the rows travel in one round trip of pipelined bulk statements."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct, field
@@ -14,7 +16,7 @@ from liyu.core.ledger.posting import INSERT_TRANSFERS, MOVE_BALANCES, BalanceCha
 from liyu.core.money import POINTS
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, LotChange, LotEntryRow
 from liyu.redemption.decide import first_state, gives_vouchers, limits_of
-from liyu.redemption.state import Answer, DeskState, Granted, RedeemRequest, Refused
+from liyu.redemption.state import Answer, DeskState, Granted, Ids, RedeemRequest, Refused
 
 STOCK_CHANNEL = "stock"
 
@@ -88,12 +90,6 @@ _USE_LIMITS = insert_of("limit_use", _LimitRow) + (
     " ON CONFLICT (item_id, member_id, period) DO UPDATE SET used = limit_use.used + excluded.used, cap = excluded.cap"
 )
 _NOTIFY = f"SELECT pg_notify('{STOCK_CHANNEL}', id::text) FROM {record_of(_Amount)}"  # noqa: S608 - names come from code
-_RESERVE = """
-    SELECT array(SELECT nextval('redemption_id_seq') FROM generate_series(1, %(orders)s)),
-        array(SELECT nextval('transfer_id_seq') FROM generate_series(1, %(orders)s)),
-        array(SELECT nextval('voucher_id_seq') FROM generate_series(1, %(vouchers)s))"""
-
-
 class Batch(Struct):
     """The rows of one batch, table by table."""
 
@@ -108,22 +104,6 @@ class Batch(Struct):
     vouchers: list[_VoucherRow] = field(default_factory=list)
     codes: list[_Amount] = field(default_factory=list)
     answers: list[_AnswerRow] = field(default_factory=list)
-
-
-class Ids(Struct):
-    """Ids reserved for a batch; each is used once."""
-
-    redemptions: list[int]
-    transfers: list[int]
-    vouchers: list[int]
-
-
-async def reserve(connection: AsyncConnection[Any], orders: int, vouchers: int) -> Ids:
-    """Reserve the ids that a batch of so many orders and vouchers needs."""
-    found = await connection.execute(_RESERVE, {"orders": orders, "vouchers": vouchers})
-    row = await found.fetchone()
-    assert row is not None
-    return Ids(*row)
 
 
 def add_refused(batch: Batch, state: DeskState, request: RedeemRequest, refused: Refused) -> Answer:
@@ -205,12 +185,16 @@ def _add_vouchers(batch: Batch, state: DeskState, granted: Granted, ids: Ids, an
 
 def end_of_validity(state: DeskState, days: int) -> datetime:
     """The midnight, in the program's zone, that ends the last of so many days after today."""
-    zone = state.zone
-    return start_of_day(state.today + timedelta(days=days + 1), zone)
+    return _end_of_validity(state.today, state.zone, days)
+
+
+@lru_cache(maxsize=1024)
+def _end_of_validity(today: date, zone: ZoneInfo, days: int) -> datetime:
+    return start_of_day(today + timedelta(days=days + 1), zone)
 
 
 async def save(connection: AsyncConnection[Any], batch: Batch) -> None:
-    """Write the batch; the transaction stays open.
+    """Write the batch and commit, in one round trip.
 
     Raises psycopg's IntegrityError when a constraint of the database finds what the decision missed.
     """
@@ -233,6 +217,7 @@ async def save(connection: AsyncConnection[Any], batch: Batch) -> None:
         for statement, rows in statements:
             if rows:
                 await connection.execute(statement, (encode_rows(rows),))
+        await connection.execute("COMMIT")
 
 
 def redeem_key(redemption_id: int) -> str:

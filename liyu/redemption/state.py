@@ -96,6 +96,14 @@ class Answer(Struct):
     expires_at: datetime | None = None
 
 
+class Ids(Struct):
+    """Ids reserved for a batch, so that its rows can refer to each other before they are written; each is used once."""
+
+    redemptions: list[int]
+    transfers: list[int]
+    vouchers: list[int]
+
+
 class DeskState(Struct):
     """Everything a batch needs, by external id, by stock-keeping number and by idempotency key."""
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from liyu.core.database import Base
@@ -14,14 +14,16 @@ class Voucher(Base):
     __tablename__ = "voucher"
     __table_args__ = (
         CheckConstraint("uses >= 0 AND uses <= uses_allowed", name="not_used_too_often"),
+        # One key for both: a voucher is always that of its redemption's member.
+        ForeignKeyConstraint(["member_id", "redemption_id"], ["redemption.member_id", "redemption.id"]),
         Index("ix_voucher_member", "member_id", "id"),
         Index("ix_voucher_redemption", "redemption_id"),
         {"postgresql_with": {"fillfactor": "80"}},
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
-    redemption_id: Mapped[int] = mapped_column(ForeignKey("redemption.id"))
-    member_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
+    redemption_id: Mapped[int]
+    member_id: Mapped[int]
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
     partner_id: Mapped[int | None] = mapped_column(ForeignKey("partner.id"))
     agreement_line_id: Mapped[int | None] = mapped_column(ForeignKey("agreement_line.id"))

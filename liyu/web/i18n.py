@@ -1,7 +1,7 @@
 """Two languages on equal terms: English texts are the message ids, Chinese ones stand in `locale/zh_CN/*.po`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from datetime import date, datetime
 from functools import lru_cache
@@ -30,12 +30,8 @@ _catalogs: dict[str, Catalog] = {ENGLISH: {}}
 _marked: dict[tuple[str, str], Markup] = {}
 
 
-class DuplicateMessageError(Exception):
-    """A message id is translated differently in two .po files, so nobody could tell which translation holds."""
-
-
 def load_catalogs() -> None:
-    """Read and merge all .po files of all languages. Raises DuplicateMessageError naming the id and both files."""
+    """Read and merge all .po files of all languages."""
     for locale in LOCALES:
         _catalogs[locale] = read_catalog(_FOLDER / locale)
     _marked.clear()
@@ -43,21 +39,32 @@ def load_catalogs() -> None:
 
 @lru_cache(maxsize=8)
 def read_catalog(folder: Path) -> Catalog:
-    """The translations of one language, by message id."""
+    """The translations of one language, by message id. Of two that contradict each other the first file's holds."""
     catalog: Catalog = {}
-    origins: dict[str, str] = {}
+    for _, name, words in iterate_messages(folder):
+        catalog.setdefault(name, words)
+    return catalog
+
+
+def find_contradictions(folder: Path) -> list[str]:
+    """The message ids that two files translate differently, for the tests: a page should not depend on which is read first."""
+    catalog, origins, found = {}, {}, []
+    for file, name, words in iterate_messages(folder):
+        if catalog.setdefault(name, words) != words:
+            found.append(f"“{name}” stands in {origins[name]} and in {file}")
+        origins.setdefault(name, file)
+    return found
+
+
+def iterate_messages(folder: Path) -> Iterator[tuple[str, str, str | tuple[str, ...]]]:
+    """File, message id and translation of every translated message, file by file."""
     for path in sorted(folder.glob("*.po")):
         with path.open("rb") as file:
             messages = read_po(file, locale=folder.name)
         for message in messages:
-            if not message.id or not message.string:
-                continue
-            name = message.id if isinstance(message.id, str) else message.id[0]
-            words = message.string if isinstance(message.string, str) else tuple(message.string)
-            if catalog.get(name, words) != words:
-                raise DuplicateMessageError(f"“{name}” stands in {origins[name]} and in {path.name}")
-            origins[name], catalog[name] = path.name, words
-    return catalog
+            if message.id and message.string:
+                name = message.id if isinstance(message.id, str) else message.id[0]
+                yield path.name, name, message.string if isinstance(message.string, str) else tuple(message.string)
 
 
 def current_locale() -> str:

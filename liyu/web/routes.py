@@ -1,4 +1,4 @@
-"""Which handlers the application has: a router with one guard per audience, and what is open says so.
+"""Which handlers the application has: a router with one guard (the API: one hook) per audience, and what is open says so.
 
 A route without a guard carries the option `public`; a test walks all routes and fails on any other.
 """
@@ -61,7 +61,7 @@ def collect_routes(settings: Settings) -> list[ControllerRouterHandler]:
         Router(
             "/api/v1",
             route_handlers=api.CALLS,
-            guards=[require_api_key],
+            before_request=require_api_key,
             opt={EXEMPT: True},
             request_class=Request,
         ),

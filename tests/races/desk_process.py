@@ -38,13 +38,13 @@ def leave_out_the_locks() -> None:
 
 def pause_before_writing(seconds: float) -> None:
     """Let time pass between reading and writing."""
-    reserve = desk_module.reserve
+    save = desk_module.save
 
-    async def reserve_late(*arguments: Any) -> Any:
+    async def save_late(*arguments: Any) -> None:
         await asyncio.sleep(seconds)
-        return await reserve(*arguments)
+        await save(*arguments)
 
-    desk_module.reserve = reserve_late
+    desk_module.save = save_late
 
 
 async def work(orders: Orders) -> None:

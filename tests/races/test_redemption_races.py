@@ -16,7 +16,8 @@ from liyu.redemption.state import RedeemRequest
 from tests.races.processes import granted, race
 from tests.world import NOW, ZONE, World, open_world
 
-PAUSE = 0.15
+PAUSE = 0.1
+LONG_PAUSE = 0.6
 MEMBERS = 24
 STOCK = 7
 
@@ -43,7 +44,7 @@ async def test_two_processes_give_out_exactly_what_there_is(database_url: str) -
 async def test_without_locks_the_check_still_keeps_the_stock(database_url: str) -> None:
     async with open_world(database_url) as world:
         first, second = await _crowd(world, await world.item(stock=STOCK))
-        outcomes = await race(database_url, first, second, unguarded=True, pause=PAUSE, batch_size=5)
+        outcomes = await race(database_url, first, second, unguarded=True, pause=LONG_PAUSE, batch_size=5)
         assert len(granted(outcomes)) == STOCK
 
 
@@ -51,7 +52,7 @@ async def test_without_locks_and_check_the_stock_is_oversold(database_url: str) 
     async with open_world(database_url) as world:
         await _drop(world, ("item_stock", "ck_item_stock_never_oversold"))
         first, second = await _crowd(world, await world.item(stock=STOCK))
-        outcomes = await race(database_url, first, second, unguarded=True, pause=PAUSE, batch_size=5)
+        outcomes = await race(database_url, first, second, unguarded=True, pause=LONG_PAUSE, batch_size=5)
         assert len(granted(outcomes)) > STOCK
 
 
@@ -69,7 +70,7 @@ async def test_without_guards_a_member_gets_beyond_the_limit(database_url: str) 
         await _drop(world, ("limit_use", "ck_limit_use_within_limit"))
         sku = await world.item(per_member_limit=2)
         await world.member("m", points=10_000)
-        outcomes = await race(database_url, *_repeated(world, sku, 6), unguarded=True, pause=PAUSE, batch_size=2)
+        outcomes = await race(database_url, *_repeated(world, sku, 6), unguarded=True, pause=LONG_PAUSE, batch_size=2)
         assert len(granted(outcomes)) > 2
 
 
@@ -87,7 +88,7 @@ async def test_without_guards_points_are_spent_twice(database_url: str) -> None:
         await _drop(world, ("lot", "ck_lot_never_below_zero"), ("account", "ck_account_balance_has_its_sign"))
         sku = await world.item(points=100)
         await world.member("m", points=250)
-        await race(database_url, *_repeated(world, sku, 4), unguarded=True, pause=PAUSE, batch_size=1)
+        await race(database_url, *_repeated(world, sku, 4), unguarded=True, pause=LONG_PAUSE, batch_size=1)
         assert (await world.balances("m"))["points"] < 0
 
 
@@ -106,7 +107,7 @@ async def test_without_guards_the_same_key_is_redeemed_twice(database_url: str) 
         await _drop(world, ("idempotent_answer", "pk_idempotent_answer"))
         await world.member("m", points=1_000)
         wishes = [world.wish("m", await world.item())]
-        outcomes = await race(database_url, wishes, wishes, unguarded=True, pause=PAUSE)
+        outcomes = await race(database_url, wishes, wishes, unguarded=True, pause=LONG_PAUSE)
         assert len(set(granted(outcomes))) == 2
 
 

@@ -30,6 +30,11 @@ def _handlers(app: Litestar) -> Iterator[tuple[HTTPRoute, HTTPRouteHandler]]:
                     yield route, handler
 
 
+def _guards_of(handler: HTTPRouteHandler) -> set[object]:
+    """The guards of the pages, and the hook that stands before every call of the API."""
+    return {*handler.resolve_guards(), getattr(handler.resolve_before_request(), "func", handler.resolve_before_request())} & GUARDS
+
+
 def _example(route: HTTPRoute) -> str:
     parts = [part if isinstance(part, str) else EXAMPLES.get(part.type.__name__, "1") for part in route.path_components]
     return "/" + "/".join(parts)
@@ -38,7 +43,7 @@ def _example(route: HTTPRoute) -> str:
 async def test_every_route_has_the_guard_of_its_audience_or_says_that_it_is_open(app: Litestar) -> None:
     faults = []
     for route, handler in _handlers(app):
-        guards = set(handler.resolve_guards()) & GUARDS
+        guards = _guards_of(handler)
         is_open = bool(handler.opt.get(PUBLIC_OPTION) or handler.opt.get(SIGNED_OPTION))
         if len(guards) + is_open != 1:
             faults.append(f"{route.path}: guards {guards}, open {is_open}")
@@ -51,7 +56,7 @@ async def test_every_route_has_the_guard_of_its_audience_or_says_that_it_is_open
 async def test_only_keys_and_signed_webhooks_go_without_the_form_token(app: Litestar) -> None:
     for route, handler in _handlers(app):
         if handler.opt.get(EXEMPT):
-            assert require_api_key in handler.resolve_guards() or handler.opt.get(SIGNED_OPTION), route.path
+            assert require_api_key in _guards_of(handler) or handler.opt.get(SIGNED_OPTION), route.path
 
 
 @pytest.mark.parametrize("persona", ["guest", "member", "partner", "operator"])
@@ -67,7 +72,7 @@ async def test_nobody_gets_into_a_route_of_another_audience(
         await sign_in_staff(client, email, persona)
     own = {"member": require_member, "partner": require_partner, "operator": require_operator}.get(persona)
     for route, handler in _handlers(app):
-        guards = set(handler.resolve_guards()) & GUARDS
+        guards = _guards_of(handler)
         if not guards or own in guards:
             continue
         for method in handler.http_methods:

@@ -52,13 +52,17 @@ def test_no_translation_is_fuzzy_or_loses_a_placeholder() -> None:
     assert not faults, "\n".join(faults)
 
 
-def test_a_message_in_two_files_is_an_error(tmp_path: Path) -> None:
+def test_no_two_files_contradict_each_other() -> None:
+    assert i18n.find_contradictions(i18n._FOLDER / "zh_CN") == []
+
+
+def test_a_contradiction_names_both_files_and_the_first_one_holds(tmp_path: Path) -> None:
     folder = tmp_path / "zh_CN"
     folder.mkdir()
     for name, text in (("a.po", "一"), ("b.po", "二")):
         (folder / name).write_text(f'msgid "One"\nmsgstr "{text}"\n')
-    with pytest.raises(i18n.DuplicateMessageError, match=r"“One” stands in a\.po and in b\.po"):
-        i18n.read_catalog(folder)
+    assert i18n.find_contradictions(folder) == ["“One” stands in a.po and in b.po"]
+    assert i18n.read_catalog(folder) == {"One": "一"}
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,14 @@ def _check(email: str, password: str, audience: str, partner_id: int | None) -> 
         raise InvalidInputError.of_fields(faults)
 
 
+async def list_staff(session: AsyncSession, partner_id: int, *, store_id: int | None = None) -> list[Staff]:
+    """The people of a partner, or of one of its stores, by role and name; those who left come last."""
+    wanted = select(Staff).where(Staff.partner_id == partner_id)
+    if store_id is not None:
+        wanted = wanted.where(Staff.store_id == store_id)
+    return list(await session.scalars(wanted.order_by(Staff.active.desc(), Staff.role, Staff.name, Staff.id)))
+
+
 async def authenticate_staff(session: AsyncSession, audience: str, email: str, password: str) -> Staff | None:
     """The active person of this audience with that e-mail and password; None otherwise, after the same time."""
     staff = await session.scalar(

@@ -2,8 +2,6 @@
 
 import time
 
-from litestar.handlers import BaseRouteHandler
-
 from liyu.core.access.errors import ApiKeyRequiredError, ScopeMissingError
 from liyu.core.access.keys import ApiCaller, authenticate_api_key
 from liyu.core.errors import NotAllowedError
@@ -52,10 +50,10 @@ def caller_of(connection: AnyConnection) -> ApiCaller:
     return caller
 
 
-async def require_api_key(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """Guard of the whole API: the request carries a valid key that was made for the call (`calls.route`).
+async def require_api_key(connection: AnyConnection) -> None:
+    """What stands before every call of the API: the request carries a valid key that was made for the call (`calls.route`).
 
-    It is one guard that asks everything, since Litestar copies the handler for each guard, which costs more than the guard.
+    It is a hook and no guard, since Litestar copies the handler for each guard, which costs more than all that is asked here.
     Raises ApiKeyRequiredError, ScopeMissingError or PartnerKeyError.
     """
     visit = visit_of(connection)
@@ -66,10 +64,11 @@ async def require_api_key(connection: AnyConnection, handler: BaseRouteHandler) 
     caller = visit.caller = await memory.find(services_of(connection.app), header[len(_SCHEME) :].strip())
     if caller is None:
         raise ApiKeyRequiredError
-    scope = handler.opt.get(SCOPE)
+    options = connection.route_handler.opt
+    scope = options.get(SCOPE)
     if scope is not None and not caller.may(scope):
         raise ScopeMissingError(scope=scope)
-    if caller.partner_id is not None and not handler.opt.get(FOR_PARTNERS):
+    if caller.partner_id is not None and not options.get(FOR_PARTNERS):
         raise PartnerKeyError
 
 

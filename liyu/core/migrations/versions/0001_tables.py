@@ -563,8 +563,6 @@ def upgrade() -> None:
         sa.Column("used", sa.BigInteger(), nullable=False),
         sa.Column("cap", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("used >= 0 AND used <= cap", name=op.f("ck_limit_use_within_limit")),
-        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_limit_use_item_id")),
-        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_limit_use_member_id")),
         sa.PrimaryKeyConstraint("item_id", "member_id", "period", name=op.f("pk_limit_use")),
         postgresql_with={"fillfactor": "85"},
     )
@@ -606,11 +604,11 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_redemption_item_id")),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_redemption_member_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_redemption")),
+        sa.UniqueConstraint("member_id", "id", name=op.f("uq_redemption_member_id_id")),
         sa.UniqueConstraint("number", name=op.f("uq_redemption_number")),
         postgresql_with={"fillfactor": "85"},
     )
     op.create_index("ix_redemption_item", "redemption", ["item_id", "id"], unique=False)
-    op.create_index("ix_redemption_member", "redemption", ["member_id", "id"], unique=False)
     op.create_table(
         "session",
         sa.Column("token_hash", sa.LargeBinary(), nullable=False),
@@ -795,9 +793,12 @@ def upgrade() -> None:
             ["agreement_line_id"], ["agreement_line.id"], name=op.f("fk_voucher_agreement_line_id")
         ),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_voucher_item_id")),
-        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_voucher_member_id")),
+        sa.ForeignKeyConstraint(
+            ["member_id", "redemption_id"],
+            ["redemption.member_id", "redemption.id"],
+            name=op.f("fk_voucher_member_id_redemption_id"),
+        ),
         sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_voucher_partner_id")),
-        sa.ForeignKeyConstraint(["redemption_id"], ["redemption.id"], name=op.f("fk_voucher_redemption_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher")),
         postgresql_with={"fillfactor": "80"},
     )

@@ -17,6 +17,7 @@ from liyu.vouchers.codes import Codes
 from liyu.vouchers.pdf import PdfMaker
 from liyu.vouchers.tokens import Tokens
 from liyu.web.program import ProgramCache
+from liyu.web.reader import Reader
 
 
 @dataclass(slots=True)
@@ -30,6 +31,7 @@ class Services:
     desk: Desk
     catalog: SnapshotKeeper
     tokens: Tokens
+    reader: Reader
     pdf: PdfMaker = field(default_factory=PdfMaker)
     program: ProgramCache = field(default_factory=ProgramCache)
 
@@ -52,6 +54,7 @@ def make_services(settings: Settings, clock: Clock) -> Services:
         desk=Desk(settings.database_url, clock, settings.timezone),
         catalog=SnapshotKeeper(settings.database_url, clock),
         tokens=Tokens(settings.secret_key),
+        reader=Reader(settings.database_url),
     )
 
 
@@ -65,6 +68,7 @@ async def open_services(services: Services) -> AsyncIterator[None]:
     finally:
         await services.program.close()
         await asyncio.to_thread(services.pdf.close)
+        await services.reader.close()
         await services.engine.dispose()
 
 

@@ -1,50 +1,30 @@
 """From cookie to actor and back. A visitor without a cookie costs no query."""
 
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from psycopg import AsyncConnection
+from psycopg.rows import namedtuple_row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from liyu.core.access.models import MEMBER, OPERATOR, PARTNER, AccessSession, Staff
+from liyu.core.access.models import MEMBER, OPERATOR, PARTNER
 from liyu.core.access.roles import permissions_of
 from liyu.core.access.sessions import LIFETIMES, SEEN_EVERY, Visitor, note_seen, open_session, revoke_session
 from liyu.core.database import unit_of_work
 from liyu.core.sealing import hash_token
-from liyu.members.models import Member
-from liyu.partners.models import Partner
 from liyu.web.actor import Actor
 from liyu.web.visit import Visit
 
 COOKIES = {MEMBER: "liyu_member", PARTNER: "liyu_partner", OPERATOR: "liyu_operator"}
 
 
-_IS_OPEN = (
-    AccessSession.token_hash == bindparam("token_hash"),
-    AccessSession.revoked_at.is_(None),
-    AccessSession.expires_at > bindparam("now"),
-)
-_OF_STAFF = (
-    select(
-        AccessSession.last_seen_at,
-        Staff.id.label("staff_id"),
-        Staff.name,
-        Staff.email,
-        Staff.locale,
-        Staff.role,
-        Staff.store_id,
-        Staff.partner_id,
-        Partner.name_zh,
-        Partner.name_en,
-    )
-    .join(Staff, Staff.id == AccessSession.staff_id)
-    .outerjoin(Partner, Partner.id == Staff.partner_id)
-    .where(*_IS_OPEN, Staff.audience == bindparam("audience"), Staff.active)
-)
-_OF_MEMBER = (
-    select(AccessSession.last_seen_at, Member.id.label("member_id"), Member.name, Member.phone, Member.locale)
-    .join(Member, Member.id == AccessSession.member_id)
-    .where(*_IS_OPEN, Member.state != "closed")
-)
+_IS_OPEN = "s.token_hash = %(token_hash)s AND s.revoked_at IS NULL AND s.expires_at > %(now)s"
+_OF_MEMBER = f"""
+    SELECT s.last_seen_at, m.id AS member_id, m.name, m.phone, m.locale
+    FROM session s JOIN member m ON m.id = s.member_id WHERE {_IS_OPEN} AND m.state <> 'closed'"""  # noqa: S608 - written above
+_OF_STAFF = f"""
+    SELECT s.last_seen_at, f.id AS staff_id, f.name, f.email, f.locale, f.role, f.store_id, f.partner_id, p.name_zh, p.name_en
+    FROM session s JOIN staff f ON f.id = s.staff_id LEFT JOIN partner p ON p.id = f.partner_id
+    WHERE {_IS_OPEN} AND f.audience = %(audience)s AND f.active"""  # noqa: S608 - written above
 _STATEMENTS = {MEMBER: _OF_MEMBER, PARTNER: _OF_STAFF, OPERATOR: _OF_STAFF}
 
 
@@ -57,13 +37,15 @@ async def load_actor(visit: Visit) -> None:
     now = visit.services.clock.now()
     token_hash = hash_token(token)
     values = {"token_hash": token_hash, "now": now, "audience": visit.audience}
-    # One read needs no transaction around it: that would be two more ways to the database for every page.
-    async with visit.services.engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        row = (await connection.execute(_STATEMENTS[visit.audience], values)).one_or_none()
+
+    async def ask(connection: AsyncConnection[Any]) -> Any:
+        cursor = connection.cursor(row_factory=namedtuple_row)
+        return await (await cursor.execute(_STATEMENTS[visit.audience], values)).fetchone()
+
+    row = await visit.services.reader.read(ask)
     if row is None:
         return
-    visit.actor = _actor_of(cast("Row[Any]", row), visit.audience, token_hash)
+    visit.actor = _actor_of(row, visit.audience, token_hash)
     if now - row.last_seen_at > SEEN_EVERY:
         async with unit_of_work(visit.services.sessions) as session:
             await note_seen(session, token_hash, now=now)
@@ -93,7 +75,7 @@ async def sign_out(session: AsyncSession, visit: Visit) -> None:
     visit.set_cookie(visit.cookie_name(COOKIES[visit.audience]), "", max_age=0)
 
 
-def _actor_of(row: Row[Any], audience: str, token_hash: bytes) -> Actor:
+def _actor_of(row: Any, audience: str, token_hash: bytes) -> Actor:
     if audience == MEMBER:
         name = row.name or (row.phone or "")[-4:]
         return Actor(MEMBER, token_hash, name, row.locale, member_id=row.member_id)

@@ -92,8 +92,16 @@ class _Home:
         return parts
 
     def _card(self) -> str:
-        lapsing = lapsing_next(self.account, today_of(self.request)) if self.account else None
-        card: str = self.environment.get_template("mall/_home_card.html").render(account=self.account, lapsing=lapsing)
+        account, today = self.account, today_of(self.request)
+        lapsing = lapsing_next(account, today) if account else None
+        # All that the card shows is in its key.
+        figures = (account.balance, account.debt, account.growth, account.tier_rank, lapsing) if account else None
+        template = self.environment.get_template("mall/_home_card.html")
+        card: str = self.cache.get(
+            self.snapshot.version,
+            ("home card", figures, current_locale()),
+            lambda: template.render(account=account, lapsing=lapsing),
+        )
         return card
 
     def _fitting(self) -> str:

@@ -1,12 +1,9 @@
 """Who looks at a page of the mall: nobody known, or a member with their account, read in one query."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from litestar import Request
-from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.catalog.availability import MemberFacts
@@ -40,22 +37,13 @@ def member_id_of(actor: Actor) -> int:
     return actor.member_id
 
 
-@asynccontextmanager
-async def reading(request: AnyRequest) -> AsyncIterator[AsyncConnection[Any]]:
-    """A connection for a single read: without a transaction around it, it costs one way to the database instead of three."""
-    async with visit_of(request).services.engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        raw = await connection.get_raw_connection()
-        yield cast("AsyncConnection[Any]", raw.driver_connection)
-
-
 async def load_own_account(request: AnyRequest) -> MemberAccount | None:
     """The account of the member who is signed in; None for guests, who cost no query."""
-    actor = visit_of(request).actor
-    if actor is None or actor.member_id is None:
+    visit, today = visit_of(request), today_of(request)
+    if visit.actor is None:
         return None
-    async with reading(request) as connection:
-        return await load_account(connection, actor.member_id, today_of(request))
+    member_id = member_id_of(visit.actor)
+    return await visit.services.reader.read(lambda connection: load_account(connection, member_id, today))
 
 
 async def load_shopper(request: AnyRequest, session: AsyncSession, item_id: int) -> tuple[MemberAccount, MemberFacts]:

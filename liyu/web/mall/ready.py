@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from liyu.vouchers.tokens import Tokens
 from liyu.web.mall.page_cache import CardCache, PageCache
-from liyu.web.services import services_of
 from liyu.web.visit import AnyConnection
 
 
@@ -12,7 +10,6 @@ from liyu.web.visit import AnyConnection
 class Ready:
     """What is kept ready for pages of the mall."""
 
-    tokens: Tokens
     pages: PageCache = field(default_factory=PageCache)
     cards: CardCache = field(default_factory=CardCache)
 
@@ -22,5 +19,5 @@ def ready_of(connection: AnyConnection) -> Ready:
     state = connection.app.state
     ready: Ready | None = state.get("mall")
     if ready is None:
-        ready = state["mall"] = Ready(Tokens(services_of(connection.app).settings.secret_key))
+        ready = state["mall"] = Ready()
     return ready

@@ -22,7 +22,6 @@ from liyu.web.forms import ChoiceField, Form, IntegerField
 from liyu.web.i18n import LANGUAGE_TAGS, current_locale, gettext, text_of, translate
 from liyu.web.mall.item import cancel_rule, group_stores
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
-from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import VOUCHER_STATES
 from liyu.web.pages import Page, fragment, page
 from liyu.web.visit import visit_of
@@ -119,7 +118,7 @@ async def download_pdf(request: AnyRequest, session: NamedDependency[AsyncSessio
         facts,
         stores,
         locale,
-        tokens=ready_of(request).tokens,
+        tokens=visit_of(request).services.tokens,
         zone=current_zone(),
         cover_svg=draw_cover(facts.scene, facts.item_id, choose_icon(facts.scene, facts.kind)),
         support_phone=program.support_phone,
@@ -138,7 +137,7 @@ async def _load(request: AnyRequest, session: AsyncSession, voucher_id: int) -> 
 
 
 def _draw(request: AnyRequest, facts: VoucherFacts) -> str:
-    return draw_qr(ready_of(request).tokens.dynamic_token(facts.id, now_of(request)))
+    return draw_qr(visit_of(request).services.tokens.dynamic_token(facts.id, now_of(request)))
 
 
 def _is_usable(request: AnyRequest, facts: VoucherFacts) -> bool:

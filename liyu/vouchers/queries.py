@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 
 from liyu.core.clock import start_of_day
 from liyu.core.errors import NotFoundError
+from liyu.vouchers.errors import UnknownVerificationError
 from liyu.vouchers.facts import VoucherFacts, fetch_facts
 
 PAGE = 30
@@ -45,6 +46,19 @@ class VerificationLine(Struct):
     undo_reason: str | None
 
 
+class VerificationFacts(VerificationLine):
+    """One verification with whose voucher it was."""
+
+    member_name: str | None
+
+
+class VerificationCount(Struct):
+    """How many verifications hold, and how many were taken back."""
+
+    verified: int
+    undone: int
+
+
 class StoreCount(Struct):
     """Verifications of one store that were not taken back."""
 
@@ -68,19 +82,35 @@ _ORDERS = {
     "expired": "v.expires_at DESC, v.id DESC",
 }
 
-_VERIFICATIONS = """
-    SELECT f.id, f.voucher_id, i.name_zh AS item_zh, i.name_en AS item_en, s.code AS store_code,
+_LINE = """f.id, f.voucher_id, i.name_zh AS item_zh, i.name_en AS item_en, s.code AS store_code,
         s.name_zh AS store_zh, s.name_en AS store_en, f.verifier, f.use_number, v.uses_allowed, f.verified_at,
-        f.undone_at, f.undone_by, f.undo_reason
+        f.undone_at, f.undone_by, f.undo_reason"""
+
+_VERIFICATIONS = f"""
+    SELECT {_LINE}
     FROM verification f JOIN voucher v ON v.id = f.voucher_id JOIN item i ON i.id = v.item_id
     LEFT JOIN store s ON s.id = f.store_id
     WHERE f.partner_id = %(partner)s
         AND (%(from)s::timestamptz IS NULL OR f.verified_at >= %(from)s)
         AND (%(to)s::timestamptz IS NULL OR f.verified_at < %(to)s)
         AND (%(store)s::bigint IS NULL OR f.store_id = %(store)s)
+        AND (%(voucher)s::bigint IS NULL OR f.voucher_id = %(voucher)s)
         AND (%(before)s::bigint IS NULL OR
             (f.verified_at, f.id) < (SELECT b.verified_at, b.id FROM verification b WHERE b.id = %(before)s))
-    ORDER BY f.verified_at DESC, f.id DESC LIMIT %(limit)s"""
+    ORDER BY f.verified_at DESC, f.id DESC LIMIT %(limit)s"""  # noqa: S608 - names come from code
+
+_VERIFICATION = f"""
+    SELECT {_LINE}, m.name AS member_name
+    FROM verification f JOIN voucher v ON v.id = f.voucher_id JOIN item i ON i.id = v.item_id
+    JOIN member m ON m.id = v.member_id LEFT JOIN store s ON s.id = f.store_id
+    WHERE f.partner_id = %(partner)s AND f.id = %(verification)s
+        AND (%(store)s::bigint IS NULL OR f.store_id = %(store)s)"""  # noqa: S608 - names come from code
+
+_COUNT = """
+    SELECT count(*) FILTER (WHERE undone_at IS NULL) AS verified, count(undone_at) AS undone
+    FROM verification f
+    WHERE f.partner_id = %(partner)s AND f.verified_at >= %(from)s AND f.verified_at < %(to)s
+        AND (%(store)s::bigint IS NULL OR f.store_id = %(store)s)"""
 
 _COUNTS = """
     SELECT s.id AS store_id, s.code, s.name_zh, s.name_en, count(f.id) AS count
@@ -145,15 +175,44 @@ async def verifications_of_partner(
     day: date | None,
     zone: ZoneInfo,
     store_id: int | None = None,
+    voucher_id: int | None = None,
     before: int | None = None,
     limit: int = PAGE,
 ) -> list[VerificationLine]:
     """A partner's verifications, newest first; `before` is the id of the last one that was shown."""
     start, end = _bounds(day, zone) if day else (None, None)
-    values = {"partner": partner_id, "from": start, "to": end, "store": store_id, "before": before, "limit": limit}
+    values = {
+        "partner": partner_id, "from": start, "to": end, "store": store_id, "voucher": voucher_id, "before": before,
+        "limit": limit,
+    }  # fmt: skip
     async with connection.cursor(row_factory=class_row(VerificationLine)) as cursor:
         await cursor.execute(_VERIFICATIONS, values)
         return await cursor.fetchall()
+
+
+async def verification_of_partner(
+    connection: AsyncConnection[Any], partner_id: int, verification_id: int, *, store_id: int | None = None
+) -> VerificationFacts:
+    """One verification of a partner, or of one of its stores. Raises UnknownVerificationError, also for another's."""
+    values = {"partner": partner_id, "verification": verification_id, "store": store_id}
+    async with connection.cursor(row_factory=class_row(VerificationFacts)) as cursor:
+        await cursor.execute(_VERIFICATION, values)
+        found = await cursor.fetchone()
+    if found is None:
+        raise UnknownVerificationError
+    return found
+
+
+async def count_verifications(
+    connection: AsyncConnection[Any], partner_id: int, *, start: date, end: date, zone: ZoneInfo, store_id: int | None
+) -> VerificationCount:
+    """How much a partner, or one of its stores, verified from `start` up to but not including `end`."""
+    bounds = {"from": start_of_day(start, zone), "to": start_of_day(end, zone)}
+    async with connection.cursor(row_factory=class_row(VerificationCount)) as cursor:
+        await cursor.execute(_COUNT, {"partner": partner_id, "store": store_id, **bounds})
+        counted = await cursor.fetchone()
+    assert counted is not None
+    return counted
 
 
 async def count_by_store(

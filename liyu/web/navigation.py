@@ -49,6 +49,14 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
                 Place(N_("Statements"), "/partner/statements", "receipt-text", "statements.read"),
             ],
         ),
+        (
+            N_("Our business"),
+            [
+                Place(N_("Offers"), "/partner/offers", "gift", "offers.read"),
+                Place(N_("Stores"), "/partner/stores", "store", "stores.read"),
+                Place(N_("Team"), "/partner/team", "users", "team.read"),
+            ],
+        ),
     ],
     OPERATOR: [
         ("", [Place(N_("Today"), "/console", "house", "today.read")]),

@@ -7,13 +7,16 @@ CONTENT_SECURITY_POLICY = (
     "media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'"
 )
+SCANNING_PATHS = frozenset({"/partner/verify"})
+"""Pages with a camera. Where a browser has no reader of its own, ours is WebAssembly, which only they may compile."""
+_SCANNING_POLICY = CONTENT_SECURITY_POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
 REQUEST_MAX_BODY_SIZE = 10 * 1024 * 1024
 
 
-def security_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
-    """The headers, made once per process. The camera is for the till, which scans vouchers."""
+def security_headers(settings: Settings, *, scanning: bool = False) -> list[tuple[bytes, bytes]]:
+    """The headers, made once per process for pages with and without a camera. The camera is for the till, which scans vouchers."""
     headers = {
-        "content-security-policy": CONTENT_SECURITY_POLICY,
+        "content-security-policy": _SCANNING_POLICY if scanning else CONTENT_SECURITY_POLICY,
         "x-content-type-options": "nosniff",
         "referrer-policy": "same-origin",
         "permissions-policy": "camera=(self), microphone=(), geolocation=(), payment=()",

@@ -9,7 +9,7 @@ import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from liyu.web.metrics import Metrics
-from liyu.web.security import security_headers
+from liyu.web.security import SCANNING_PATHS, security_headers
 from liyu.web.services import Services
 from liyu.web.visit import Visit
 
@@ -27,6 +27,7 @@ class Shell:
         self.services = services
         self.metrics = metrics
         self.headers = security_headers(services.settings)
+        self.scanning_headers = security_headers(services.settings, scanning=True)
         # Unique over processes and restarts by the prefix, cheap by the counter.
         self._prefix = secrets.token_hex(5)
         self._numbers = itertools.count(1)
@@ -43,6 +44,7 @@ class Shell:
             # Every GET answers HEAD too; the body is dropped below.
             inner = {**scope, "method": "GET"}
         visit = inner["visit"] = Visit(inner, self.services, f"{self._prefix}{next(self._numbers):06x}")
+        headers = self.scanning_headers if visit.path in SCANNING_PATHS else self.headers
         status = _FAILED
 
         async def send_dressed(message: Message) -> None:
@@ -51,7 +53,7 @@ class Shell:
                 status = message["status"]
                 message["headers"] = [
                     *message["headers"],
-                    *self.headers,
+                    *headers,
                     (b"x-request-id", visit.request_id.encode()),
                     *visit.set_cookies,
                 ]

@@ -2,6 +2,14 @@
 
 from msgspec import Struct
 
+from liyu.core.i18n import N_
+
+MODE_NAMES: dict[str, str] = {
+    "concierge": N_("Concierge service"),
+    "bulk_purchase": N_("Bulk purchase"),
+    "member_discount": N_("Member discount"),
+    "free_quota": N_("Free quota"),
+}
 
 class Terms(Struct, frozen=True):
     """One version of an agreement line. Amounts in minor units of its currency; they never change once agreed."""

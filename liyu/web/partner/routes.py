@@ -2,7 +2,14 @@
 
 from litestar.types import ControllerRouterHandler
 
-from liyu.web.partner import login
+from liyu.web.partner import business, files, login, statements, till, today, verifications
 
 OPEN: list[ControllerRouterHandler] = [*login.ROUTES]
-STAFF: list[ControllerRouterHandler] = []
+STAFF: list[ControllerRouterHandler] = [
+    *today.ROUTES,
+    *till.ROUTES,
+    *verifications.ROUTES,
+    *statements.ROUTES,
+    *files.ROUTES,
+    *business.ROUTES,
+]

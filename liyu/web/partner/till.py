@@ -1,0 +1,320 @@
+"""The till 核销: look at a voucher, then verify it. Only a POST verifies; a link that is opened shows and nothing more."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from cryptography.fernet import InvalidToken
+from litestar import get, post
+from litestar.di import NamedDependency
+from psycopg import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from liyu.core import limits
+from liyu.core.database import driver_connection
+from liyu.core.i18n import N_
+from liyu.core.ids import make_token
+from liyu.core.sealing import seal, unseal
+from liyu.partners.queries import StoreView, stores_of
+from liyu.redemption.fulfil import complete_when_used_up
+from liyu.vouchers.alphabet import tidy
+from liyu.vouchers.check import Checked, check
+from liyu.vouchers.codes import is_mistyped
+from liyu.vouchers.errors import Attempt, UnknownVoucherError, VoucherRefusedError
+from liyu.vouchers.queries import count_verifications, verifications_of_partner
+from liyu.vouchers.verify import VerifyRequest, keep_refusal, verify
+from liyu.web.actor import Actor, actor_of, require_permission
+from liyu.web.audit import record_act
+from liyu.web.formats import current_zone
+from liyu.web.forms import Form, TextField
+from liyu.web.i18n import current_locale, gettext, text_of, translate
+from liyu.web.limits import count_hit
+from liyu.web.pages import Page, leave_notice, page, redirect
+from liyu.web.partner.staff import (
+    AnyRequest,
+    name_verifier,
+    names_of_staff,
+    now_of,
+    partner_id_of,
+    partner_name_of,
+    store_name,
+    today_of,
+)
+from liyu.web.partner.words import REFUSALS
+from liyu.web.visit import visit_of
+
+HOME = "/partner/verify"
+GUESSES = "verify_failure"
+STORE_COOKIE = "liyu_store"
+TICKET_LIFE = timedelta(minutes=10)
+"""How long after looking at a voucher it can be verified; the member stands at the till meanwhile."""
+_PURPOSE = "till ticket"
+_LONGEST_TYPED = 16
+"""Letters in what people type; anything longer was scanned, and is judged by its signature."""
+_YEAR = 365 * 24 * 3600
+_LAST_USES = 5
+
+
+class CodeForm(Form):
+    code = TextField(N_("Voucher code"), maximum=400)
+    store = TextField(N_("Store"), required=False, maximum=60)
+
+
+class ConfirmForm(Form):
+    ticket = TextField()
+    nonce = TextField(maximum=100)
+    store = TextField(required=False, maximum=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Till:
+    """Where the person stands: the stores they may choose from, the one they chose, and what it verified today."""
+
+    stores: list[StoreView]
+    store: StoreView | None
+    subtitle: str
+    verified_today: int
+
+    @property
+    def options(self) -> list[tuple[str, str]]:
+        """The stores to choose from, for a select field."""
+        return store_options(self.stores)
+
+    @property
+    def store_code(self) -> str | None:
+        """The code of the chosen store."""
+        return self.store.code if self.store else None
+
+
+@get("/verify", guards=[require_permission("vouchers.verify")])
+async def show_till(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """Ask for a code. Opening this page, with whatever in its address, verifies nothing."""
+    till = await open_till(request, session, request.query_params.get("store"))
+    return _entry_page(request, till, CodeForm.blank())
+
+
+@post("/verify", guards=[require_permission("vouchers.verify")])
+async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """First step: what the voucher is good for, without using it."""
+    form = await CodeForm.read(request)
+    till = await open_till(request, session, form.raw["store"])
+    if form.is_valid and _is_typing_error(form.code):
+        form.refuse(N_("A letter is wrong or missing: a code has three groups of four."), "code")
+    if till.store is None:
+        form.refuse(N_("Choose the store you are in."), "store")
+    if not form.is_valid:
+        return _entry_page(request, till, form, status=422)
+    _remember_store(request, till)
+    connection = await driver_connection(session)
+    await _count_attempt(request, session)
+    actor, now = actor_of(request), now_of(request)
+    try:
+        checked = await check(
+            connection,
+            text=form.code,
+            store_code=till.store_code,
+            partner_id=partner_id_of(actor),
+            allowed_store_id=actor.store_id,
+            now=now,
+            zone=current_zone(),
+            tokens=visit_of(request).services.tokens,
+        )
+    except VoucherRefusedError as refusal:
+        if isinstance(refusal, UnknownVoucherError):
+            await _count_guess(request)
+        refusal.attempt = _attempt(actor, till, None, refusal, request)
+        return await _refusal_page(request, session, till, refusal, None)
+    if checked.refusal is not None:
+        checked.refusal.attempt = _attempt(actor, till, checked.voucher_id, checked.refusal, request)
+        return await _refusal_page(request, session, till, checked.refusal, checked)
+    return page(
+        request,
+        "partner/till_check.html",
+        till=till,
+        checked=checked,
+        rules=checked.rules_en if current_locale() == "en" and checked.rules_en else checked.rules_zh,
+        ticket=_write_ticket(request, checked.voucher_id),
+        nonce=make_token(),
+    )
+
+
+@post("/verify/confirm", guards=[require_permission("vouchers.verify")])
+async def verify_voucher(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """Second step: use the voucher once. The same nonce leads to the same verification, however often it is sent."""
+    form = await ConfirmForm.read(request)
+    voucher_id = _read_ticket(request, form.ticket) if form.is_valid else None
+    if voucher_id is None:
+        leave_notice(
+            request, N_("That took too long, and nothing was verified. Please scan the voucher again."), "error"
+        )
+        return redirect(request, HOME)
+    till = await open_till(request, session, form.store)
+    await _count_attempt(request, session)
+    connection, actor = await driver_connection(session), actor_of(request)
+    services = visit_of(request).services
+    wish = VerifyRequest(
+        text=services.codes.code_of(voucher_id),
+        store_code=till.store_code,
+        nonce=form.nonce,
+        verifier=actor.reference,
+        partner_id=partner_id_of(actor),
+        allowed_store_id=actor.store_id,
+    )
+    try:
+        verified = await verify(
+            connection,
+            wish,
+            now=now_of(request),
+            zone=current_zone(),
+            tokens=services.tokens,
+            on_used_up=complete_when_used_up,
+        )
+    except VoucherRefusedError as refusal:
+        return await _refusal_page(request, session, till, refusal, None)
+    if not verified.repeated:
+        await record_act(
+            request,
+            session,
+            "vouchers.verify",
+            f"voucher:{voucher_id}",
+            after={
+                "verification": verified.verification_id,
+                "store": verified.store_code,
+                "use": verified.use_number,
+            },
+        )
+    return redirect(request, f"/partner/verifications/{verified.verification_id}")
+
+
+async def open_till(request: AnyRequest, session: AsyncSession, wanted: str | None = None) -> Till:
+    """The till of the person who is signed in: their own store, the one they ask for, or the one of last time."""
+    connection, actor = await driver_connection(session), actor_of(request)
+    partner_id = partner_id_of(actor)
+    stores = [
+        store
+        for store in await stores_of(partner_id, connection)
+        if store.active and actor.store_id in (None, store.id)
+    ]
+    store = _choose_store(stores, wanted, visit_of(request).cookies.get(STORE_COOKIE))
+    names = [partner_name_of(actor), text_of(store, "name") if store else "", actor.name]
+    return Till(
+        stores=stores,
+        store=store,
+        subtitle=" · ".join(name for name in names if name),
+        verified_today=await _count_today(request, connection, partner_id, store.id if store else actor.store_id),
+    )
+
+
+def store_options(stores: list[StoreView]) -> list[tuple[str, str]]:
+    """Stores as a select field wants them: code, and city with name."""
+    return [(store.code, f"{text_of(store, 'city')} · {text_of(store, 'name')}") for store in stores]
+
+
+def _choose_store(stores: list[StoreView], wanted: str | None, last: str | None) -> StoreView | None:
+    """The only store there is, or the one that was named; a name that is not among them chooses nothing."""
+    if len(stores) == 1:
+        return stores[0]
+    code = wanted or last
+    return next((store for store in stores if store.code == code), None)
+
+
+async def _count_today(
+    request: AnyRequest, connection: AsyncConnection[Any], partner_id: int, store_id: int | None
+) -> int:
+    today = today_of(request)
+    counted = await count_verifications(
+        connection, partner_id, start=today, end=today + timedelta(days=1), zone=current_zone(), store_id=store_id
+    )
+    return counted.verified
+
+
+def _entry_page(request: AnyRequest, till: Till, form: CodeForm, *, status: int = 200) -> Page:
+    return page(request, "partner/till.html", status=status, till=till, form=form)
+
+
+async def _refusal_page(
+    request: AnyRequest, session: AsyncSession, till: Till, refusal: VoucherRefusedError, checked: Checked | None
+) -> Page:
+    """Keep the refused attempt and say why; with the last uses when the voucher is the partner's own."""
+    connection = await driver_connection(session)
+    await keep_refusal(connection, refusal)
+    voucher_id = refusal.attempt.voucher_id if refusal.attempt else None
+    uses = []
+    if voucher_id is not None and refusal.code == "already_verified":
+        names = await names_of_staff(request, session)
+        partner_id = partner_id_of(actor_of(request))
+        lines = await verifications_of_partner(
+            connection, partner_id, day=None, zone=current_zone(), voucher_id=voucher_id, limit=_LAST_USES
+        )
+        uses = [
+            {"at": line.verified_at, "store": store_name(line), "by": name_verifier(line.verifier, names)}
+            for line in lines
+            if line.undone_at is None
+        ]
+    return page(
+        request,
+        "partner/till_refused.html",
+        status=refusal.status,
+        till=till,
+        title=gettext(REFUSALS[refusal.code]),
+        text=translate(refusal.text),
+        uses=uses,
+        checked=checked,
+    )
+
+
+def _attempt(
+    actor: Actor, till: Till, voucher_id: int | None, refusal: VoucherRefusedError, request: AnyRequest
+) -> Attempt:
+    return Attempt(actor.reference, till.store.id if till.store else None, voucher_id, refusal.code, now_of(request))
+
+
+def _is_typing_error(text: str) -> bool:
+    """Whether a typed text cannot be any code: its check letter says so, which tells a guesser nothing."""
+    return len(tidy(text)) <= _LONGEST_TYPED and is_mistyped(text)
+
+
+def _remember_store(request: AnyRequest, till: Till) -> None:
+    """The next voucher is most likely verified at the same store."""
+    visit = visit_of(request)
+    if len(till.stores) > 1 and till.store_code and visit.cookies.get(STORE_COOKIE) != till.store_code:
+        visit.set_cookie(STORE_COOKIE, till.store_code, max_age=_YEAR)
+
+
+async def _count_attempt(request: AnyRequest, session: AsyncSession) -> None:
+    """Count what a person and what an address tries. Raises LimitExceededError, also after too many guesses."""
+    services = visit_of(request).services
+    for subject in _subjects(request):
+        await limits.ensure_within(session, GUESSES, subject, now=services.clock.now())
+    for subject in _subjects(request):
+        await count_hit(services, "verify", subject)
+
+
+async def _count_guess(request: AnyRequest) -> None:
+    for subject in _subjects(request):
+        await count_hit(visit_of(request).services, GUESSES, subject)
+
+
+def _subjects(request: AnyRequest) -> tuple[str, str]:
+    return actor_of(request).reference, f"address:{visit_of(request).address}"
+
+
+def _write_ticket(request: AnyRequest, voucher_id: int) -> str:
+    """What carries a voucher from the first step to the second: a QR code is out of date by then, and its code is secret."""
+    text = f"{actor_of(request).reference} {voucher_id} {int(now_of(request).timestamp())}"
+    return seal(visit_of(request).services.settings.secret_key, _PURPOSE, text).decode()
+
+
+def _read_ticket(request: AnyRequest, ticket: str) -> int | None:
+    """The voucher of a ticket that this person got a moment ago; None for any other."""
+    try:
+        text = unseal(visit_of(request).services.settings.secret_key, _PURPOSE, ticket.encode())
+    except InvalidToken:
+        return None
+    owner, voucher_id, at = text.split(" ")
+    age = now_of(request).timestamp() - int(at)
+    is_good = owner == actor_of(request).reference and age <= TICKET_LIFE.total_seconds()
+    return int(voucher_id) if is_good else None
+
+
+ROUTES = [show_till, look_at_voucher, verify_voucher]

@@ -4,6 +4,7 @@ import sys
 from importlib import import_module
 
 import rich_click as click
+from click.exceptions import Exit
 
 from liyu.core.errors import DomainError
 from liyu.core.settings import SettingsError
@@ -47,7 +48,7 @@ def main() -> None:
         commands.main(standalone_mode=False)
     except click.UsageError as fault:
         _complain(f"{fault.format_message()}", 2)
-    except click.exceptions.Exit as end:
+    except Exit as end:
         sys.exit(end.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _complain("stopped", 130)

@@ -113,7 +113,7 @@ async def _read_members(members: AsyncCursor[Any], lots: AsyncCursor[Any]) -> di
     for row in await lots.fetchall():
         lot = OpenLot(*row)
         lots_of.setdefault(lot.account_id, []).append(lot)
-    return {row[0]: MemberState(*row[1:], lots_of.get(row[2], [])) for row in await members.fetchall()}
+    return {row[0]: MemberState(*row[1:], lots=lots_of.get(row[2], [])) for row in await members.fetchall()}
 
 
 async def _read_codes(codes: AsyncCursor[Any]) -> dict[int, Any]:

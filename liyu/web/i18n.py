@@ -48,7 +48,9 @@ def read_catalog(folder: Path) -> Catalog:
 
 def find_contradictions(folder: Path) -> list[str]:
     """The message ids that two files translate differently, for the tests: a page should not depend on which is read first."""
-    catalog, origins, found = {}, {}, []
+    catalog: Catalog = {}
+    origins: dict[str, str] = {}
+    found = []
     for file, name, words in iterate_messages(folder):
         if catalog.setdefault(name, words) != words:
             found.append(f"“{name}” stands in {origins[name]} and in {file}")

@@ -1,0 +1,105 @@
+"""The rows of the table: what is measured, against which ceiling, and what it should reach (DESIGN §8)."""
+
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import psycopg
+
+from bench.installation import Installation, free_port, running, serve
+from bench.load import Findings, Load
+from bench.pgbench import measure_redemptions
+
+CONNECTIONS = 128
+WORKERS = 2
+PAGE_CONNECTIONS = 32
+
+
+class Row(msgspec.Struct):
+    """One line of the table; `ratio` is the value over the ceiling."""
+
+    name: str
+    value: float
+    unit: str
+    ceiling: float
+    ratio: float
+    goal: float
+    note: str = ""
+
+    @property
+    def reached(self) -> bool:
+        """Whether the goal was reached."""
+        return self.ratio >= self.goal
+
+
+def measure_all(installation: Installation, seconds: int) -> Iterator[Row]:
+    """Measure every row; ceilings run next to what they are compared with."""
+    yield measure_drop(installation, seconds, hot=True)
+    yield measure_drop(installation, seconds, hot=False)
+    yield measure_mall_list(installation, seconds)
+
+
+def measure_drop(installation: Installation, seconds: int, *, hot: bool) -> Row:
+    """Redemptions a second over the HTTP API, with everything on: keys, limits, vouchers, ledger, log."""
+    ceiling = measure_redemptions(installation, hot=hot, seconds=seconds)
+    key = installation.run("apikey", "create", "--name", "bench", "--scopes", "all").strip()
+    load = Load(
+        port=0,
+        connections=CONNECTIONS,
+        seconds=seconds,
+        warm_up_seconds=2,
+        path="/api/v1/redemptions",
+        headers={"Authorization": f"Bearer {key}"},
+        members=installation.members,
+        items=1 if hot else installation.items,
+        run=str(time.time_ns()),
+    )
+    with serve(installation, workers=WORKERS) as port:
+        found = send(msgspec.structs.replace(load, port=port))
+    _refuse_failures(found, "201")
+    oversold = _count_oversold(installation)
+    note = f"p50 {found.p50 * 1000:.0f} ms, p99 {found.p99 * 1000:.0f} ms (goal 150), {oversold} oversold"
+    name = "drop: redemptions over HTTP, one hot item" if hot else f"spread: redemptions over HTTP, {installation.items} items"
+    return Row(name, found.rate, "/s", ceiling, found.rate / ceiling, 3 if hot else 1, note)
+
+
+def measure_mall_list(installation: Installation, seconds: int) -> Row:
+    """The list of 24 as a guest sees it, against a bare Litestar + Jinja that gives the same bytes."""
+    load = Load(port=0, connections=PAGE_CONNECTIONS, seconds=seconds, warm_up_seconds=1, path="/items")
+    with serve(installation, workers=1) as port:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/items") as answer:
+            page = answer.read()
+        found = send(msgspec.structs.replace(load, port=port))
+    with tempfile.NamedTemporaryFile(suffix=".html") as file:
+        Path(file.name).write_bytes(page)
+        port = free_port()
+        command = [sys.executable, "-m", "bench.bare", str(port), file.name]
+        with running(command, installation.environment, f"http://127.0.0.1:{port}/readyz"):
+            bare = send(msgspec.structs.replace(load, port=port, path="/"))
+    _refuse_failures(found, "200")
+    note = f"p50 {found.p50 * 1000:.1f} ms, {len(page)} bytes"
+    return Row("mall list of 24, guest", found.rate, "/s", bare.rate, found.rate / bare.rate, 0.7, note)
+
+
+def send(load: Load) -> Findings:
+    """Send a load from a process of its own."""
+    command = [sys.executable, "-m", "bench.load"]
+    done = subprocess.run(command, input=msgspec.json.encode(load), capture_output=True, check=True)
+    return msgspec.json.decode(done.stdout, type=Findings)
+
+
+def _refuse_failures(found: Findings, expected: str) -> None:
+    if set(found.statuses) != {expected}:
+        raise RuntimeError(f"expected only {expected}, got {found.statuses}")
+
+
+def _count_oversold(installation: Installation) -> int:
+    with psycopg.connect(installation.url) as connection:
+        row = connection.execute("SELECT count(*) FROM item_stock WHERE taken > total").fetchone()
+    assert row is not None
+    return int(row[0])

@@ -53,7 +53,12 @@ def _table(rows: list[Row]) -> Table:
     for row in rows:
         verdict = "reached" if row.reached else "short"
         table.add_row(
-            row.name, f"{row.value:,.0f} {row.unit}", f"{row.ceiling:,.0f}", f"{row.ratio:.2f} ×", f"≥ {row.goal:g} ×", verdict
+            row.name,
+            f"{row.value:,.0f} {row.unit}",
+            f"{row.ceiling:,.0f}",
+            f"{row.ratio:.2f} ×",
+            f"≥ {row.goal:g} ×",
+            verdict,
         )
     return table
 

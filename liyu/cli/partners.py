@@ -1,6 +1,7 @@
 """`liyu partners`: partners, their stores and agreements from a file."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import rich_click as click
@@ -20,14 +21,14 @@ def command() -> None:
 @json_option
 def import_file(file: Path, as_json: bool) -> None:
     """Write the partners of a JSON file: companies, stores and agreement lines. A faulty file changes nothing."""
-    result = run(_import(load_settings(), file))
-    show(result, as_json=as_json, words=lambda: f"{result.created} partners made, {result.updated} changed.")
-
-
-async def _import(settings: Settings, file: Path) -> Imported:
     try:
         records = msgspec.json.decode(file.read_bytes())
     except msgspec.DecodeError as fault:
         raise click.ClickException(f"{file.name} is not JSON: {fault}") from fault
+    result = run(_import(load_settings(), records))
+    show(result, as_json=as_json, words=lambda: f"{result.created} partners made, {result.updated} changed.")
+
+
+async def _import(settings: Settings, records: Any) -> Imported:
     async with connect(settings) as connection, connection.transaction():
         return await import_partners(connection, records, actor="import", now=clock().now(), zone=settings.timezone)

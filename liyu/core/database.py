@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date, datetime
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from psycopg import AsyncConnection
 from sqlalchemy import BigInteger, Date, DateTime, MetaData, Text
@@ -26,7 +26,7 @@ class Base(DeclarativeBase):
     """All tables of all packages share one metadata, so that foreign keys may cross packages by table name."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         int: BigInteger,
         str: Text,
         datetime: DateTime(timezone=True),

@@ -116,6 +116,6 @@ async def _make_person(
 async def _id_of(connection: AsyncConnection[Any], table: str, code: str | None) -> int | None:
     if code is None:
         return None
-    found = await connection.execute(f"SELECT id FROM {table} WHERE code = %s", (code,))  # noqa: S608 - names come from code
+    found = await connection.execute(f"SELECT id FROM {table} WHERE code = %s", (code,))
     row = await found.fetchone()
     return int(row[0]) if row else None

@@ -65,7 +65,7 @@ _ACCOUNT = f"""
     JOIN account p ON p.member_id = m.id AND p.kind = 'member_points'
     JOIN account w ON w.member_id = m.id AND w.kind = 'member_pending'
     JOIN account d ON d.member_id = m.id AND d.kind = 'member_debt'
-    WHERE m.id = %(member)s"""  # noqa: S608 - the parts are written above
+    WHERE m.id = %(member)s"""
 
 
 async def load_account(connection: AsyncConnection[Any], member_id: int, today: date) -> MemberAccount:

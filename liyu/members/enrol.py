@@ -102,4 +102,4 @@ async def enrol_members(
 async def find_members(connection: AsyncConnection[Any], external_ids: list[str]) -> dict[str, int]:
     """The ids of the members that exist, by external id."""
     found = await connection.execute("SELECT external_id, id FROM member WHERE external_id = ANY(%s)", (external_ids,))
-    return {external_id: member_id for external_id, member_id in await found.fetchall()}
+    return dict(await found.fetchall())

@@ -164,7 +164,7 @@ async def _save(
 async def _change_fields(connection: AsyncConnection[Any], member_id: int, values: dict[str, Any]) -> None:
     if values:
         columns = ", ".join(f"{name} = %({name})s" for name in values)
-        await connection.execute(f"UPDATE member SET {columns} WHERE id = %(id)s", {**values, "id": member_id})  # noqa: S608
+        await connection.execute(f"UPDATE member SET {columns} WHERE id = %(id)s", {**values, "id": member_id})
 
 
 async def _change_state(

@@ -92,7 +92,7 @@ async def ensure_program(
     """Write the program unless there is one already; whether it was written."""
     columns = ", ".join(ProgramTerms.__struct_fields__)
     written = await connection.execute(
-        f"INSERT INTO program (id, {columns}) SELECT 1, {columns} "  # noqa: S608 - names come from code
+        f"INSERT INTO program (id, {columns}) SELECT 1, {columns} "
         f"FROM json_populate_record(NULL::program, %s::json) ON CONFLICT DO NOTHING",
         (encode_rows(terms),),
     )
@@ -107,7 +107,7 @@ async def load_terms(connection: AsyncConnection[Any]) -> ProgramTerms:
     """The program's policies. Raises LookupError when the installation has no program yet."""
     columns = ", ".join(ProgramTerms.__struct_fields__)
     async with connection.cursor(row_factory=class_row(ProgramTerms)) as cursor:
-        await cursor.execute(f"SELECT {columns} FROM program")  # noqa: S608 - names come from code
+        await cursor.execute(f"SELECT {columns} FROM program")
         terms = await cursor.fetchone()
     if terms is None:
         raise LookupError("the installation has no program yet: run `liyu db upgrade`")

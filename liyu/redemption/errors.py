@@ -2,7 +2,9 @@
 
 from liyu.core.errors import DomainError, NotFoundError, Reason
 from liyu.core.i18n import N_, Message
-from liyu.members.errors import UnknownMemberError as UnknownMemberError
+from liyu.members.errors import UnknownMemberError
+
+__all__ = ["NotCancellableError", "RefusedError", "UnknownItemError", "UnknownMemberError", "make_reason"]
 
 
 class RefusedError(DomainError):

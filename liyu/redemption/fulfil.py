@@ -54,6 +54,7 @@ async def _write(
 ) -> None:
     await connection.execute("UPDATE redemption SET state = %s WHERE id = %s", (wanted, redemption_id))
     await connection.execute(
-        "INSERT INTO redemption_transition (redemption_id, from_state, to_state, reason, actor, at) VALUES (%s, %s, %s, %s, %s, %s)",
+        "INSERT INTO redemption_transition (redemption_id, from_state, to_state, reason, actor, at) "
+        "VALUES (%s, %s, %s, %s, %s, %s)",
         (redemption_id, state, wanted, reason, actor, now),
     )

@@ -89,7 +89,9 @@ _ASSIGN_CODES = (
 _USE_LIMITS = insert_of("limit_use", _LimitRow) + (
     " ON CONFLICT (item_id, member_id, period) DO UPDATE SET used = limit_use.used + excluded.used, cap = excluded.cap"
 )
-_NOTIFY = f"SELECT pg_notify('{STOCK_CHANNEL}', id::text) FROM {record_of(_Amount)}"  # noqa: S608 - names come from code
+_NOTIFY = f"SELECT pg_notify('{STOCK_CHANNEL}', id::text) FROM {record_of(_Amount)}"
+
+
 class Batch(Struct):
     """The rows of one batch, table by table."""
 

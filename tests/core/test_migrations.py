@@ -29,7 +29,9 @@ def test_append_only_tables_cannot_be_emptied(database_url: str, table: str) -> 
         connection.execute(f"TRUNCATE {table} CASCADE")
 
 
-@pytest.mark.parametrize("change", ["UPDATE transfer SET amount = 1", "DELETE FROM transfer", "UPDATE lot_entry SET amount = 1"])
+@pytest.mark.parametrize(
+    "change", ["UPDATE transfer SET amount = 1", "DELETE FROM transfer", "UPDATE lot_entry SET amount = 1"]
+)
 async def test_the_ledger_refuses_changes(database_url: str, change: str) -> None:
     async with open_world(database_url) as world:
         await world.member("m", points=10)

@@ -64,7 +64,14 @@ async def test_pending_points_become_usable_on_their_day(database_url: str) -> N
 async def _adjust(world: World, points: int, *, reason: str = "goodwill", member: str = "m") -> int:
     async with world.connection.transaction():
         return await adjust_points(
-            world.connection, member, points, reason=reason, key=f"a-{next(world.keys)}", actor="staff:1", now=NOW, zone=ZONE
+            world.connection,
+            member,
+            points,
+            reason=reason,
+            key=f"a-{next(world.keys)}",
+            actor="staff:1",
+            now=NOW,
+            zone=ZONE,
         )
 
 

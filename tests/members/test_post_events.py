@@ -107,7 +107,10 @@ async def test_a_yearly_cap_holds_under_parallel_posting(database_url: str) -> N
         await world.member("m")
 
         async def post(number: int) -> int:
-            async with await AsyncConnection.connect(database_url, autocommit=True) as connection, connection.transaction():
+            async with (
+                await AsyncConnection.connect(database_url, autocommit=True) as connection,
+                connection.transaction(),
+            ):
                 event = Event(member="m", type="campaign", reference=f"c-{number}", occurred_at=NOW)
                 (posted,) = await post_events(connection, [event], actor="test", now=NOW, zone=ZONE)
             return posted.points
@@ -151,7 +154,9 @@ async def test_a_faulty_event_names_every_fault_and_harms_no_other(database_url:
         foreign = world.event("m", "purchase", 5_000)
         foreign.currency = "GBP"
         good = world.purchase("m", 5_000)
-        posted = await world.post(faulty, foreign, world.event("m", "purchase", -1), world.event("nobody", "check_in"), good)
+        posted = await world.post(
+            faulty, foreign, world.event("m", "purchase", -1), world.event("nobody", "check_in"), good
+        )
         assert [one.status for one in posted] == ["failed", "failed", "failed", "failed", "ok"]
         assert set(posted[0].faults) == {"member", "type", "reference", "occurred_at"}
         assert set(posted[1].faults) == {"currency"}

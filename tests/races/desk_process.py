@@ -1,6 +1,7 @@
 """A desk in a process of its own, for race tests: `python -m tests.races.desk_process`.
 
-Its orders are the first line of standard input. It waits for a second line, puts all wishes to its desk at once and prints one line per outcome as it is known.
+Its orders are the first line of standard input. It waits for a second line, puts all wishes to its desk at once and prints one
+line per outcome as it is known.
 With `unguarded` the locks are left out, and with `pause` each batch waits between reading and writing, so that a race has
 all the time it needs.
 """

@@ -15,7 +15,8 @@ async def start(orders: Orders) -> Process:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.races.desk_process", stdin=PIPE, stdout=PIPE, stderr=PIPE
     )
-    assert process.stdout is not None and process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdin is not None
     process.stdin.write(msgspec.json.encode(orders) + b"\n")
     await process.stdin.drain()
     line = await process.stdout.readline()

@@ -1,6 +1,6 @@
 """Cancelling: points go back into their own lots, and a lapsed lot follows the program's stated rule."""
 
-from datetime import date, datetime, UTC
+from datetime import UTC, date, datetime
 
 import msgspec
 import pytest
@@ -16,7 +16,13 @@ from tests.world import NOW, ZONE, World, open_world
 async def _cancel(world: World, number: str, member_id: int | None = None) -> int:
     async with world.connection.transaction():
         return await cancel_redemption(
-            world.connection, number, member_id=member_id, reason="changed_mind", actor="test", now=world.clock.now(), zone=ZONE
+            world.connection,
+            number,
+            member_id=member_id,
+            reason="changed_mind",
+            actor="test",
+            now=world.clock.now(),
+            zone=ZONE,
         )
 
 

@@ -31,7 +31,9 @@ def make_member(lots: list[OpenLot] | None = None, **facts: object) -> MemberSta
     return MemberState(**(values | facts), lots=lots or [OpenLot(1, 70, None, 1_000)])  # type: ignore[arg-type]
 
 
-def make_state(member: MemberState, *items: ItemState, used: dict[tuple[int, int, str], int] | None = None) -> DeskState:
+def make_state(
+    member: MemberState, *items: ItemState, used: dict[tuple[int, int, str], int] | None = None
+) -> DeskState:
     return DeskState(NOW, TODAY, {"m": member}, {item.sku: item for item in items}, used or {}, {}, {}, ZoneInfo("UTC"))
 
 
@@ -74,7 +76,11 @@ def test_an_item_that_is_not_live_or_whose_partner_is_suspended_is_not_on_sale()
 
 LOTS = st.lists(
     st.builds(
-        OpenLot, st.integers(1, 50), st.just(70), st.none() | st.dates(date(2026, 11, 1), date(2027, 3, 1)), st.integers(0, 400)
+        OpenLot,
+        st.integers(1, 50),
+        st.just(70),
+        st.none() | st.dates(date(2026, 11, 1), date(2027, 3, 1)),
+        st.integers(0, 400),
     ),
     min_size=1,
     max_size=6,
@@ -90,7 +96,9 @@ ITEMS = st.builds(
 
 
 @given(LOTS, ITEMS, st.lists(st.integers(1, 3), max_size=12))
-def test_whatever_comes_nothing_is_oversold_overspent_or_beyond_a_limit(lots: list[OpenLot], item: ItemState, wishes: list[int]) -> None:
+def test_whatever_comes_nothing_is_oversold_overspent_or_beyond_a_limit(
+    lots: list[OpenLot], item: ItemState, wishes: list[int]
+) -> None:
     start = usable_points(lots, TODAY)
     member = make_member(lots)
     state = make_state(member, item)
@@ -112,7 +120,9 @@ def test_whatever_comes_nothing_is_oversold_overspent_or_beyond_a_limit(lots: li
 
 
 @given(LOTS, ITEMS, st.integers(1, 3))
-def test_deciding_changes_nothing_and_decides_the_same_again(lots: list[OpenLot], item: ItemState, quantity: int) -> None:
+def test_deciding_changes_nothing_and_decides_the_same_again(
+    lots: list[OpenLot], item: ItemState, quantity: int
+) -> None:
     state = make_state(make_member(lots), item)
     before = repr(state)
     first = decide(state, wish(quantity))

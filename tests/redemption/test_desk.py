@@ -40,7 +40,11 @@ async def test_the_same_key_returns_the_first_answer_and_another_body_conflicts(
         first = await world.redeem("m", sku, key="k")
         again = await world.redeem("m", sku, key="k")
         assert again.replayed
-        assert (again.number, again.voucher_ids, again.expires_at) == (first.number, first.voucher_ids, first.expires_at)
+        assert (again.number, again.voucher_ids, again.expires_at) == (
+            first.number,
+            first.voucher_ids,
+            first.expires_at,
+        )
         with pytest.raises(IdempotencyConflictError):
             await world.redeem("m", sku, 2, key="k")
         assert (await world.balances("m"))["points"] == 400
@@ -83,7 +87,9 @@ async def test_the_same_key_twice_in_one_batch_is_one_redemption(database_url: s
         ({"cash_minor": 100}, 1, "payment_unavailable"),
     ],
 )
-async def test_a_refusal_says_why_and_changes_nothing(database_url: str, facts: dict[str, object], quantity: int, code: str) -> None:
+async def test_a_refusal_says_why_and_changes_nothing(
+    database_url: str, facts: dict[str, object], quantity: int, code: str
+) -> None:
     async with open_world(database_url) as world:
         await world.member("m", points=500)
         sku = await world.item(**facts)
@@ -123,7 +129,9 @@ async def test_one_request_that_the_database_refuses_harms_no_other_of_its_batch
             "ALTER TABLE account ADD CONSTRAINT guard CHECK (balance >= 450 OR member_id <> (%s)::bigint OR kind <> 'member_points')"
             % await world.one("SELECT id FROM member WHERE external_id = 'b'")
         )
-        outcomes = await asyncio.gather(*(desk.redeem(world.wish(name, sku)) for name in ("a", "b", "c")), return_exceptions=True)
+        outcomes = await asyncio.gather(
+            *(desk.redeem(world.wish(name, sku)) for name in ("a", "b", "c")), return_exceptions=True
+        )
         assert [isinstance(outcome, Redeemed) for outcome in outcomes] == [True, False, True]
         assert (await world.balances("b"))["points"] == 500
 
@@ -155,7 +163,8 @@ async def test_points_are_taken_from_the_lot_that_lapses_first(database_url: str
     async with open_world(database_url) as world:
         await world.member("m")
         await world.post(
-            world.purchase("m", 10_000, at=NOW - timedelta(days=20)), world.purchase("m", 10_000, at=NOW - timedelta(days=400))
+            world.purchase("m", 10_000, at=NOW - timedelta(days=20)),
+            world.purchase("m", 10_000, at=NOW - timedelta(days=400)),
         )
         await world.redeem("m", await world.item(points=150))
         assert {day.year: rest for day, rest in (await world.lots("m")).items() if day} == {2026: 0, 2027: 50}

@@ -43,12 +43,12 @@ MOVE_BALANCES = (
 async def system_accounts(connection: AsyncConnection[Any]) -> dict[str, int]:
     """The ids of the system accounts by kind. They are made by the migrations and never change."""
     found = await connection.execute("SELECT kind, id FROM account WHERE member_id IS NULL AND partner_id IS NULL")
-    return {kind: account_id for kind, account_id in await found.fetchall()}
+    return dict(await found.fetchall())
 
 
 async def reserve_ids(connection: AsyncConnection[Any], table: str, count: int) -> list[int]:
     """`count` fresh ids of a table, taken from its sequence so that rows can refer to each other before they are written."""
-    found = await connection.execute(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, %s)", (count,))  # noqa: S608
+    found = await connection.execute(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, %s)", (count,))
     return [row[0] for row in await found.fetchall()]
 
 

@@ -39,7 +39,7 @@ MOVE_LOTS = (
     "FROM json_to_recordset(%s::json) AS r(id bigint, amount bigint) WHERE lot.id = r.id"
 )
 OPEN_LOTS = (
-    f"INSERT INTO lot (id, account_id, funder, expires_on, matures_on, remaining) "  # noqa: S608 - names come from code
+    f"INSERT INTO lot (id, account_id, funder, expires_on, matures_on, remaining) "
     f"SELECT id, account_id, funder, expires_on, matures_on, 0 FROM {record_of(LotRow)} "
     f"ON CONFLICT (account_id, expires_on, funder, matures_on) DO UPDATE SET funder = excluded.funder "
     f"RETURNING id, account_id, funder, expires_on, matures_on"

@@ -113,7 +113,10 @@ async def _read_members(members: AsyncCursor[Any], lots: AsyncCursor[Any]) -> di
     for row in await lots.fetchall():
         lot = OpenLot(*row)
         lots_of.setdefault(lot.account_id, []).append(lot)
-    return {row[0]: MemberState(*row[1:], lots=lots_of.get(row[2], [])) for row in await members.fetchall()}
+    return {
+        external_id: MemberState(member_id, account_id, state, growth, rank, name_zh, name_en, lots_of.get(account_id, []))
+        for external_id, member_id, account_id, state, growth, rank, name_zh, name_en in await members.fetchall()
+    }
 
 
 async def _read_codes(codes: AsyncCursor[Any]) -> dict[int, Any]:

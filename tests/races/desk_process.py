@@ -39,13 +39,13 @@ def leave_out_the_locks() -> None:
 
 def pause_before_writing(seconds: float) -> None:
     """Let time pass between reading and writing."""
-    save = desk_module.save
+    save = vars(desk_module)["save"]
 
     async def save_late(*arguments: Any) -> None:
         await asyncio.sleep(seconds)
         await save(*arguments)
 
-    desk_module.save = save_late
+    vars(desk_module)["save"] = save_late
 
 
 async def work(orders: Orders) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,7 @@ async def test_the_same_key_twice_in_one_batch_is_one_redemption(database_url: s
     ],
 )
 async def test_a_refusal_says_why_and_changes_nothing(
-    database_url: str, facts: dict[str, object], quantity: int, code: str
+    database_url: str, facts: dict[str, Any], quantity: int, code: str
 ) -> None:
     async with open_world(database_url) as world:
         await world.member("m", points=500)
@@ -126,7 +127,8 @@ async def test_one_request_that_the_database_refuses_harms_no_other_of_its_batch
         sku = await world.item()
         # The decision sees 500 points, the database does not let this account go below 450.
         await world.connection.execute(
-            "ALTER TABLE account ADD CONSTRAINT guard CHECK (balance >= 450 OR member_id <> (%s)::bigint OR kind <> 'member_points')"
+            "ALTER TABLE account ADD CONSTRAINT guard "
+            "CHECK (balance >= 450 OR member_id <> (%s)::bigint OR kind <> 'member_points')"
             % await world.one("SELECT id FROM member WHERE external_id = 'b'")
         )
         outcomes = await asyncio.gather(

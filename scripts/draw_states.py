@@ -20,7 +20,7 @@ TITLES = {
     "liyu.catalog.states": ("item", "An item 商品"),
     "liyu.vouchers.states": ("voucher", "A voucher 券"),
     "liyu.redemption.states": ("redemption", "A redemption 兑换单"),
-    "liyu.partners.settlement.states": ("statement", "A statement 结算单"),
+    "liyu.partners.settlement.states": ("statement", "A statement 对账单"),
 }
 """The file and the heading of each table."""
 

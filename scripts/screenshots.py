@@ -20,8 +20,9 @@ FOLDER = ROOT / "docs" / "images"
 PASSWORD = "liyu-demo"  # noqa: S105 - shown on the demo's sign-in page
 MEMBER = "13800001001"
 CASHIER = "luckin.cashier@example.com"
-PARTNER_FINANCE = "luckin.owner@example.com"
+PARTNER_FINANCE = "atour.finance@example.com"
 OPERATOR = "admin@example.com"
+COFFEE, COFFEE_NAME = "LUCKIN-ANYCUP", "瑞幸标准杯"
 PHONE = ViewportSize(width=390, height=844)
 DESKTOP = ViewportSize(width=1440, height=900)
 LARGEST = 150 * 1024
@@ -136,17 +137,41 @@ def take_mall_home(browser: Browser, address: str) -> bytes:
         return picture_of(sign_member_in(context, address), f"{address}/")
 
 
+def open_coffee(page: Page, address: str) -> str:
+    """The address of a voucher for a cup of coffee: one out of the wallet, or a new one."""
+    page.goto(f"{address}/wallet")
+    known = page.locator("a[href*='/vouchers/']", has_text=COFFEE_NAME).first
+    if not known.count():
+        page.goto(f"{address}/items/{COFFEE}/redeem")
+        page.locator("form[action='/redemptions'] button[type=submit]").click()
+        page.wait_for_url(re.compile(r"/redemptions/R\d+"))
+        known = page.locator("a[href*='/vouchers/']").first
+    return f"{address}{known.get_attribute('href')}"
+
+
 def take_voucher(browser: Browser, address: str) -> bytes:
     """A voucher with its QR code, on a phone."""
     with open_phone(browser) as context:
         page = sign_member_in(context, address)
-        return picture_of(page, first_link(page, f"{address}/wallet", r"/vouchers/\d+$"))
+        return picture_of(page, open_coffee(page, address))
 
 
 def take_till(browser: Browser, address: str) -> bytes:
-    """The till of a cashier, on a phone."""
+    """The till of a cashier, on a phone: a voucher that was looked at and not yet verified."""
     with open_phone(browser) as context:
-        return picture_of(sign_staff_in(context, address, "partner", CASHIER), f"{address}/partner/verify")
+        page = sign_member_in(context, address)
+        page.goto(open_coffee(page, address))
+        code = re.search(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", page.inner_text("main"))
+    if code is None:
+        raise SystemExit("The voucher's page shows no code.")
+    with open_phone(browser) as context:
+        page = sign_staff_in(context, address, "partner", CASHIER)
+        page.goto(f"{address}/partner/verify")
+        page.fill("[name=code]", code.group())
+        page.press("[name=code]", "Enter")
+        page.wait_for_selector("[name=ticket]", state="attached")
+        page.wait_for_timeout(600)
+        return page.screenshot()
 
 
 def take_console_today(browser: Browser, address: str) -> bytes:

@@ -6,6 +6,7 @@ page states for its countdowns and the token that its requests carry.
 """
 
 import re
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class _Entry:
     headers: list[tuple[bytes, bytes]]
     version: int
     stock_version: int
+    edges: int
     made_at: datetime
 
 
@@ -47,6 +49,7 @@ class PageCache:
 
     def __init__(self) -> None:
         self._pages: OrderedDict[Key, _Entry] = OrderedDict()
+        self.edges = Edges()
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -66,11 +69,13 @@ class PageCache:
         now = visit.services.clock.now()
         key = _key_of(visit)
         entry = self._pages.get(key)
-        if entry is None or not _is_fresh(entry, snapshot, now):
+        edges = self.edges.passed(snapshot, now)
+        if entry is None or entry.edges != edges or not _is_fresh(entry, snapshot, now):
             made = make()
             if made.status_code != 200 or visit.set_cookies or len(visit.full_path) > LONGEST_ADDRESS:
                 return made
-            entry = _Entry(_cut(made.body, visit, now), made.raw_headers, snapshot.version, snapshot.stock_version, now)
+            parts = _cut(made.body, visit, now)
+            entry = _Entry(parts, made.raw_headers, snapshot.version, snapshot.stock_version, edges, now)
             self._pages[key] = entry
             if len(self._pages) > MOST_PAGES:
                 self._pages.popitem(last=False)
@@ -84,6 +89,40 @@ class PageCache:
             values[_TOKEN] = make_token(visit).encode()
         body = b"".join(values[part.decode()] if at % 2 else part for at, part in enumerate(entry.parts))
         return Page(body, headers=entry.headers)
+
+
+class Edges:
+    """The instants at which a sale opens or closes: what was made before one of them does not hold after it."""
+
+    def __init__(self) -> None:
+        self._version = -1
+        self._instants: list[datetime] = []
+
+    def passed(self, snapshot: Snapshot, now: datetime) -> int:
+        """How many of them lie behind us."""
+        if snapshot.version != self._version:
+            instants = ((item.on_sale_from, item.on_sale_to) for item in snapshot.by_id.values())
+            self._instants = sorted(instant for pair in instants for instant in pair if instant is not None)
+            self._version = snapshot.version
+        return bisect_right(self._instants, now)
+
+
+class OwnCache:
+    """What fills the slots for members who came a moment ago, by all that it depends on; the longest unused one goes first."""
+
+    def __init__(self) -> None:
+        self._parts: OrderedDict[Any, dict[str, str]] = OrderedDict()
+
+    def get(self, key: Any, make: Callable[[], dict[str, str]]) -> dict[str, str]:
+        """The parts from memory, or made and kept."""
+        parts = self._parts.get(key)
+        if parts is None:
+            parts = self._parts[key] = make()
+            if len(self._parts) > MOST_PAGES:
+                self._parts.popitem(last=False)
+        else:
+            self._parts.move_to_end(key)
+        return parts
 
 
 class CardCache:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from liyu.web.mall.page_cache import CardCache, PageCache
+from liyu.web.mall.page_cache import CardCache, OwnCache, PageCache
 from liyu.web.visit import AnyConnection
 
 
@@ -12,6 +12,7 @@ class Ready:
 
     pages: PageCache = field(default_factory=PageCache)
     cards: CardCache = field(default_factory=CardCache)
+    own: OwnCache = field(default_factory=OwnCache)
 
 
 def ready_of(connection: AnyConnection) -> Ready:

@@ -114,6 +114,23 @@ async def test_a_remembered_page_gives_way_when_the_sale_opens(client: Client, c
     assert "Opens today 13:00" not in (await client.get("/items")).text
 
 
+async def test_no_page_is_remembered_beyond_the_opening_of_a_sale(
+    client: Client, member: Client, clock: FixedClock
+) -> None:
+    clock.instant += timedelta(hours=3, seconds=-1)
+    assert "Opens today 13:00" in (await client.get("/")).text
+    assert "Opens today 13:00" in (await member.get("/")).text
+    clock.instant += timedelta(seconds=1)
+    assert "Opens today 13:00" not in (await client.get("/")).text
+    assert "Opens today 13:00" not in (await member.get("/")).text
+
+
+async def test_a_member_sees_a_movement_at_once(shop: Shop, member: Client) -> None:
+    assert "1,000" in (await member.get("/")).text
+    await shop.world.redeem("M1", "CHEAP")
+    assert ">900</a>" in (await member.get("/")).text
+
+
 async def test_members_do_not_see_each_other_on_remembered_pages(member: Client, other: Client, client: Client) -> None:
     mine, theirs, again = (await member.get("/")).text, (await other.get("/")).text, (await member.get("/")).text
     assert "1,000" in mine

@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 import pytest
 
 from liyu.core.clock import FixedClock
@@ -10,10 +11,10 @@ from tests.web.mall.conftest import SECRETS, Shop
 from tests.web.personas import field_in, token_in
 
 
-async def redeem(client: Client, sku: str, quantity: int = 1, key: str = "", **headers: str):  # type: ignore[no-untyped-def]
+async def redeem(client: Client, sku: str, quantity: int = 1, key: str = "", *, script: bool = False) -> httpx.Response:
     sheet = await client.get(f"/items/{sku}/redeem", params={"quantity": quantity})
     data = {"csrf_token": token_in(sheet), "sku": sku, "quantity": str(quantity), "key": key or field_in(sheet, "key")}
-    return await client.post("/redemptions", data=data, headers=headers)
+    return await client.post("/redemptions", data=data, headers={"hx-request": "true"} if script else {})
 
 
 async def number_of(client: Client, sku: str, quantity: int = 1) -> str:
@@ -49,7 +50,7 @@ async def test_redeeming_leads_to_the_order_and_its_vouchers(shop: Shop, member:
 
 
 async def test_htmx_is_sent_on_to_the_order(member: Client) -> None:
-    answer = await redeem(member, "CHEAP", **{"hx-request": "true"})
+    answer = await redeem(member, "CHEAP", script=True)
     assert answer.headers["hx-redirect"].startswith("/redemptions/R")
 
 
@@ -70,7 +71,7 @@ async def test_the_same_key_for_something_else_is_refused(shop: Shop, member: Cl
 @pytest.mark.parametrize("script", [False, True])
 async def test_a_refusal_names_every_reason_and_changes_nothing(shop: Shop, member: Client, script: bool) -> None:
     before = await shop.world.footprint()
-    answer = await redeem(member, "DEAR", 2, **({"hx-request": "true"} if script else {}))
+    answer = await redeem(member, "DEAR", 2, script=script)
     assert answer.status_code == 409
     for reason in ("Needs Platinum; you are Silver", "Only 1 left", "Each member may redeem 1", "Needs 100,000 points"):
         assert reason in answer.text

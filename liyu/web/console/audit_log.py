@@ -1,0 +1,92 @@
+"""The audit log: who did what, when, from where, and what it said before and after."""
+
+import json
+from typing import Any
+
+from litestar import get
+from litestar.di import NamedDependency
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from liyu.core.audit import AuditEvent, list_events
+from liyu.core.database import driver_connection
+from liyu.web.actor import require_permission
+from liyu.web.console import words
+from liyu.web.console.common import (
+    AnyRequest,
+    Names,
+    bounds_of_day,
+    cursor_links,
+    name_people,
+    read_choice,
+    read_cursor,
+    read_day,
+    read_text,
+    segment,
+    show,
+)
+from liyu.web.pages import Page
+
+PLACES = {
+    "item": "/console/items/",
+    "redemption": "/console/redemptions/",
+    "member": "/console/members/",
+    "partner": "/console/partners/",
+    "statement": "/console/settlements/",
+}
+"""Where the page of an audited object is, by its noun."""
+
+
+@get("/audit", guards=[require_permission("audit.read")])
+async def show_audit(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """The log with its filters."""
+    day = read_day(request)
+    since, until = bounds_of_day(day) if day else (None, None)
+    action = read_choice(request, "action", words.ACTIONS)
+    events, cursor = await list_events(
+        session,
+        actor=read_text(request, "actor") or None,
+        action=action,
+        subject=read_text(request, "object", 200) or None,
+        since=since,
+        until=until,
+        before=read_cursor(request),
+    )
+    names = await name_people(await driver_connection(session), [event.actor for event in events])
+    return show(
+        request,
+        "audit",
+        rows=[_row(event, names) for event in events],
+        actor_filter=read_text(request, "actor"),
+        actor_filter_name=names.of(read_text(request, "actor")),
+        action=action,
+        actions=[(name, words.action(name)) for name in words.ACTIONS],
+        subject=read_text(request, "object", 200),
+        day=day,
+        **cursor_links(request, cursor),
+    )
+
+
+def _row(event: AuditEvent, names: Names) -> dict[str, Any]:
+    noun, _, name = event.object.partition(":")
+    return {
+        "event": event,
+        "who": names.of(event.actor),
+        "action": words.action(event.action),
+        "subject": names.of(event.object) if noun == "staff" else name or event.object,
+        "href": f"{PLACES[noun]}{segment(name)}" if noun in PLACES else None,
+        "changes": _changes(event.before or {}, event.after or {}),
+    }
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Field, before and after, in the order of the fields."""
+    return [(name, _text(before.get(name)), _text(after.get(name))) for name in sorted({*before, *after})]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "—"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+ROUTES = [show_audit]

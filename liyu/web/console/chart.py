@@ -1,0 +1,85 @@
+"""The chart of points issued and spent, drawn on the server as plain SVG: it needs no script and no inline style."""
+
+from msgspec import Struct
+
+from liyu.members.points.queries import MonthFigures
+from liyu.web.formats import format_month
+from liyu.web.i18n import current_locale
+
+WIDTH, HEIGHT = 720, 250
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 30
+GRID_LINES = 4
+
+
+class GridLine(Struct, frozen=True):
+    """One horizontal line with its figure."""
+
+    y: float
+    label: str
+
+
+class Label(Struct, frozen=True):
+    """A month under the chart."""
+
+    x: float
+    text: str
+
+
+class Chart(Struct, frozen=True):
+    """Everything that the template draws; coordinates in a box of `width` × `height`."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    area: str
+    issued: str
+    spent: str
+    grid: list[GridLine]
+    labels: list[Label]
+
+
+def draw_months(months: list[MonthFigures]) -> Chart:
+    """Two lines over the months, upon a scale that begins at zero and ends at a round figure."""
+    top = _round_up(max([1, *(row.issued for row in months), *(row.spent for row in months)]))
+    bottom = HEIGHT - BOTTOM
+    step = (WIDTH - LEFT - RIGHT) / max(1, len(months) - 1)
+
+    def at(index: int, value: int) -> str:
+        return f"{LEFT + index * step:.1f},{bottom - max(0, value) / top * (bottom - TOP):.1f}"
+
+    issued = " ".join(at(index, row.issued) for index, row in enumerate(months))
+    grid = [
+        GridLine(bottom - line / GRID_LINES * (bottom - TOP), _short(top * line // GRID_LINES))
+        for line in range(GRID_LINES + 1)
+    ]
+    last = len(months) - 1
+    return Chart(
+        width=WIDTH,
+        height=HEIGHT,
+        left=LEFT,
+        right=WIDTH - RIGHT,
+        area=f"{at(0, 0)} {issued} {at(last, 0)}",
+        issued=issued,
+        spent=" ".join(at(index, row.spent) for index, row in enumerate(months)),
+        grid=grid,
+        labels=[
+            Label(LEFT + index * step, format_month(row.month, current_locale()))
+            for index, row in enumerate(months)
+            if (last - index) % 2 == 0
+        ],
+    )
+
+
+def _round_up(value: int) -> int:
+    """The next figure of 4, 8, 20, 40, 60, 80 × 10ⁿ, so that a quarter of it is a round figure, too."""
+    scale = 1
+    while True:
+        for step in (4, 8, 20):
+            if value <= step * scale:
+                return step * scale
+        scale *= 10
+
+
+def _short(value: int) -> str:
+    return f"{value // 1000:,}k" if value >= 1000 and value % 1000 == 0 else f"{value:,}"

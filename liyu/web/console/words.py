@@ -1,0 +1,365 @@
+"""The words of the console for states, kinds, movements and acts. Marked here, translated when they are shown."""
+
+from liyu.catalog.models import ITEM_KINDS, SCENES
+from liyu.catalog.names import KIND_NAMES, SCENE_NAMES
+from liyu.catalog.names import STATE_NAMES as ITEM_STATE_NAMES
+from liyu.core.i18n import N_, Message
+from liyu.members.points.history import Movement
+from liyu.members.points.pricing import Line
+from liyu.members.points.queries import RuleName
+from liyu.partners.settlement.states import STATE_NAMES as STATEMENT_STATE_NAMES
+from liyu.partners.states import STATE_NAMES as PARTNER_STATE_NAMES
+from liyu.web.i18n import gettext, text_of, translate
+from liyu.web.pages import ROLE_NAMES
+
+MACHINES = {
+    "system": N_("System"),
+    "import": N_("File import"),
+    "demo": N_("Demo program"),
+    "cli": N_("Command line"),
+}
+
+ORDER_STATES: dict[str, tuple[str, str]] = {
+    "held": (N_("Waiting for payment"), "gold"),
+    "confirmed": (N_("Confirmed"), ""),
+    "fulfilling": (N_("On its way"), "blue"),
+    "completed": (N_("Completed"), "grey"),
+    "released": (N_("Released"), "grey"),
+    "cancelled": (N_("Cancelled"), "grey"),
+    "refunded": (N_("Refunded"), "grey"),
+}
+"""Label and tone of each state of a redemption."""
+
+VOUCHER_STATES: dict[str, tuple[str, str]] = {
+    "issued": (N_("Ready to use"), ""),
+    "partly_used": (N_("Partly used"), ""),
+    "used_up": (N_("Used up"), "grey"),
+    "expired": (N_("Expired"), "grey"),
+    "cancelled": (N_("Cancelled"), "grey"),
+}
+
+MEMBER_STATES: dict[str, tuple[str, str]] = {
+    "pre_registered": (N_("Pre-registered"), "blue"),
+    "active": (N_("Active"), ""),
+    "frozen": (N_("Frozen"), "red"),
+    "closed": (N_("Membership ended"), "grey"),
+}
+
+ITEM_TONES = {"live": "", "paused": "gold", "ended": "grey", "returned": "red"}
+PARTNER_TONES = {"active": "", "suspended": "red", "terminated": "grey"}
+STATEMENT_TONES = {
+    "draft": "grey",
+    "sent": "gold",
+    "confirmed": "blue",
+    "approved": "",
+    "paid": "grey",
+    "closed": "grey",
+}
+
+MODES = {
+    "concierge": N_("Concierge service"),
+    "bulk_purchase": N_("Bulk purchase"),
+    "member_discount": N_("Member discount"),
+    "free_quota": N_("Free quota"),
+}
+
+ITEM_STEPS = {
+    "live": N_("Put on sale"),
+    "paused": N_("Take off sale"),
+    "ended": N_("End for good"),
+    "submitted": N_("Submit for review"),
+    "approved": N_("Approve"),
+    "returned": N_("Send back"),
+}
+"""What the button says that leads an item to a state."""
+
+PARTNER_STEPS = {
+    "applied": N_("Back to the application"),
+    "reviewing": N_("Begin the review"),
+    "approved": N_("Admit"),
+    "active": N_("Take up the partnership"),
+    "suspended": N_("Suspend"),
+    "terminated": N_("Terminate"),
+}
+
+REASONS = {
+    "published": N_("Published"),
+    "imported": N_("Imported from a file"),
+    "joined": N_("Joined the program"),
+    "redeemed": N_("Redeemed"),
+    "changed_mind": N_("Cancelled by the member"),
+    "used_up": N_("Every use is taken"),
+    "cancelled": N_("Cancelled"),
+    "threshold_reached": N_("Threshold reached"),
+    "retained": N_("Kept for another period"),
+    "downgraded": N_("Not enough growth in the period"),
+    "prepared": N_("Prepared"),
+    "recalculated": N_("Recalculated"),
+    "approved": N_("Approved"),
+    "sent to the partner": N_("Sent to the partner"),
+    "confirmed by the partner": N_("Confirmed by the partner"),
+    "carried over": N_("Closed; the balance is carried over"),
+    "applied": N_("Applied"),
+}
+"""Reasons that programs write, in words; what a person wrote stands as it is."""
+
+EVENT_TYPES = {
+    "purchase": N_("Purchase"),
+    "return": N_("Return of a purchase"),
+    "check_in": N_("Daily check-in"),
+    "share": N_("Sharing"),
+    "referral": N_("Friend referred"),
+    "suggestion": N_("Suggestion adopted"),
+    "campaign": N_("Event joined"),
+    "profile": N_("Profile completed"),
+    "birthday": N_("Birthday"),
+}
+
+LEDGER_EVENTS = {
+    "earn": N_("Points earned"),
+    "redeem": N_("Redeemed"),
+    "cancel": N_("Redemption cancelled"),
+    "lapse": N_("Points lapsed"),
+    "mature": N_("Points became usable"),
+    "clawback": N_("Taken back after a return"),
+    "debt": N_("Owed after a return"),
+    "repay": N_("Debt paid off"),
+    "adjust": N_("Manual adjustment"),
+    "partner_use": N_("Right used at a partner"),
+    "partner_undo": N_("Use taken back"),
+    "partner_payout": N_("Paid to a partner"),
+}
+
+ACCOUNTS = {
+    "points_issued": N_("Issued"),
+    "points_redeemed": N_("Spent on redemptions"),
+    "points_lapsed": N_("Lapsed"),
+    "points_clawed_back": N_("Taken back after returns"),
+    "points_adjusted": N_("Adjusted by hand"),
+    "points_compensation": N_("Compensation"),
+    "member_points": N_("Held by members, usable"),
+    "member_pending": N_("Held by members, pending"),
+    "member_debt": N_("Owed by members"),
+    "rights_cost": N_("Cost of rights"),
+    "partner_payable": N_("Owed to partners"),
+    "bank": N_("Bank"),
+}
+
+CHECKS = {
+    "balance_differs_from_transfers": N_("Balance differs from its transfers"),
+    "unit_does_not_sum_to_zero": N_("A unit does not sum to zero"),
+    "lots_differ_from_balance": N_("Lots differ from the balance"),
+    "lot_differs_from_its_entries": N_("A lot differs from its entries"),
+    "transfer_not_bound_to_lots": N_("A transfer is not bound to lots"),
+    "entry_in_a_foreign_lot": N_("An entry stands in another account's lot"),
+    "voucher_uses_differ_from_verifications": N_("Uses of a voucher differ from its verifications"),
+    "stock_differs_from_redemptions": N_("Stock differs from the redemptions"),
+    "statement_differs_from_its_lines": N_("A statement differs from its lines"),
+    "statements_differ_from_entries": N_("Statements differ from their entries"),
+}
+
+ACTIONS = {
+    "item.create": N_("Item created"),
+    "item.edit": N_("Item changed"),
+    "item.state": N_("Item: state changed"),
+    "item.stock": N_("Item: stock changed"),
+    "items.import": N_("Items imported"),
+    "codes.import": N_("Codes imported"),
+    "codes.reveal": N_("Codes revealed"),
+    "redemption.cancel": N_("Redemption cancelled"),
+    "redemption.move": N_("Redemption moved on"),
+    "member.adjust": N_("Points adjusted"),
+    "member.state": N_("Member: state changed"),
+    "partner.state": N_("Partner: state changed"),
+    "statements.prepare": N_("Settlement run"),
+    "statement.recalculate": N_("Statement recalculated"),
+    "statement.send": N_("Statement sent"),
+    "statement.take_back": N_("Statement taken back"),
+    "statement.approve": N_("Statement approved"),
+    "statement.carry_over": N_("Statement closed, balance carried over"),
+    "payout.prepare": N_("Payout prepared"),
+    "payout.pay": N_("Payout paid"),
+    "books.prove": N_("Books proven"),
+    "session.open": N_("Signed in"),
+    "session.end": N_("Signed out"),
+    "totp.enable": N_("Two-step sign-in turned on"),
+    "totp.disable": N_("Two-step sign-in turned off"),
+}
+
+_BASIS_POINTS = 10_000
+
+
+def order_state(state: str) -> str:
+    """A redemption's state in words."""
+    return gettext(ORDER_STATES[state][0])
+
+
+def order_tone(state: str) -> str:
+    """The tone of a redemption's state."""
+    return ORDER_STATES[state][1]
+
+
+def voucher_state(state: str) -> str:
+    """A voucher's state in words."""
+    return gettext(VOUCHER_STATES[state][0])
+
+
+def voucher_tone(state: str) -> str:
+    """The tone of a voucher's state."""
+    return VOUCHER_STATES[state][1]
+
+
+def member_state(state: str) -> str:
+    """A member's state in words."""
+    return gettext(MEMBER_STATES[state][0])
+
+
+def member_tone(state: str) -> str:
+    """The tone of a member's state."""
+    return MEMBER_STATES[state][1]
+
+
+def item_state(state: str) -> str:
+    """An item's state in words."""
+    return gettext(ITEM_STATE_NAMES.get(state, state))
+
+
+def item_tone(state: str) -> str:
+    """The tone of an item's state."""
+    return ITEM_TONES.get(state, "blue")
+
+
+def partner_state(state: str) -> str:
+    """A partner's state in words."""
+    return gettext(PARTNER_STATE_NAMES.get(state, state))
+
+
+def partner_tone(state: str) -> str:
+    """The tone of a partner's state."""
+    return PARTNER_TONES.get(state, "gold")
+
+
+def statement_state(state: str) -> str:
+    """A statement's state in words."""
+    return gettext(STATEMENT_STATE_NAMES.get(state, state))
+
+
+def statement_tone(state: str) -> str:
+    """The tone of a statement's state."""
+    return STATEMENT_TONES.get(state, "grey")
+
+
+def kind(name: str) -> str:
+    """A kind of item in words."""
+    return gettext(KIND_NAMES.get(name, name))
+
+
+def scene(name: str) -> str:
+    """A scene in words."""
+    return gettext(SCENE_NAMES.get(name, name))
+
+
+def mode(name: str) -> str:
+    """A cooperation mode in words."""
+    return gettext(MODES.get(name, name))
+
+
+def reason(text: str) -> str:
+    """Why something happened: a program's reason in words, a person's as it was written."""
+    return gettext(REASONS.get(text, text)) if text else ""
+
+
+def ledger_event(name: str) -> str:
+    """A ledger event in words."""
+    return gettext(LEDGER_EVENTS.get(name, name))
+
+
+def account(name: str) -> str:
+    """A kind of ledger account in words."""
+    return gettext(ACCOUNTS.get(name, name))
+
+
+def check(name: str) -> str:
+    """A check of the proof in words."""
+    return gettext(CHECKS.get(name, name))
+
+
+def action(name: str) -> str:
+    """An audited act in words."""
+    return gettext(ACTIONS.get(name, name))
+
+
+def role(name: str) -> str:
+    """A role in words."""
+    return gettext(ROLE_NAMES.get(name, name))
+
+
+def item_step(state: str) -> str:
+    """What the button says that leads an item to this state."""
+    return gettext(ITEM_STEPS.get(state, state))
+
+
+def partner_step(state: str) -> str:
+    """What the button says that leads a partner to this state."""
+    return gettext(PARTNER_STEPS.get(state, state))
+
+
+def kind_choices() -> list[tuple[str, str]]:
+    """The kinds of items, for a select."""
+    return [(name, kind(name)) for name in ITEM_KINDS]
+
+
+def scene_choices() -> list[tuple[str, str]]:
+    """The scenes, for a select."""
+    return [(name, scene(name)) for name in SCENES]
+
+
+def masked_phone(phone: str | None) -> str:
+    """A phone number as lists show it: 138****8000."""
+    if not phone:
+        return "—"
+    digits = phone.removeprefix("+86")
+    return f"{digits[:3]}****{digits[-4:]}" if len(digits) > 7 else "****"
+
+
+def title_of(movement: Movement) -> str:
+    """What a movement of points was, in a few words."""
+    if movement.event_type:
+        return gettext(EVENT_TYPES.get(movement.event_type, movement.event_type))
+    return ledger_event(movement.event)
+
+
+def notes_on(movement: Movement, rules: dict[str, RuleName]) -> list[str]:
+    """Why: the rule lines of an event, or what became of the points."""
+    notes = [_explain_line(line, rules) for line in movement.lines if movement.event in ("earn", "clawback")]
+    match movement.event:
+        case "earn" if movement.pending:
+            notes.append(gettext(N_("Pending while a return is possible")))
+        case "clawback":
+            notes.append(gettext(N_("Taken back because of the return")))
+        case "debt":
+            message = Message(
+                N_("More was returned than there was: %(points)s points are owed"), {"points": movement.amount}
+            )
+            notes.append(translate(message))
+        case "repay":
+            notes.append(
+                translate(Message(N_("%(points)s points paid off what was owed"), {"points": movement.amount}))
+            )
+        case "adjust":
+            notes.append(movement.reason)
+        case "cancel":
+            notes.append(gettext(N_("Back in the lots they came from")))
+    return notes
+
+
+def _explain_line(line: Line, rules: dict[str, RuleName]) -> str:
+    name = text_of(rules[line.rule], "name") if line.rule in rules else line.rule
+    values: dict[str, object] = {"rule": name, "points": line.points}
+    if line.capped_from is not None:
+        values |= {"points": line.capped_from, "left": line.points}
+        return translate(Message(N_("Rule “%(rule)s”: %(points)s, the cap left %(left)s"), values))
+    if line.multiplier_basis_points != _BASIS_POINTS:
+        values["factor"] = f"{line.multiplier_basis_points / _BASIS_POINTS:g}"
+        return translate(Message(N_("Rule “%(rule)s”: %(points)s, × %(factor)s for the tier"), values))
+    return translate(Message(N_("Rule “%(rule)s”: %(points)s"), values))

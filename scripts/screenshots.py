@@ -78,9 +78,9 @@ def open_phone(browser: Browser) -> BrowserContext:
     return browser.new_context(viewport=PHONE, device_scale_factor=SHARPNESS, locale="zh-CN", color_scheme="light")
 
 
-def open_desktop(browser: Browser) -> BrowserContext:
-    """A Chinese desktop in daylight."""
-    return browser.new_context(viewport=DESKTOP, locale="zh-CN", color_scheme="light")
+def open_desktop(browser: Browser, language: str = "zh-CN") -> BrowserContext:
+    """A desktop in daylight."""
+    return browser.new_context(viewport=DESKTOP, locale=language, color_scheme="light")
 
 
 def sign_member_in(context: BrowserContext, address: str) -> Page:
@@ -175,8 +175,8 @@ def take_till(browser: Browser, address: str) -> bytes:
 
 
 def take_console_today(browser: Browser, address: str) -> bytes:
-    """The console's first page."""
-    with open_desktop(browser) as context:
+    """The console's first page, in English, so that the pictures show both languages."""
+    with open_desktop(browser, "en") as context:
         return picture_of(sign_staff_in(context, address, "console", OPERATOR), f"{address}/console")
 
 

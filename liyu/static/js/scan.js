@@ -34,6 +34,7 @@ whenReady("[data-scan]", async (box) => {
       input.form.requestSubmit();
     }
   } catch {
+    box.classList.add("refused");
     note.textContent = note.dataset.refused;
     input.focus();
   }

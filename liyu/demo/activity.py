@@ -13,6 +13,8 @@ from psycopg import AsyncConnection
 
 from liyu.core.clock import FixedClock
 from liyu.demo.files import read_json
+from liyu.demo.history import post_day, turn_day
+from liyu.members.points.events import Event
 from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.desk import Desk, Redeemed
 from liyu.redemption.errors import RefusedError
@@ -24,6 +26,23 @@ from liyu.vouchers.verify import VerifyRequest, verify
 
 SEED = 20111209
 DAYS = 75
+DEMO_MEMBER: str = read_json("members")[0]["customer"]
+DEMO_MEMBER_WISHES = {
+    52: "DINTAIFUNG-XLB",
+    30: "LUCKIN-ANYCUP",
+    17: "CODE-EBOOK",
+    9: "ATOUR-BREAKFAST",
+    4: "G-DOTBAG",
+    2: "LUCKIN-ANYCUP",
+}
+    52: "DINTAIFUNG-XLB",
+    30: "LUCKIN-ANYCUP",
+    17: "CODE-EBOOK",
+    9: "ATOUR-BREAKFAST",
+    4: "G-DOTBAG",
+    2: "LUCKIN-ANYCUP",
+}
+"""What the member of the demo's login redeemed, so many days ago; a wallet with something in it."""
 HALF_A_DAY = (4, 7)
 """Redemptions before and after noon, from and to."""
 RUSH_SHARE = (0.2, 0.6)
@@ -64,20 +83,29 @@ class Activity:
     due: list[Due] = field(default_factory=list)
     count: int = 0
 
-    async def live_through(self, today: date, now: datetime) -> None:
-        """Redeem, verify and cancel day by day until now."""
+    async def live_through(self, events: list[Event], today: date, now: datetime) -> None:
+        """Buy, redeem, verify and cancel day by day until now; everybody spends only what they had by then."""
         members, offers = await self._members(), await self._offers()
         for back in range(DAYS, -1, -1):
             day = today - timedelta(days=back)
+            await turn_day(self.connection, day, self.zone)
             for hours in (range(9, 14), range(16, 21)):
                 at = datetime.combine(day, datetime.min.time(), self.zone)
                 at += timedelta(hours=self.draw.choice(hours), minutes=self.draw.randint(0, 59))
                 wishes = [
                     (self.draw.choice(members), self.draw.choice(offers)) for _ in range(self.draw.randint(*HALF_A_DAY))
                 ]
+                wishes += [(DEMO_MEMBER, offer) for offer in offers if offer.sku == DEMO_MEMBER_WISHES.get(back)][:1]
+                events = await self._post_until(events, at)
                 if at < now:
                     await self._redeem_together(wishes, at)
             await self._verify_due(day, now)
+        await self._post_until(events, now)
+
+    async def _post_until(self, events: list[Event], at: datetime) -> list[Event]:
+        """Post what has happened by then, and return what is still to come."""
+        await post_day(self.connection, [event for event in events if event.occurred_at <= at], at, self.zone)
+        return [event for event in events if event.occurred_at > at]
 
     async def rush(self, now: datetime) -> None:
         """Members storm the drops that have opened: some are sold out, of the others a part is taken."""
@@ -155,7 +183,8 @@ class Activity:
     async def _members(self) -> list[str]:
         found = await self.connection.execute(
             "SELECT m.external_id FROM member m JOIN account a ON a.member_id = m.id AND a.kind = 'member_points' "
-            "WHERE a.balance >= 300 ORDER BY m.name IS NULL, m.id LIMIT 120"
+            "WHERE a.balance >= 300 AND m.external_id <> %s ORDER BY m.name IS NULL, m.id LIMIT 120",
+            (DEMO_MEMBER,),
         )
         return [row[0] for row in await found.fetchall()]
 

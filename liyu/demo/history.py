@@ -39,24 +39,21 @@ async def enrol_everybody(connection: AsyncConnection[Any], events: list[Event],
         await enrol_members(connection, [*named, *others], actor=ACTOR, now=joined)
 
 
-async def replay_purchases(
-    connection: AsyncConnection[Any], today: date, now: datetime, zone: ZoneInfo, currency: str
-) -> int:
-    """Post all purchases and returns in order, lapsing at every new year; returns how many were posted."""
+def all_events(today: date, zone: ZoneInfo, currency: str) -> list[Event]:
+    """Purchases, returns and the small things of the named members, in order of time."""
     events = read_events(today, zone, currency) + _small_things(today, zone)
-    events.sort(key=lambda event: (event.occurred_at, event.reference))
-    await enrol_everybody(connection, events, zone)
-    for year, group in groupby(events, key=lambda event: event.occurred_at.year):
-        new_year = start_of_day(date(year, 1, 1), zone)
-        await _lapse(connection, date(year, 1, 1), new_year)
-        await _post_in_portions(connection, list(group), min(start_of_day(date(year + 1, 1, 1), zone), now), zone)
-    await _lapse(connection, today, now)
-    return len(events)
+    return sorted(events, key=lambda event: (event.occurred_at, event.reference))
 
 
-async def _post_in_portions(
-    connection: AsyncConnection[Any], events: list[Event], now: datetime, zone: ZoneInfo
-) -> None:
+async def replay_years(connection: AsyncConnection[Any], events: list[Event], zone: ZoneInfo) -> None:
+    """Post events in order, lapsing at every new year in between."""
+    for year, group in groupby(events, key=lambda event: event.occurred_at.astimezone(zone).year):
+        await turn_day(connection, date(year, 1, 1), zone)
+        await post_day(connection, list(group), start_of_day(date(year + 1, 1, 1), zone), zone)
+
+
+async def post_day(connection: AsyncConnection[Any], events: list[Event], now: datetime, zone: ZoneInfo) -> None:
+    """Post the events of a day, or of any other span that ends at `now`."""
     for start in range(0, len(events), PORTION):
         async with connection.transaction():
             posted = await post_events(connection, events[start : start + PORTION], actor=ACTOR, now=now, zone=zone)
@@ -65,7 +62,9 @@ async def _post_in_portions(
             raise ValueError(f"the demo data is faulty: {faulty[0]}")
 
 
-async def _lapse(connection: AsyncConnection[Any], day: date, now: datetime) -> None:
+async def turn_day(connection: AsyncConnection[Any], day: date, zone: ZoneInfo) -> None:
+    """What the worker does when a day begins: mature, then lapse."""
+    now = start_of_day(day, zone)
     await mature_points(connection, day, actor=ACTOR, now=now)
     await lapse_points(connection, day, actor=ACTOR, now=now)
 

@@ -18,7 +18,7 @@ from liyu.core.database import make_engine, make_sessions, unit_of_work
 from liyu.core.settings import Settings
 from liyu.demo.activity import DAYS, SEED, open_activity
 from liyu.demo.files import from_now, read_json
-from liyu.demo.history import ACTOR, replay_purchases
+from liyu.demo.history import ACTOR, all_events, enrol_everybody, replay_years
 from liyu.demo.logins import STAFF_PASSWORD
 from liyu.demo.program import TERMS, TIERS, rules_from
 from liyu.demo.settle import settle_earlier_month
@@ -50,11 +50,16 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
             await import_codes(connection, sku, codes, secret_key=settings.secret_key)
     await _make_staff(settings, connection, opening)
     report("Two years of purchases and returns")
-    await replay_purchases(connection, today, now, zone, TERMS.currency)
+    events = all_events(today, zone, TERMS.currency)
+    await enrol_everybody(connection, events, zone)
+    begin = today - timedelta(days=DAYS)
+    await replay_years(connection, [event for event in events if event.occurred_at < start_of_day(begin, zone)], zone)
     await connection.execute("ANALYZE")
     report("Redemptions, vouchers and verifications")
     async with open_activity(connection, settings.database_url, settings.secret_key, zone, opening) as activity:
-        await activity.live_through(today, now)
+        await activity.live_through(
+            [event for event in events if event.occurred_at >= start_of_day(begin, zone)], today, now
+        )
         await activity.rush(now)
     async with connection.transaction():
         await expire_vouchers(connection, now)

@@ -40,7 +40,7 @@ VOUCHER_STATES: dict[str, tuple[str, str]] = {
 
 MEMBER_STATES: dict[str, tuple[str, str]] = {
     "pre_registered": (N_("Pre-registered"), "blue"),
-    "active": (N_("Active"), ""),
+    "active": (N_("Active member"), ""),
     "frozen": (N_("Frozen"), "red"),
     "closed": (N_("Membership ended"), "grey"),
 }
@@ -346,7 +346,7 @@ def notes_on(movement: Movement, rules: dict[str, RuleName]) -> list[str]:
             notes.append(
                 translate(Message(N_("%(points)s points paid off what was owed"), {"points": movement.amount}))
             )
-        case "adjust":
+        case "adjust" | "redeem":
             notes.append(movement.reason)
         case "cancel":
             notes.append(gettext(N_("Back in the lots they came from")))

@@ -35,13 +35,6 @@ DEMO_MEMBER_WISHES = {
     4: "G-DOTBAG",
     2: "LUCKIN-ANYCUP",
 }
-    52: "DINTAIFUNG-XLB",
-    30: "LUCKIN-ANYCUP",
-    17: "CODE-EBOOK",
-    9: "ATOUR-BREAKFAST",
-    4: "G-DOTBAG",
-    2: "LUCKIN-ANYCUP",
-}
 """What the member of the demo's login redeemed, so many days ago; a wallet with something in it."""
 HALF_A_DAY = (4, 7)
 """Redemptions before and after noon, from and to."""

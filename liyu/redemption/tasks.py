@@ -9,7 +9,8 @@ from procrastinate import Blueprint, JobContext, RetryStrategy
 from psycopg import AsyncConnection
 
 from liyu.core.clock import Clock, local_date
-from liyu.core.database import Sessions
+from liyu.core.database import Sessions, unit_of_work
+from liyu.core.limits import forget_old
 from liyu.core.outbox import deliver_due
 from liyu.core.settings import Settings
 from liyu.members.points.lapse import lapse_points, mature_points
@@ -82,6 +83,15 @@ async def deliver_outbox(context: JobContext, timestamp: int) -> None:
     services = _services(context)
     if services.settings.smtp_url:
         await deliver_due(services.sessions, services.clock, services.settings.smtp_url)
+
+
+@tasks.periodic(cron="20 * * * *")
+@tasks.task(name="forget_old_limits", pass_context=True, queueing_lock="forget_old_limits")
+async def forget_old_limits(context: JobContext, timestamp: int) -> None:
+    """Drop the counts of limits whose windows ended long ago."""
+    services = _services(context)
+    async with unit_of_work(services.sessions) as session:
+        await forget_old(session, now=services.clock.now())
 
 
 @tasks.periodic(cron="*/10 * * * *")

@@ -9,21 +9,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
-from liyu.vouchers.document import voucher_document
 from liyu.vouchers.facts import StoreFacts, VoucherFacts, stores_of_item
 from liyu.vouchers.qr import draw_qr
 from liyu.vouchers.queries import PAGE, WALLET_GROUPS, voucher_of_member, wallet, wallet_page
 from liyu.vouchers.states import OPEN
 from liyu.vouchers.tokens import WINDOW_SECONDS
 from liyu.web.actor import actor_of
-from liyu.web.covers import choose_icon, cover_name, draw_cover
+from liyu.web.covers import choose_icon, cover_name
 from liyu.web.formats import current_zone, format_day
 from liyu.web.forms import ChoiceField, Form, IntegerField
-from liyu.web.i18n import LANGUAGE_TAGS, current_locale, gettext, text_of, translate
+from liyu.web.i18n import current_locale, gettext, text_of, translate
 from liyu.web.mall.item import cancel_rule, group_stores
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
 from liyu.web.mall.words import VOUCHER_STATES
 from liyu.web.pages import Page, fragment, page
+from liyu.web.paper import vouchers_to_html
 from liyu.web.visit import visit_of
 
 SOON_DAYS = 14
@@ -113,18 +113,15 @@ async def download_pdf(request: AnyRequest, session: NamedDependency[AsyncSessio
     await session.rollback()
     services = visit_of(request).services
     program = services.program.current(services.sessions)
-    locale = current_locale()
-    document = voucher_document(
-        facts,
-        stores,
-        locale,
-        tokens=visit_of(request).services.tokens,
+    html = vouchers_to_html(
+        request.app.state.environment,
+        [(facts, stores)],
+        current_locale(),
+        tokens=services.tokens,
         zone=current_zone(),
-        cover_svg=draw_cover(facts.scene, facts.item_id, choose_icon(facts.scene, facts.kind)),
+        program_name=text_of(program, "name"),
         support_phone=program.support_phone,
     )
-    template = request.app.state.environment.get_template("pdf/voucher.html")
-    html = template.render(documents=[document], lang=LANGUAGE_TAGS[locale], program_name=text_of(program, "name"))
     body = await services.pdf.render(html)
     name = f'attachment; filename="voucher-{facts.redemption_number}-{facts.id}.pdf"'
     return Page(body, headers=[_PDF, _PRIVATE, (b"content-disposition", name.encode("latin-1"))])

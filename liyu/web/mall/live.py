@@ -74,7 +74,7 @@ async def _stream(services: Services, wanted: frozenset[str], current: list[Left
             while asyncio.get_running_loop().time() < deadline:
                 done, _ = await asyncio.wait({waiting}, timeout=HEARTBEAT_SECONDS)
                 if not done:
-                    yield ServerSentEventMessage(comment="still here")
+                    yield ServerSentEventMessage(data=None, comment="still here")
                     continue
                 for change in waiting.result():
                     moved = _left(change.sku, change.stock)

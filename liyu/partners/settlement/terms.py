@@ -11,6 +11,7 @@ MODE_NAMES: dict[str, str] = {
     "free_quota": N_("Free quota"),
 }
 
+
 class Terms(Struct, frozen=True):
     """One version of an agreement line. Amounts in minor units of its currency; they never change once agreed."""
 

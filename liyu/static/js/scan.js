@@ -29,10 +29,9 @@ whenReady("[data-scan]", async (box) => {
     await video.play();
     const code = await readCode(video, await openDetector(box.dataset.polyfill));
     video.srcObject.getTracks().forEach((track) => track.stop());
-    if (code) {
-      input.value = code;
-      input.form.requestSubmit();
-    }
+    if (!code) return;
+    input.value = code;
+    input.form.requestSubmit();
   } catch {
     box.classList.add("refused");
     note.textContent = note.dataset.refused;

@@ -48,7 +48,10 @@ class Names:
 
     def of(self, reference: str) -> str:
         """The name of a person or key; machines' references in words."""
-        return self.found.get(reference) or gettext(words.MACHINES.get(reference, reference))
+        known = self.found.get(reference)
+        if known or not reference.startswith("member:"):
+            return known or gettext(words.MACHINES.get(reference, reference))
+        return f"{gettext(N_('Member'))} {reference.removeprefix('member:')}"
 
 
 async def name_people(connection: Connection, references: Iterable[str | None]) -> Names:

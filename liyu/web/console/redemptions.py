@@ -182,7 +182,7 @@ async def _show(
         one=redemption,
         trail=trail,
         member_name=names.of(f"member:{redemption.member_id}"),
-        entries=_history(trail, names),
+        entries=_history(trail, names, f"member:{redemption.member_id}"),
         steps=[
             wanted
             for wanted, permission in NEEDED.items()
@@ -202,13 +202,13 @@ def _makes_sense(redemption: RedemptionRecord, wanted: str) -> bool:
     return not redemption.vouchers
 
 
-def _history(trail: RedemptionTrail, names: Names) -> list[dict[str, Any]]:
-    """Changes of state and uses of vouchers in one line of time, the newest first."""
+def _history(trail: RedemptionTrail, names: Names, own: str) -> list[dict[str, Any]]:
+    """Changes of state and uses of vouchers in one line of time, the newest first; `own` is the member whose redemption it is."""
     entries: list[dict[str, Any]] = [
         {
             "text": words.order_state(step.to_state),
             "when": step.at,
-            "by": names.of(step.actor),
+            "by": names.of(own if step.actor.startswith("member:") else step.actor),
             "note": words.reason(step.reason),
             "state": "waiting" if step.to_state in GIVEN_BACK else "",
         }

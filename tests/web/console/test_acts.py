@@ -1,0 +1,148 @@
+"""What staff do: it happens once, with its reason and its audit event; a refusal changes nothing and says why."""
+
+from typing import Any
+
+from tests.web.console.acts import submit, texts_of
+from tests.web.console.conftest import SignIn
+from tests.web.personas import field_in
+from tests.world import World
+
+
+async def audit(world: World, action: str) -> Any:
+    return await world.one("SELECT count(*) FROM audit_event WHERE action = %s", action)
+
+
+async def test_an_adjustment_is_made_once_for_one_form(sign_in: SignIn, world: World) -> None:
+    client, page = await sign_in("operator"), "/console/members/m-1"
+    key = field_in(await client.get(page), "key")
+    for _ in range(2):
+        answer = await submit(client, page, f"{page}/adjust", points="250", why="Sorry", key=key)
+        assert answer.status_code == 303
+    assert (await world.balances("m-1"))["points"] == 5_250
+    other = await submit(client, page, f"{page}/adjust", points="251", why="Sorry", key=key)
+    assert other.status_code == 409
+    assert (await world.balances("m-1"))["points"] == 5_250
+    assert await audit(world, "member.adjust") == 1
+
+
+async def test_one_person_may_not_move_more_than_the_cap_nor_take_what_is_not_there(
+    sign_in: SignIn, world: World
+) -> None:
+    client, page = await sign_in("operator"), "/console/members/m-1"
+    for points, status in (("10001", 422), ("0", 422), ("-6000", 409)):
+        answer = await submit(client, page, f"{page}/adjust", points=points, why="x", key=f"k{points}")
+        assert answer.status_code == status, points
+    service = await sign_in("service")
+    assert (await submit(service, page, f"{page}/adjust", points="1", why="x", key="k")).status_code == 403
+    assert (await world.balances("m-1"))["points"] == 5_000
+    assert await audit(world, "member.adjust") == 0
+
+
+async def test_freezing_needs_a_reason_and_can_be_undone(sign_in: SignIn, world: World) -> None:
+    client, page = await sign_in("service"), "/console/members/m-1"
+    assert (await submit(client, page, f"{page}/state", wanted="frozen", reason="")).status_code == 422
+    assert await world.one("SELECT state FROM member WHERE external_id = 'm-1'") == "active"
+    for wanted in ("frozen", "active"):
+        assert (await submit(client, page, f"{page}/state", wanted=wanted, reason="Asked")).status_code == 303
+        assert await world.one("SELECT state FROM member WHERE external_id = 'm-1'") == wanted
+    assert await audit(world, "member.state") == 2
+
+
+async def test_cancelling_gives_the_points_back_once(sign_in: SignIn, world: World) -> None:
+    number = (await world.redeem("m-1", "coupon-1")).number
+    client, page = await sign_in("service"), f"/console/redemptions/{number}"
+    assert "31 Dec 2027" in texts_of(await client.get(page))
+    assert (await submit(client, page, f"{page}/step", wanted="cancelled", reason="Ill")).status_code == 303
+    assert (await world.balances("m-1"))["points"] == 5_000
+    shipped = await submit(client, page, f"{page}/step", wanted="fulfilling", reason="SF1")
+    assert shipped.status_code == 409
+    assert await world.one("SELECT state FROM redemption WHERE number = %s", number) == "cancelled"
+    finance = await sign_in("finance")
+    assert (await submit(finance, page, f"{page}/step", wanted="cancelled", reason="x")).status_code == 403
+
+
+async def test_goods_are_sent_and_completed(sign_in: SignIn, world: World) -> None:
+    number = (await world.redeem("m-1", "tea")).number
+    client, page = await sign_in("operator"), f"/console/redemptions/{number}"
+    for wanted in ("fulfilling", "completed"):
+        assert (await submit(client, page, f"{page}/step", wanted=wanted, reason="SF 123")).status_code == 303
+    assert "SF 123" in texts_of(await client.get(page))
+    assert await audit(world, "redemption.move") == 2
+
+
+async def test_an_item_is_paused_edited_while_paused_and_resumed(sign_in: SignIn, world: World) -> None:
+    client, page = await sign_in("operator"), "/console/items/tea"
+    assert (await submit(client, page, f"{page}/state", wanted="paused", reason="Late")).status_code == 303
+    edit = f"{page}/edit"
+    answer = await submit(client, edit, edit, name_zh="新茶", scene="dining", points="120", voucher_days="90", uses="1")
+    assert answer.status_code == 303, texts_of(answer)
+    row = await (await world.connection.execute("SELECT state, points, name_zh FROM item WHERE sku = 'tea'")).fetchone()
+    assert row == ("paused", 120, "新茶")
+    assert (await submit(client, page, f"{page}/state", wanted="approved", reason="x")).status_code == 409
+    assert (await submit(client, page, f"{page}/state", wanted="live", reason="Here")).status_code == 303
+    assert await audit(world, "item.state") == 2
+    assert await audit(world, "item.edit") == 1
+
+
+async def test_stock_never_falls_below_what_is_taken(sign_in: SignIn, world: World) -> None:
+    await world.redeem("m-1", "tea", 3)
+    client, page = await sign_in("operator"), "/console/items/tea"
+    assert (await submit(client, page, f"{page}/stock", total="2")).status_code == 409
+    assert await world.one("SELECT total FROM item_stock JOIN item ON id = item_id WHERE sku = 'tea'") == 10
+    assert (await submit(client, page, f"{page}/stock", total="20")).status_code == 303
+    assert await audit(world, "item.stock") == 1
+
+
+async def test_codes_are_answered_one_by_one_and_looking_at_them_is_logged(sign_in: SignIn, world: World) -> None:
+    client, page = await sign_in("operator"), "/console/items/codes-1"
+    answer = await submit(client, page, f"{page}/codes", codes="AAA-1\nAAA-2\nAAA-1\n")
+    assert "2 added, 0 there already, 1 twice in the list" in texts_of(answer)
+    number = (await world.redeem("m-1", "codes-1")).number
+    order = f"/console/redemptions/{number}"
+    assert "AAA-" not in (await client.get(order)).text
+    assert "AAA-" in (await submit(client, order, f"{order}/codes")).text
+    assert await audit(world, "codes.reveal") == 1
+    finance = await sign_in("finance")
+    assert (await submit(finance, order, f"{order}/codes")).status_code == 403
+
+
+async def test_a_new_item_with_faults_says_them_all(sign_in: SignIn, world: World) -> None:
+    client, page = await sign_in("operator"), "/console/items/new"
+    faulty = await submit(client, page, page, sku="tea", kind="goods", name_zh="", points="-1", scene="dining")
+    assert faulty.status_code == 422
+    answer = await submit(
+        client, page, page, sku="NEW-1", kind="goods", name_zh="新品", points="10", scene="dining", stock="5"
+    )
+    assert answer.status_code == 303, texts_of(answer)
+    assert await world.one("SELECT state FROM item WHERE sku = 'NEW-1'") == "paused"
+    assert await world.one("SELECT count(*) FROM item") == 4
+
+
+async def test_a_file_is_published_whole_or_its_faults_are_listed(sign_in: SignIn, world: World) -> None:
+    client, page = await sign_in("operator"), "/console/items/import"
+    token = field_in(await client.get(page), "csrf_token")
+    header = "sku,kind,name_zh,points\n"
+    for rows, status, count in (("a,goods,甲,x\nb,nothing,乙,1\n", 422, 3), ("a,goods,甲,5\nb,coupon,乙,1\n", 303, 5)):
+        file = {"file": ("items.csv", (header + rows).encode(), "text/csv")}
+        answer = await client.post(page, data={"csrf_token": token}, files=file)
+        assert answer.status_code == status, texts_of(answer)
+        assert await world.one("SELECT count(*) FROM item") == count
+
+
+async def test_a_partner_moves_along_its_states_only(sign_in: SignIn, world: World) -> None:
+    client, page = await sign_in("operator"), "/console/partners/P1"
+    assert (await submit(client, page, f"{page}/state", wanted="approved", reason="x")).status_code == 409
+    assert (await submit(client, page, f"{page}/state", wanted="suspended", reason="Papers")).status_code == 303
+    assert await world.one("SELECT state FROM partner WHERE code = 'P1'") == "suspended"
+    finance = await sign_in("finance")
+    assert (await submit(finance, page, f"{page}/state", wanted="active", reason="x")).status_code == 403
+
+
+async def test_the_books_are_proven_from_the_page(sign_in: SignIn, world: World) -> None:
+    client = await sign_in("finance")
+    assert (await submit(client, "/console/books", "/console/books/prove")).status_code == 303
+    assert await world.one("SELECT count(*) FROM proof") == 1
+    assert await audit(world, "books.prove") == 1
+    assert "Books proven" in texts_of(await client.get("/console/audit?action=books.prove"))
+    operator = await sign_in("operator")
+    assert (await submit(operator, "/console/books", "/console/books/prove")).status_code == 403

@@ -36,6 +36,7 @@ DEMO_MEMBER_WISHES = {
     2: "LUCKIN-ANYCUP",
 }
 """What the member of the demo's login redeemed, so many days ago; a wallet with something in it."""
+NOON = 12
 HALF_A_DAY = (4, 7)
 """Redemptions before and after noon, from and to."""
 RUSH_SHARE = (0.2, 0.6)
@@ -88,7 +89,10 @@ class Activity:
                 wishes = [
                     (self.draw.choice(members), self.draw.choice(offers)) for _ in range(self.draw.randint(*HALF_A_DAY))
                 ]
-                wishes += [(DEMO_MEMBER, offer) for offer in offers if offer.sku == DEMO_MEMBER_WISHES.get(back)][:1]
+                if hours.start < NOON:
+                    wishes += [(DEMO_MEMBER, offer) for offer in offers if offer.sku == DEMO_MEMBER_WISHES.get(back)][
+                        :1
+                    ]
                 events = await self._post_until(events, at)
                 if at < now:
                     await self._redeem_together(wishes, at)

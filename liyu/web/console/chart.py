@@ -7,7 +7,7 @@ from liyu.web.formats import format_month
 from liyu.web.i18n import current_locale
 
 WIDTH, HEIGHT = 720, 250
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 30
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 30
 GRID_LINES = 4
 
 

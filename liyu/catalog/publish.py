@@ -323,7 +323,7 @@ async def _update_items(
     if not keep_states:
         assignments += f", state = '{LIVE}'"
     await connection.execute(
-        f"UPDATE item SET {assignments} FROM {record_of(_ChangedItem)} WHERE item.id = r.id",  # noqa: S608 - names come from code
+        f"UPDATE item SET {assignments} FROM {record_of(_ChangedItem)} WHERE item.id = r.id",
         (encode_rows(rows),),
     )
 
@@ -343,7 +343,7 @@ async def _update_stocks(connection: AsyncConnection[Any], changed: list[Planned
     if faults:
         raise FileFaultyError(faults)
     await connection.execute(
-        f"UPDATE item_stock SET total = r.total FROM {record_of(_StockRow)} WHERE item_stock.item_id = r.item_id",  # noqa: S608 - names come from code
+        f"UPDATE item_stock SET total = r.total FROM {record_of(_StockRow)} WHERE item_stock.item_id = r.item_id",
         (encode_rows([_StockRow(item_id, item.total) for item_id, item in by_id.items()]),),
     )
 
@@ -358,7 +358,7 @@ async def _replace_stores(connection: AsyncConnection[Any], items: list[tuple[in
 async def _load_known(connection: AsyncConnection[Any], skus: list[str]) -> dict[str, KnownItem]:
     columns = ItemRow.__struct_fields__
     found = await connection.execute(
-        "SELECT i.id, i.state, s.total, s.taken, "  # noqa: S608 - names come from code
+        "SELECT i.id, i.state, s.total, s.taken, "
         "array(SELECT store_id FROM item_store WHERE item_id = i.id ORDER BY store_id), "
         f"{', '.join(f'i.{name}' for name in columns)} "
         "FROM item i JOIN item_stock s ON s.item_id = i.id WHERE i.sku = ANY(%s)",

@@ -110,7 +110,7 @@ async def load_known(connection: AsyncConnection[Any], presented: Presented | No
         "store": asked.store.id if asked.store else None,
     }
     facts = await fetch_facts(connection, "WHERE v.id = %(voucher)s", values)
-    taken = await connection.execute(f"SELECT {STORE_TAKES} FROM voucher v WHERE v.id = %(voucher)s", values)  # noqa: S608
+    taken = await connection.execute(f"SELECT {STORE_TAKES} FROM voucher v WHERE v.id = %(voucher)s", values)
     row = await taken.fetchone()
     async with connection.cursor(row_factory=class_row(LastUse)) as cursor:
         await cursor.execute(_LAST_USE, values)

@@ -97,14 +97,14 @@ _VERIFICATIONS = f"""
         AND (%(voucher)s::bigint IS NULL OR f.voucher_id = %(voucher)s)
         AND (%(before)s::bigint IS NULL OR
             (f.verified_at, f.id) < (SELECT b.verified_at, b.id FROM verification b WHERE b.id = %(before)s))
-    ORDER BY f.verified_at DESC, f.id DESC LIMIT %(limit)s"""  # noqa: S608 - names come from code
+    ORDER BY f.verified_at DESC, f.id DESC LIMIT %(limit)s"""
 
 _VERIFICATION = f"""
     SELECT {_LINE}, m.name AS member_name
     FROM verification f JOIN voucher v ON v.id = f.voucher_id JOIN item i ON i.id = v.item_id
     JOIN member m ON m.id = v.member_id LEFT JOIN store s ON s.id = f.store_id
     WHERE f.partner_id = %(partner)s AND f.id = %(verification)s
-        AND (%(store)s::bigint IS NULL OR f.store_id = %(store)s)"""  # noqa: S608 - names come from code
+        AND (%(store)s::bigint IS NULL OR f.store_id = %(store)s)"""
 
 _COUNT = """
     SELECT count(*) FILTER (WHERE undone_at IS NULL) AS verified, count(undone_at) AS undone
@@ -124,7 +124,7 @@ async def wallet(connection: AsyncConnection[Any], member_id: int, now: datetime
     groups = {name: await wallet_page(connection, member_id, name, now) for name in WALLET_GROUPS}
     counted = ", ".join(f"count(*) FILTER (WHERE {_GROUPS[name]})" for name in WALLET_GROUPS)
     found = await connection.execute(
-        f"SELECT {counted} FROM voucher v WHERE v.member_id = %(member)s",  # noqa: S608 - names come from code
+        f"SELECT {counted} FROM voucher v WHERE v.member_id = %(member)s",
         {"member": member_id, "now": now},
     )
     row = await found.fetchone()

@@ -100,7 +100,7 @@ _USE = f"""
         AND {STORE_TAKES}
         AND EXISTS (SELECT FROM member m WHERE m.id = v.member_id AND m.state <> 'frozen')
         AND NOT EXISTS (SELECT FROM verification f WHERE f.verifier = %(verifier)s AND f.nonce = %(nonce)s)
-    RETURNING redemption_id, agreement_line_id, partner_id, uses, uses_allowed"""  # noqa: S608 - no text of people
+    RETURNING redemption_id, agreement_line_id, partner_id, uses, uses_allowed"""
 
 _KEEP = """
     INSERT INTO verification (voucher_id, partner_id, store_id, verifier, nonce, use_number, verified_at)

@@ -20,11 +20,11 @@ COOKIES = {MEMBER: "liyu_member", PARTNER: "liyu_partner", OPERATOR: "liyu_opera
 _IS_OPEN = "s.token_hash = %(token_hash)s AND s.revoked_at IS NULL AND s.expires_at > %(now)s"
 _OF_MEMBER = f"""
     SELECT s.last_seen_at, m.id AS member_id, m.name, m.phone, m.locale
-    FROM session s JOIN member m ON m.id = s.member_id WHERE {_IS_OPEN} AND m.state <> 'closed'"""  # noqa: S608 - written above
+    FROM session s JOIN member m ON m.id = s.member_id WHERE {_IS_OPEN} AND m.state <> 'closed'"""
 _OF_STAFF = f"""
     SELECT s.last_seen_at, f.id AS staff_id, f.name, f.email, f.locale, f.role, f.store_id, f.partner_id, p.name_zh, p.name_en
     FROM session s JOIN staff f ON f.id = s.staff_id LEFT JOIN partner p ON p.id = f.partner_id
-    WHERE {_IS_OPEN} AND f.audience = %(audience)s AND f.active"""  # noqa: S608 - written above
+    WHERE {_IS_OPEN} AND f.audience = %(audience)s AND f.active"""
 _STATEMENTS = {MEMBER: _OF_MEMBER, PARTNER: _OF_STAFF, OPERATOR: _OF_STAFF}
 
 

@@ -57,7 +57,7 @@ _SUM = f"""
         sum(e.amount_minor)::bigint AS amount_minor, count(*) AS entries, max(e.id) AS last_id
     FROM (SELECT * FROM {record_of(Scope)}) AS s JOIN payable_entry e ON {{join}}
     WHERE {IN_BOUNDS}
-    GROUP BY s.partner_id, e.agreement_line_id"""  # noqa: S608 - names come from code
+    GROUP BY s.partner_id, e.agreement_line_id"""
 
 _SUM_OF_ONE = _SUM.format(join="e.partner_id = s.partner_id")
 
@@ -70,7 +70,7 @@ _MOVED = f"""
         ::bigint
     FROM (SELECT * FROM {record_of(Scope)}) AS s JOIN payable_entry e ON e.partner_id = s.partner_id
     JOIN transfer t ON t.id = e.transfer_id
-    WHERE {IN_BOUNDS}"""  # noqa: S608 - names come from code
+    WHERE {IN_BOUNDS}"""
 
 _TERMS = """
     SELECT id, partner_id, code, version, mode, currency, unit_price_minor, commission_minor, free_quota

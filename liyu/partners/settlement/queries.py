@@ -181,12 +181,12 @@ _SUMMARY = """s.id, s.number, s.partner_id, p.code AS partner_code, p.name_zh AS
 _LIST = f"""
     SELECT {_SUMMARY} FROM statement s JOIN partner p ON p.id = s.partner_id
     WHERE s.period = %(period)s AND (%(state)s::text IS NULL OR s.state = %(state)s) AND p.code > %(after)s
-    ORDER BY p.code LIMIT %(limit)s"""  # noqa: S608 - names come from code
+    ORDER BY p.code LIMIT %(limit)s"""
 
 _LIST_OF_PARTNER = f"""
     SELECT {_SUMMARY} FROM statement s JOIN partner p ON p.id = s.partner_id
     WHERE s.partner_id = %(partner)s AND s.period < %(before)s AND (%(drafts)s OR s.state <> 'draft')
-    ORDER BY s.period DESC LIMIT %(limit)s"""  # noqa: S608 - names come from code
+    ORDER BY s.period DESC LIMIT %(limit)s"""
 
 _HEAD = f"""
     SELECT {_SUMMARY}, s.ends_at, s.watermark, s.digest, s.prepared_by, m.name AS prepared_by_name, s.approved_by,
@@ -194,7 +194,7 @@ _HEAD = f"""
     FROM statement s JOIN partner p ON p.id = s.partner_id
     LEFT JOIN staff m ON s.prepared_by = 'staff:' || m.id LEFT JOIN staff n ON s.approved_by = 'staff:' || n.id
     WHERE s.id = %(id)s AND (%(partner)s::bigint IS NULL OR (s.partner_id = %(partner)s AND s.state <> 'draft'))
-    """  # noqa: S608 - names come from code
+    """
 
 _ID = """
     SELECT s.id FROM statement s
@@ -223,12 +223,12 @@ ENTRIES = f"""
     WHERE s.id = %(id)s AND (%(partner)s::bigint IS NULL OR (s.partner_id = %(partner)s AND s.state <> 'draft'))
         AND (%(line)s::bigint IS NULL OR e.agreement_line_id = %(line)s) AND {IN_BOUNDS}
         AND (%(after_at)s::timestamptz IS NULL OR (e.at, e.id) > (%(after_at)s, %(after_id)s::bigint))
-    ORDER BY e.at, e.id"""  # noqa: S608 - names come from code
+    ORDER BY e.at, e.id"""
 """The entries of a statement in their order; partners see those of statements that were sent."""
 
 _WAITING = f"""
     SELECT {_SUMMARY} FROM statement s JOIN partner p ON p.id = s.partner_id
-    WHERE s.state IN ('sent', 'confirmed', 'approved') ORDER BY s.period, p.code LIMIT %s"""  # noqa: S608 - names come from code
+    WHERE s.state IN ('sent', 'confirmed', 'approved') ORDER BY s.period, p.code LIMIT %s"""
 
 _SINCE = """
     SELECT coalesce(sum(quantity), 0)::bigint AS uses,

@@ -113,7 +113,7 @@ _UPDATE_STATEMENTS = f"""
         entries = r.entries, ends_at = r.ends_at, watermark = r.watermark, previous_ends_at = r.previous_ends_at,
         previous_watermark = r.previous_watermark, digest = r.digest, prepared_by = r.prepared_by, prepared_at = r.prepared_at
     FROM {record_of(_StatementRow)} WHERE s.partner_id = r.partner_id AND s.period = r.period
-    RETURNING s.partner_id, s.id"""  # noqa: S608 - names come from code
+    RETURNING s.partner_id, s.id"""
 
 INSERT_TRANSITIONS = insert_of("statement_transition", TransitionRow)
 

@@ -4,7 +4,6 @@ import sys
 from importlib import import_module
 
 import rich_click as click
-from click.exceptions import Exit
 
 from liyu.core.errors import DomainError
 from liyu.core.settings import SettingsError
@@ -45,11 +44,11 @@ def commands() -> None:
 def main() -> None:
     """Run a command. A wrong argument gives one line and exit 2, a refusal its reasons and exit 1."""
     try:
-        commands.main(standalone_mode=False)
+        # Outside standalone mode an exit inside a command comes back as the status.
+        status = commands.main(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
     except click.UsageError as fault:
         _complain(f"{fault.format_message()}", 2)
-    except Exit as end:
-        sys.exit(end.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _complain("stopped", 130)
     except click.ClickException as fault:

@@ -1,0 +1,124 @@
+"""The commands as other programs call them: what they print, and the status they end with."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def liyu(database_url: str, tmp_path: Path) -> Run:
+    """Run a command on an installation of the test's own."""
+    environment = os.environ | {"LIYU_DATABASE_URL": database_url, "LIYU_DATA_DIR": str(tmp_path / "var")}
+    command = str(Path(sys.executable).with_name("liyu"))
+
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [command, *arguments], env=environment | more, capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+
+    assert run("db", "upgrade").returncode == 0
+    return run
+
+
+def test_events_can_be_imported_twice_without_a_second_point(liyu: Run, tmp_path: Path) -> None:
+    file = tmp_path / "events.csv"
+    file.write_text(
+        "external_id,type,amount_minor,currency,occurred_at,reference\n"
+        "a,purchase,12345,CNY,2026-03-01T10:00:00,i-1\n"
+        "a,return,-345,CNY,2026-03-02T10:00:00+08:00,r-1\n"
+        "b,purchase,1,GBP,2026-03-01T10:00:00,i-2\n"
+        "b,purchase,ten,CNY,soon,i-3\n"
+    )
+    first = json.loads(liyu("events", "import", str(file), "--json").stdout)
+    assert (first["ok"], first["duplicate"], first["failed"], first["points"]) == (2, 0, 2, 120)
+    assert [(one["row"], sorted(one["fields"])) for one in first["failures"]] == [
+        (4, ["currency"]), (5, ["amount_minor", "occurred_at"]),
+    ]  # fmt: skip
+    again = json.loads(liyu("events", "import", str(file), "--json").stdout)
+    assert (again["ok"], again["duplicate"], again["failed"]) == (0, 2, 2)
+    assert json.loads(liyu("db", "prove", "--json").stdout)["balanced"] is True
+
+
+def test_a_faulty_catalog_names_every_fault_ends_with_1_and_changes_nothing(liyu: Run, tmp_path: Path) -> None:
+    file = tmp_path / "items.csv"
+    file.write_text("sku,kind,name_zh,points\nGOOD,coupon,好,100\nB 1,stone,,1.5\n", encoding="utf-8")
+    refused = liyu("items", "import", str(file), "--json")
+    assert refused.returncode == 1
+    assert {fault["column"] for fault in json.loads(refused.stdout)["faults"]} == {"sku", "kind", "name_zh", "points"}
+    file.write_text("sku,kind,name_zh,points\nGOOD,coupon,好,100\n", encoding="utf-8")
+    published = liyu("items", "import", str(file), "--json")
+    assert (published.returncode, json.loads(published.stdout)["created"]) == (0, 1)
+
+
+def test_a_key_is_printed_alone(liyu: Run) -> None:
+    made = liyu("apikey", "create", "--name", "till", "--scopes", "all")
+    assert made.returncode == 0
+    assert made.stdout.strip().startswith("lk_")
+    assert len(made.stdout.split()) == 1
+
+
+def test_staff_are_made_from_the_command_line(liyu: Run) -> None:
+    arguments = (
+        "user",
+        "create",
+        "--email",
+        "a@example.com",
+        "--name",
+        "甲",
+        "--role",
+        "admin",
+        "--password",
+        "long enough",
+    )
+    assert liyu(*arguments).returncode == 0
+    again = liyu(*arguments)
+    assert again.returncode == 1
+    assert len(again.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("frobnicate",),
+        ("serve", "--port", "abc"),
+        ("items", "import", "missing.csv"),
+        ("points", "expire", "--as-of", "tomorrow"),
+        ("apikey", "create", "--scopes", "all"),
+    ],
+)
+def test_a_wrong_argument_gives_one_line_and_ends_with_2(liyu: Run, arguments: tuple[str, ...]) -> None:
+    refused = liyu(*arguments)
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_faulty_settings_are_all_named_at_once(liyu: Run) -> None:
+    refused = liyu("db", "prove", LIYU_TIMEZONE="Mars", LIYU_LOCALE="xx", LIYU_BASE_URL="liyu")
+    assert refused.returncode == 2
+    for name in ("LIYU_TIMEZONE", "LIYU_LOCALE", "LIYU_BASE_URL"):
+        assert name in refused.stderr
+
+
+def test_books_that_do_not_balance_end_with_1_and_name_the_offenders(
+    liyu: Run, database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "events.csv"
+    file.write_text(
+        "external_id,type,amount_minor,currency,occurred_at,reference\na,purchase,10000,CNY,2026-03-01T10:00:00,i-1\n"
+    )
+    liyu("events", "import", str(file))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE account SET balance = balance + 1 WHERE kind = 'member_points'")
+    proven = liyu("db", "prove", "--json")
+    assert proven.returncode == 1
+    checks = {offender["check"] for offender in json.loads(proven.stdout)["offenders"]}
+    assert checks == {"balance_differs_from_transfers", "lots_differ_from_balance"}

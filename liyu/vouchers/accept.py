@@ -45,6 +45,8 @@ class Asked(Struct, frozen=True):
 
     partner_id: int | None
     store: TillStore | None
+    names_store: bool
+    """Whether a store was named at all; without one that exists it is a wrong store, not a missing one."""
     now: datetime
     zone: ZoneInfo
 
@@ -67,8 +69,7 @@ class LastUse(Struct):
 
 _STORE = """
     SELECT id, partner_id, code, name_zh, name_en FROM store
-    WHERE active AND (%(partner)s::bigint IS NULL OR partner_id = %(partner)s)
-        AND CASE WHEN %(code)s::text IS NULL THEN id = %(own)s ELSE upper(code) = upper(%(code)s) END"""
+    WHERE active AND CASE WHEN %(code)s::text IS NULL THEN id = %(own)s ELSE upper(code) = upper(%(code)s) END"""
 
 STORE_TAKES = """(v.partner_id IS NULL OR EXISTS (
     SELECT FROM store s WHERE s.id = %(store)s AND s.partner_id = v.partner_id AND (
@@ -83,22 +84,20 @@ _LAST_USE = """
 
 
 async def find_store(
-    connection: AsyncConnection[Any], code: str | None, *, partner_id: int | None, allowed_store_id: int | None
+    connection: AsyncConnection[Any], code: str | None, *, allowed_store_id: int | None
 ) -> TillStore | None:
-    """The store that a verifier named, or their own one; None when neither is given.
+    """The open store that a verifier named, or their own one; None when there is no such store or neither is given.
 
-    Raises UnknownStoreError for a store that is closed, foreign or not there, OtherStoreError when a cashier of one
-    store names another.
+    A store that is not there is no fault of its own: whether it matters depends on the voucher, and a stranger's code must
+    be answered the same at every store. Raises OtherStoreError when a cashier of one store names another.
     """
     code = (code or "").strip() or None
     if code is None and allowed_store_id is None:
         return None
     async with connection.cursor(row_factory=class_row(TillStore)) as cursor:
-        await cursor.execute(_STORE, {"code": code, "partner": partner_id, "own": allowed_store_id})
+        await cursor.execute(_STORE, {"code": code, "own": allowed_store_id})
         store = await cursor.fetchone()
-    if store is None:
-        raise UnknownStoreError
-    if allowed_store_id not in (None, store.id):
+    if allowed_store_id is not None and (store is None or store.id != allowed_store_id):
         raise OtherStoreError
     return store
 
@@ -148,7 +147,7 @@ def _refuse_by_time(facts: VoucherFacts, asked: Asked) -> VoucherRefusedError | 
 def _refuse_by_place(facts: VoucherFacts, known: Known, asked: Asked) -> VoucherRefusedError | None:
     if known.store_takes_it:
         return None
-    return WrongStoreError() if asked.store else UnknownStoreError()
+    return WrongStoreError() if asked.names_store else UnknownStoreError()
 
 
 def _refuse_by_use(facts: VoucherFacts, known: Known) -> VoucherRefusedError | None:

@@ -48,11 +48,11 @@ async def check(
 ) -> Checked:
     """Show a voucher to its own partner or the operator, without using it.
 
-    Raises UnknownVoucherError and WrongPartnerError, which tell nothing; UnknownStoreError; OtherStoreError.
+    Raises UnknownVoucherError and WrongPartnerError, which tell nothing; OtherStoreError.
     """
     presented = tokens.read(text, now)
-    store = await find_store(connection, store_code, partner_id=partner_id, allowed_store_id=allowed_store_id)
-    asked = Asked(partner_id, store, now, zone)
+    store = await find_store(connection, store_code, allowed_store_id=allowed_store_id)
+    asked = Asked(partner_id, store, bool(store or (store_code or "").strip()), now, zone)
     known = await load_known(connection, presented, asked)
     refusal = find_refusal(presented, known, asked)
     if isinstance(refusal, UnknownVoucherError | WrongPartnerError):

@@ -37,11 +37,11 @@ class UnknownVoucherError(VoucherRefusedError):
 
 
 class UnknownStoreError(VoucherRefusedError):
-    """The verifier has no open store with this code, or named none although the voucher needs one."""
+    """No store was named although the voucher needs one."""
 
     status = 422
     code = "unknown_store"
-    message = N_("There is no open store with this code.")
+    message = N_("Say at which store the voucher is used.")
 
 
 class WrongPartnerError(VoucherRefusedError):

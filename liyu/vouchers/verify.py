@@ -19,7 +19,7 @@ from liyu.core.errors import BusyError, IdempotencyConflictError
 from liyu.partners.settlement.accrue import accrue_use
 from liyu.vouchers.accept import NO_VOUCHER, STORE_TAKES, Asked, find_refusal, find_store, load_known
 from liyu.vouchers.codes import mask_code
-from liyu.vouchers.errors import Attempt, UnknownStoreError, VoucherRefusedError
+from liyu.vouchers.errors import Attempt, VoucherRefusedError
 from liyu.vouchers.facts import VoucherFacts, fetch_facts, mask_name
 from liyu.vouchers.states import state_after
 from liyu.vouchers.tokens import Presented, Tokens
@@ -190,14 +190,8 @@ async def _verify(
     tokens: Tokens,
     on_used_up: UsedUpHook | None,
 ) -> Verified:
-    try:
-        store = await find_store(
-            connection, request.store_code, partner_id=request.partner_id, allowed_store_id=request.allowed_store_id
-        )
-    except UnknownStoreError as refusal:
-        refusal.attempt = Attempt(request.verifier, None, None, refusal.code, now)
-        raise
-    asked = Asked(request.partner_id, store, now, zone)
+    store = await find_store(connection, request.store_code, allowed_store_id=request.allowed_store_id)
+    asked = Asked(request.partner_id, store, bool(store or (request.store_code or "").strip()), now, zone)
     values = {
         "voucher": presented.voucher_id if presented else NO_VOUCHER,
         "stale": bool(presented and presented.stale),

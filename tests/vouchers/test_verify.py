@@ -12,10 +12,10 @@ from liyu.redemption.errors import NotCancellableError
 from liyu.vouchers.errors import (
     AlreadyVerifiedError,
     OtherStoreError,
-    UnknownStoreError,
     UnknownVoucherError,
     VouchersNotCancellableError,
     WrongPartnerError,
+    WrongStoreError,
 )
 from liyu.vouchers.expire import expire_vouchers
 from liyu.vouchers.states import may_become
@@ -105,8 +105,8 @@ async def test_refusals_change_nothing_and_say_why(database_url: str) -> None:
         voucher = await shops.voucher(stores=("SH1",))
         await _refused(shops, voucher, "wrong_partner", partner="TEA", store="BJ1")
         await _refused(shops, voucher, "wrong_store", store="SH2")
-        await _refused(shops, voucher, "unknown_store", store="BJ1")
-        await _refused(shops, voucher, "unknown_store", store="NOWHERE")
+        await _refused(shops, voucher, "wrong_store", store="BJ1")
+        await _refused(shops, voucher, "wrong_store", store="NOWHERE")
         await _refused(shops, voucher, "unknown_store", store=None)
         await _refused(shops, voucher, "wrong_store", store="BJ1", partner=None)
         await _refused(shops, voucher, "expired", now=LATER)
@@ -116,7 +116,7 @@ async def test_refusals_change_nothing_and_say_why(database_url: str) -> None:
         await _refused(shops, voucher, "frozen")
         await world.connection.execute("UPDATE member SET state = 'active'")
         await world.connection.execute("UPDATE store SET active = false")
-        await _refused(shops, voucher, "unknown_store")
+        await _refused(shops, voucher, "wrong_store")
 
 
 async def test_a_foreign_partner_learns_nothing_of_a_voucher(database_url: str) -> None:
@@ -173,7 +173,7 @@ async def test_refused_attempts_are_kept_without_the_scan(database_url: str, ses
         for wish, error, kept in (
             (shops.request(voucher, text="nonsense"), UnknownVoucherError, (None, "unknown_voucher")),
             (shops.request(voucher, partner="TEA", store="BJ1"), WrongPartnerError, (voucher, "wrong_partner")),
-            (shops.request(voucher, store="NOWHERE"), UnknownStoreError, (None, "unknown_store")),
+            (shops.request(voucher, store="NOWHERE"), WrongStoreError, (voucher, "wrong_store")),
         ):
             with pytest.raises(error):
                 await verify_at_till(sessions, wish, now=NOW, zone=ZONE, tokens=TOKENS)

@@ -54,7 +54,7 @@ async def test_refusals_by_their_code_change_nothing(
     problem_of(await api.verify(cancelled["vouchers"][0]["code"]), 409, "cancelled")
     problem_of(await api.verify("7K3M-P9QX-4TRD"), 404, "unknown_voucher")
     problem_of(await api.verify("nonsense"), 404, "unknown_voucher")
-    problem_of(await partner.verify(code, store="B1"), 422, "unknown_store")
+    problem_of(await partner.verify(code, store="B1"), 409, "wrong_store")
     problem_of(await api.verify(code, store=None), 422, "unknown_store")
     clock.instant = NOW + timedelta(days=400)
     problem_of(await partner.verify(code), 409, "expired")

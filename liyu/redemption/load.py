@@ -114,7 +114,9 @@ async def _read_members(members: AsyncCursor[Any], lots: AsyncCursor[Any]) -> di
         lot = OpenLot(*row)
         lots_of.setdefault(lot.account_id, []).append(lot)
     return {
-        external_id: MemberState(member_id, account_id, state, growth, rank, name_zh, name_en, lots_of.get(account_id, []))
+        external_id: MemberState(
+            member_id, account_id, state, growth, rank, name_zh, name_en, lots_of.get(account_id, [])
+        )
         for external_id, member_id, account_id, state, growth, rank, name_zh, name_en in await members.fetchall()
     }
 

@@ -32,7 +32,10 @@ def _handlers(app: Litestar) -> Iterator[tuple[HTTPRoute, HTTPRouteHandler]]:
 
 def _guards_of(handler: HTTPRouteHandler) -> set[object]:
     """The guards of the pages, and the hook that stands before every call of the API."""
-    return {*handler.resolve_guards(), getattr(handler.resolve_before_request(), "func", handler.resolve_before_request())} & GUARDS
+    return {
+        *handler.resolve_guards(),
+        getattr(handler.resolve_before_request(), "func", handler.resolve_before_request()),
+    } & GUARDS
 
 
 def _example(route: HTTPRoute) -> str:

@@ -27,8 +27,15 @@ from liyu.core.migrations import upgrade
 from liyu.core.settings import Settings
 
 TEMPLATE = "liyu_template"
-# Tests do not survive a power cut, so the server need not wait for the disk.
-FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "128MB"}
+# Tests do not survive a power cut, so the server need not wait for the disk. Their databases live too short for a vacuum, and
+# one that is at work on a database keeps it from being dropped.
+FAST_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "shared_buffers": "128MB",
+    "autovacuum": "off",
+}
 CHROMIUM_NAMES = ["chromium", "chromium-browser", "google-chrome"]
 
 hypothesis.settings.register_profile("liyu", deadline=None, derandomize=bool(os.environ.get("CI")))

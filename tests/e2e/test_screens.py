@@ -21,13 +21,16 @@ from tests.e2e.people import (
     PHONE,
     OpenVisitor,
     People,
+    Theme,
     Visitor,
 )
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-COLOUR_RULES = ["color-contrast", "link-in-text-block"]
-"""What a theme changes; the rest is looked at once."""
+CHECKS: dict[Theme, dict[str, Any]] = {
+    "light": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
+    "dark": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+}
+"""What axe looks for: everything, then what a theme changes."""
 LOCALES = ["zh_CN", "en"]
 HOMES = {"guest": "/", "member": "/", "partner": "/partner", "console": "/console"}
 LOGINS = {"member": MEMBER, "partner": PARTNER_OWNER, "console": OPERATOR}
@@ -38,7 +41,7 @@ LEAKS = {
     "zh_CN": re.compile(r"%\(|%s\b|undefined|\bNaN\b|\{\{|\[object |&amp;|&lt;|\bNone\b"),
 }
 """What a person should never read; “None” is a word in English."""
-THEMES = {"zh_CN": "light", "en": "dark"}
+THEMES: dict[str, Theme] = {"zh_CN": "light", "en": "dark"}
 MOST_PAGES = 60
 PROGRAM_ZONE = ZoneInfo("Asia/Shanghai")
 
@@ -52,6 +55,11 @@ SEEN = """() => {
     text: document.body.innerText,
     links: [...document.querySelectorAll("a[href]")].map((link) => link.getAttribute("href")),
   };
+}"""
+RUN_AXE = """async (rules) => {
+  // A change of theme is a transition, however short, and each element that inherits starts after its parent.
+  while (document.getAnimations().some((one) => one instanceof CSSTransition)) await new Promise(requestAnimationFrame);
+  return axe.run(document, {runOnly: rules, resultTypes: ["violations"], preload: false});
 }"""
 LINKS = "links => links.map(link => link.getAttribute('href'))"
 
@@ -88,13 +96,14 @@ def walk_pages(visitor: Visitor, audience: str) -> Walk:
 
 
 def look_at(visitor: Visitor, path: str, faults: list[str]) -> list[str]:
-    """What is wrong with a page on a phone and on a desktop, and where it leads."""
+    """What is wrong with a page on a phone and on a desktop, and where it leads; English, the longer, on the phone alone."""
     answer = visitor.open(path)
     if answer.status != 200:
         faults.append(f"{path} answered {answer.status}")
     first = see(visitor, path, faults)
-    visitor.page.set_viewport_size(DESKTOP if visitor.page.viewport_size == PHONE else PHONE)
-    see(visitor, path, faults)
+    if visitor.locale == "zh_CN":
+        visitor.page.set_viewport_size(DESKTOP if visitor.page.viewport_size == PHONE else PHONE)
+        see(visitor, path, faults)
     faults += visitor.trouble
     visitor.trouble.clear()
     links: list[str] = first["links"]
@@ -115,7 +124,7 @@ def see(visitor: Visitor, path: str, faults: list[str]) -> dict[str, Any]:
 def kind_of(path: str) -> str:
     """Pages of one kind have one name: numbers and codes count as one, and so does whatever filters a list."""
     parts = urlsplit(path)
-    segments = ["*" if re.search(r"[\dA-Z]", segment) else segment for segment in parts.path.split("/")]
+    segments = ["*" if re.search(r"[\dA-Z_]", segment) else segment for segment in parts.path.split("/")]
     return "/".join(segments) + ("?" if parts.query else "")
 
 
@@ -151,8 +160,8 @@ MAIN_SCREENS = {
         "/partner/team",
     ],
     "console": [
-        "/console", "/console/items", "item", "/console/redemptions", "redemption", "/console/members", "member", "/console/partners",
-        "partner", "/console/settlements", "statement", "/console/books", "/console/audit",
+        "/console", "/console/items", "item", "/console/redemptions", "redemption", "/console/members", "member",
+        "/console/partners", "partner", "/console/settlements", "statement", "/console/books", "/console/audit",
     ],
 }  # fmt: skip
 """A name without a slash is a subject: the first one that its list leads to."""
@@ -175,12 +184,10 @@ def test_everybody_can_use_the_main_screens(audience: str, visit: OpenVisitor, p
     violations: list[str] = []
     for screen in MAIN_SCREENS[audience]:
         path = screen if screen.startswith("/") else find_subject(visitor, audience, screen)
-        for theme, rules in (
-            ("light", {"type": "tag", "values": RULES}),
-            ("dark", {"type": "rule", "values": COLOUR_RULES}),
-        ):
+        visitor.page.emulate_media(color_scheme="light")
+        visitor.open(path)
+        for theme, rules in CHECKS.items():
             visitor.page.emulate_media(color_scheme=theme)
-            visitor.open(path)
             violations += [f"{path} ({theme}) {violation}" for violation in run_axe(visitor.page, rules)]
     assert not violations, "\n".join(violations)
 
@@ -196,7 +203,7 @@ def find_subject(visitor: Visitor, audience: str, screen: str) -> str:
 
 def run_axe(page: Page, rules: dict[str, Any]) -> list[str]:
     """Each violation with the place on the page and what to do about it."""
-    result = page.evaluate("rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", rules)
+    result = page.evaluate(RUN_AXE, rules)
     return [
         f"{violation['id']} {node['target']} {node['failureSummary']}"
         for violation in result["violations"]

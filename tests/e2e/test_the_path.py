@@ -84,7 +84,7 @@ def earn_by_purchase(installation: Installation, member: Visitor, points: int) -
         for _ in range(2)
     ]
     assert [answer.status_code for answer in answers] == [201, 200], answers[0].text
-    earned = answers[0].json()["points"]
+    earned: int = answers[0].json()["points"]
     assert earned == answers[1].json()["points"] == 105
     assert read_balance(member) == points + earned
     return points + earned

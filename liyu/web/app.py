@@ -29,7 +29,6 @@ from liyu.web.security import REQUEST_MAX_BODY_SIZE
 from liyu.web.services import Services, make_services, open_services
 from liyu.web.shell import Shell
 
-
 GARBAGE_THRESHOLDS = (20_000, 20, 50)
 
 

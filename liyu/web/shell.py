@@ -15,6 +15,7 @@ from liyu.web.visit import Visit
 
 SLOW_SECONDS = 1.0
 _FAILED = 500
+_REFUSED = 400
 
 log = structlog.get_logger("liyu.web")
 
@@ -66,8 +67,19 @@ class Shell:
         finally:
             seconds = perf_counter() - began
             self.metrics.observe(visit.method, inner.get("path_template") or "(unknown)", status, seconds)
-            if visit.is_unsafe or status >= _FAILED or seconds > SLOW_SECONDS:
+            if _is_worth_a_line(visit, status, seconds):
                 _write_line(visit, status, seconds)
+
+
+def _is_worth_a_line(visit: Visit, status: int, seconds: float) -> bool:
+    """What people changed, what was refused or failed, and what was slow.
+
+    What programs changed through the API stands in the books with its actor; a line for each would cost a rush as much as the
+    redemption itself.
+    """
+    if status >= _FAILED or seconds > SLOW_SECONDS:
+        return True
+    return visit.is_unsafe and (visit.caller is None or status >= _REFUSED)
 
 
 def _write_line(visit: Visit, status: int, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """Bearer keys with scopes. A key is looked up once in a few seconds per process, since tills and hosts ask often."""
 
+import asyncio
 import time
 
 from liyu.core.access.errors import ApiKeyRequiredError, ScopeMissingError
@@ -24,6 +25,7 @@ class KeyMemory:
 
     def __init__(self) -> None:
         self._callers: dict[bytes, tuple[float, ApiCaller]] = {}
+        self._asking: dict[bytes, asyncio.Task[ApiCaller | None]] = {}
 
     async def find(self, services: Services, key: str) -> ApiCaller | None:
         """Who has this key; None when it is unknown or revoked."""
@@ -31,6 +33,14 @@ class KeyMemory:
         known = self._callers.get(key_hash)
         if known is not None and known[0] > time.monotonic():
             return known[1]
+        # In a rush hundreds of requests find the memory out of date at once: one of them asks, the others wait for it.
+        asking = self._asking.get(key_hash)
+        if asking is None:
+            asking = self._asking[key_hash] = asyncio.create_task(self._ask(services, key, key_hash))
+            asking.add_done_callback(lambda _: self._asking.pop(key_hash, None))
+        return await asyncio.shield(asking)
+
+    async def _ask(self, services: Services, key: str, key_hash: bytes) -> ApiCaller | None:
         async with services.sessions() as session:
             caller = await authenticate_api_key(session, key)
         if len(self._callers) >= _MOST_REMEMBERED:

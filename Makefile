@@ -20,7 +20,7 @@ run: setup ## start Liyu with its demo program and show the addresses (Ctrl-C st
 	@exec $(BIN)/liyu run
 
 test: dev ## all tests; ARGS="tests/core -k ledger" picks some
-	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@exec $(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: dev ## format, lint, types, templates, import rules, locks
 	@exec $(BIN)/python -m scripts.check

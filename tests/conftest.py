@@ -20,6 +20,8 @@ import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from liyu.core.database import Sessions, make_engine, make_sessions
 from liyu.core.embedded import EmbeddedPostgres
@@ -36,6 +38,7 @@ FAST_SETTINGS = {
     "shared_buffers": "128MB",
     "autovacuum": "off",
 }
+E2E = "tests/e2e/"
 CHROMIUM_NAMES = ["chromium", "chromium-browser", "google-chrome"]
 
 hypothesis.settings.register_profile("liyu", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -54,6 +57,18 @@ def _refuse_other_machines(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_refuse_other_machines)
+
+
+class Distribution(LoadScopeScheduling):  # type: ignore[misc]  # xdist is not typed
+    """Single tests for whoever is free; but the end-to-end tests, which share an installation, go to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return E2E if nodeid.startswith(E2E) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Distribution:
+    """How tests are spread over the workers of `-n`."""
+    return Distribution(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """One installation with the demo program for all tests of this folder, and one browser.
 
 Both live as long as this folder's tests run, and not as long as the whole run: Playwright's event loop would stand in the way of
-tests that have one of their own. The tests are one group, so that a parallel run loads the demo once.
+tests that have one of their own. In a parallel run one worker gets all of these tests, so the demo is loaded once.
 """
 
 import socket
@@ -28,13 +28,6 @@ QUIET = [
     "--no-pings",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.parent.name == "e2e":
-            item.add_marker(pytest.mark.xdist_group("e2e"))
-            item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture(scope="package")

@@ -24,7 +24,7 @@ SECOND_FINANCE = "finance2@example.com"
 
 PHONE = ViewportSize(width=390, height=844)
 DESKTOP = ViewportSize(width=1440, height=900)
-PATIENCE_MILLISECONDS = 15_000
+PATIENCE_MILLISECONDS = 30_000
 
 Theme = Literal["light", "dark"]
 

@@ -2,9 +2,12 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.people import OTHER_MEMBER, OpenVisitor, People, Visitor
+
+pytestmark = pytest.mark.browser
 
 SKU = "WANDA-IMAX-PAIR"
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.installation import Installation
@@ -19,6 +20,8 @@ from tests.e2e.people import (
     OpenVisitor,
     Visitor,
 )
+
+pytestmark = pytest.mark.browser
 
 RIGHT = "瑞幸标准杯饮品一杯"
 RIGHT_SKU = "LUCKIN-ANYCUP"

@@ -10,6 +10,8 @@ from playwright.sync_api import expect
 from tests.e2e.installation import Installation
 from tests.e2e.people import DESKTOP, FINANCE, OTHER_MEMBER, SECOND_FINANCE, OpenVisitor, Visitor
 
+pytestmark = pytest.mark.browser
+
 RIGHT = "Haidilao 100 CNY voucher"
 RIGHT_SKU = "HAIDILAO-CASH-100"
 CASHIER = "haidilao.cashier@example.com"

@@ -24,6 +24,7 @@ from liyu.redemption.save import Batch, add_granted, add_refused, save
 from liyu.redemption.state import Answer, DeskState, Granted, Ids, RedeemRequest
 
 BATCH_SIZE = 256
+SMALL_BATCH = 32
 LOCK_SECONDS = 3
 TRIES = 3
 
@@ -116,7 +117,8 @@ class Desk:
     async def _work(self) -> None:
         while True:
             await self._something_waits.wait()
-            batch, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
+            size = batch_size(len(self._waiting))
+            batch, self._waiting = self._waiting[:size], self._waiting[size:]
             if not self._waiting:
                 self._something_waits.clear()
             # A batch in hand is finished even when the desk is told to close: its outcome may already be committed.
@@ -209,6 +211,14 @@ class Desk:
             await self._connect()
         except OperationalError:
             await asyncio.sleep(0.5)
+
+
+def batch_size(waiting: int) -> int:
+    """How many of those who wait go into the next batch.
+
+    Half of a crowd: while the database works on one half, this process reads and answers the requests of the other.
+    """
+    return min(BATCH_SIZE, max(SMALL_BATCH, waiting // 2))
 
 
 def replay(answer: Answer, request: RedeemRequest) -> Outcome:

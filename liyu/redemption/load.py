@@ -90,10 +90,12 @@ async def load_state(
     async with connection.pipeline():
         await connection.execute("BEGIN")
         await connection.execute(_LOCK_ACCOUNTS, values)
-        await connection.execute(_LOCK_STOCKS, values)
-        queries = (_MEMBERS, _LOTS, _ITEMS, _LIMITS, _ANSWERS, _POOL_CODES)
-        members, lots, items, limits, answers, codes = [await connection.execute(query, values) for query in queries]
+        of_members = (_MEMBERS, _LOTS, _LIMITS, _ANSWERS)
+        members, lots, limits, answers = [await connection.execute(query, values) for query in of_members]
         reserved = await connection.execute(_RESERVE, counts)
+        # The stock of a hot item is what everybody waits for: it is locked last, when all else has been read.
+        await connection.execute(_LOCK_STOCKS, values)
+        items, codes = [await connection.execute(query, values) for query in (_ITEMS, _POOL_CODES)]
     state = DeskState(
         now=now,
         today=today,

@@ -73,5 +73,5 @@ if __name__ == "__main__":
         leave_out_the_locks()
     if given.pause:
         pause_before_writing(given.pause)
-    desk_module.BATCH_SIZE = given.batch_size
+    desk_module.BATCH_SIZE = desk_module.SMALL_BATCH = given.batch_size
     asyncio.run(work(given))

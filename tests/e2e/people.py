@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal
 
-from playwright.sync_api import Browser, Locator, Page, Response, StorageState, ViewportSize, expect
+from playwright.sync_api import Browser, Locator, Page, Request, Response, StorageState, ViewportSize, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from liyu.core.settings import LOCALES
 from liyu.demo.logins import STAFF_PASSWORD
@@ -40,6 +41,10 @@ class Visitor:
         page.on("console", lambda message: self._note_message(message.type, message.text))
         page.on("pageerror", lambda error: self.trouble.append(f"{self.page.url}: {error}"))
         page.on("response", self._note_response)
+        self._waiting: list[str] = []
+        page.on("request", lambda request: self._waiting.append(request.url))
+        page.on("requestfinished", self._forget)
+        page.on("requestfailed", self._forget)
 
     def say(self, text: str, **values: Any) -> str:
         """A text of the pages in the visitor's language."""
@@ -47,8 +52,12 @@ class Visitor:
         return (words if isinstance(words, str) else words[0]) % values if values else str(words)
 
     def open(self, path: str) -> Response:
-        """Go to an address of the site."""
-        answer = self.page.goto(self.address + path)
+        """Go to an address of the site; when it never loads, the error says what was waited for."""
+        self._waiting.clear()
+        try:
+            answer = self.page.goto(self.address + path)
+        except PlaywrightTimeoutError as error:
+            raise AssertionError(f"{path} did not load; unanswered: {self._waiting}") from error
         assert answer is not None
         return answer
 
@@ -104,6 +113,10 @@ class Visitor:
         # What a document or a resource answered is judged by its response.
         if kind in {"error", "warning"} and not text.startswith("Failed to load resource"):
             self.trouble.append(f"{self.page.url}: {text}")
+
+    def _forget(self, request: Request) -> None:
+        if request.url in self._waiting:
+            self._waiting.remove(request.url)
 
     def _note_response(self, response: Response) -> None:
         if response.status >= 400 and response.request.resource_type != "document":

@@ -36,8 +36,19 @@ def import_events(file: Path, as_json: bool) -> None:
     a failed row changes nothing and harms no other.
     """
     with file.open(encoding="utf-8-sig", newline="") as text:
+        _refuse_other_encodings(text)
         result = run(_import(load_settings(), text, file.stat().st_size))
     show(result, as_json=as_json, words=lambda: _in_words(result))
+
+
+def _refuse_other_encodings(text: TextIO) -> None:
+    """Read the file through once before anything is posted: what is not text changes nothing."""
+    try:
+        for _ in text:
+            pass
+    except UnicodeDecodeError as fault:
+        raise click.ClickException("the file is not UTF-8 text; save it as “CSV UTF-8”") from fault
+    text.seek(0)
 
 
 def _in_words(result: dict[str, Any]) -> str:

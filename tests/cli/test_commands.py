@@ -122,3 +122,15 @@ def test_books_that_do_not_balance_end_with_1_and_name_the_offenders(
     assert proven.returncode == 1
     checks = {offender["check"] for offender in json.loads(proven.stdout)["offenders"]}
     assert checks == {"balance_differs_from_transfers", "lots_differ_from_balance"}
+
+
+def test_events_that_are_not_text_are_refused_before_any_is_posted(liyu: Run, tmp_path: Path) -> None:
+    file = tmp_path / "events.csv"
+    rows = "".join(f"a,check_in,,,2026-03-01T10:00:00,c-{number}\n" for number in range(3_000))
+    file.write_bytes(
+        f"external_id,type,amount_minor,currency,occurred_at,reference\n{rows}".encode() + b"\xd5\xc5,check_in\n"
+    )
+    refused = liyu("events", "import", str(file))
+    assert refused.returncode == 1
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert json.loads(liyu("db", "prove", "--json").stdout)["transfers"] == 0

@@ -178,3 +178,12 @@ def test_the_default_rules_are_the_customers_list() -> None:
         "purchase": (1, None, None), "check_in": (1, 1, 365), "share": (2, None, 384), "campaign": (50, None, 500),
         "referral": (80, None, None), "suggestion": (30, None, None),
     }  # fmt: skip
+
+
+async def test_a_faulty_event_enrols_nobody(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        strange = [world.event("ghost", "theft"), world.event("nul\x00", "check_in"), world.purchase("ghost", 10**13)]
+        posted = await world.post(*strange, enrol_unknown=True)
+        assert [one.status for one in posted] == ["failed"] * 3
+        assert [set(one.faults) for one in posted] == [{"type"}, {"member"}, {"amount_minor"}]
+        assert await world.one("SELECT count(*) FROM member") == 0

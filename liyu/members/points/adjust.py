@@ -17,6 +17,7 @@ from liyu.members.points.lots import draw_points, last_day
 from liyu.members.points.post import FUNDER
 from liyu.members.points.post_state import Earner, PostState, load_state
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, OPEN_LOTS, LotEntryRow, LotRow, net_lot_changes
+from liyu.members.program import load_terms
 
 _DONE = """
     SELECT sum(CASE WHEN c.member_id IS NULL THEN -t.amount ELSE t.amount END)::bigint, min(t.reason), min(m.external_id)
@@ -50,7 +51,7 @@ async def adjust_points(
     Given points pay a debt first, as earnings do. Raises InvalidInputError, UnknownMemberError or NotEnoughToTakeError.
     """
     _check(points, reason)
-    state = await load_state(connection, [], [external_id], now, zone)
+    state = await load_state(connection, [], [external_id], now, zone, await load_terms(connection))
     earner = state.earners.get(external_id)
     if earner is None:
         raise UnknownMemberError

@@ -12,6 +12,8 @@ from liyu.members.points.pricing import AMOUNT_TYPES, EVENT_TYPES, Line
 
 LARGEST_AMOUNT = 10**12
 LONGEST_TEXT = 200
+NUL = "\x00"
+"""The one character that PostgreSQL cannot hold."""
 EARLIEST_YEAR = 1970
 CLOCK_SKEW = timedelta(minutes=10)
 
@@ -46,11 +48,7 @@ class Posted(Struct):
 
 def check_event(event: Event, currency: str, now: datetime) -> dict[str, Message]:
     """Every fault of an event by field; empty when it can be posted."""
-    faults: dict[str, Message] = {}
-    for name in ("member", "reference"):
-        text = getattr(event, name)
-        if not text.strip() or len(text) > LONGEST_TEXT:
-            faults[name] = Message(N_("Must have 1 to %(most)s characters."), {"most": LONGEST_TEXT})
+    faults = _check_texts(event)
     if event.type not in EVENT_TYPES:
         faults["type"] = Message(N_("Unknown type; known are %(known)s."), {"known": ", ".join(EVENT_TYPES)})
     if event.occurred_at.tzinfo is None:
@@ -61,6 +59,20 @@ def check_event(event: Event, currency: str, now: datetime) -> dict[str, Message
         faults["occurred_at"] = Message(N_("Lies in the future."))
     if event.type in AMOUNT_TYPES:
         faults |= _check_amount(event, currency)
+    if abs(event.amount_minor or 0) > LARGEST_AMOUNT:
+        faults["amount_minor"] = Message(N_("Is larger than %(most)s."), {"most": LARGEST_AMOUNT})
+    return faults
+
+
+def _check_texts(event: Event) -> dict[str, Message]:
+    faults: dict[str, Message] = {}
+    for name in ("member", "reference"):
+        text = getattr(event, name)
+        if not text.strip() or len(text) > LONGEST_TEXT:
+            faults[name] = Message(N_("Must have 1 to %(most)s characters."), {"most": LONGEST_TEXT})
+    for name in ("member", "reference", "currency"):
+        if NUL in (getattr(event, name) or ""):
+            faults[name] = Message(N_("This contains a character that cannot be stored."))
     return faults
 
 
@@ -68,8 +80,6 @@ def _check_amount(event: Event, currency: str) -> dict[str, Message]:
     faults: dict[str, Message] = {}
     if event.amount_minor is None:
         faults["amount_minor"] = Message(N_("Is needed for this type."))
-    elif abs(event.amount_minor) > LARGEST_AMOUNT:
-        faults["amount_minor"] = Message(N_("Is larger than %(most)s."), {"most": LARGEST_AMOUNT})
     elif event.amount_minor < 0 and event.type != "return":
         faults["amount_minor"] = Message(N_("Must not be negative; send a return instead."))
     if event.currency != currency:

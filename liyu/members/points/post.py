@@ -9,10 +9,11 @@ from psycopg import AsyncConnection
 from liyu.core.bulk import encode_rows, insert_of
 from liyu.core.ledger.posting import post_transfers, reserve_ids
 from liyu.members.enrol import NewMember, enrol_members
-from liyu.members.points.events import Event, Posted
+from liyu.members.points.events import Event, Posted, check_event
 from liyu.members.points.post_decide import EventRow, post_event
 from liyu.members.points.post_state import PostState, Writes, load_state
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, OPEN_LOTS, LotEntryRow, LotRow, net_lot_changes
+from liyu.members.program import load_terms
 
 FUNDER = "program"
 """Who stands for the points; partners that fund points of their own get funders of their own."""
@@ -46,13 +47,19 @@ async def post_events(
 
     Faulty events change nothing and harm no others. With `enrol_unknown`, members that are not known yet are enrolled.
     """
-    members = sorted({event.member for event in events if event.member.strip()})
+    terms = await load_terms(connection)
+    faults = [check_event(event, terms.currency, now) for event in events]
+    sound = [event for event, found in zip(events, faults, strict=True) if not found]
+    members = sorted({event.member for event in sound})
     if enrol_unknown:
         await enrol_members(connection, [NewMember(external_id=one) for one in members], actor=actor, now=now)
-    places = [(event.type, event.reference) for event in events]
-    state = await load_state(connection, places, members, now, zone)
+    places = [(event.type, event.reference) for event in sound]
+    state = await load_state(connection, places, members, now, zone, terms)
     writes = Writes()
-    answers = [post_event(state, writes, event, actor) for event in events]
+    answers = [
+        Posted("failed", code="invalid_event", faults=found) if found else post_event(state, writes, event, actor)
+        for event, found in zip(events, faults, strict=True)
+    ]
     await _save(connection, state, writes)
     return answers
 

@@ -8,7 +8,7 @@ from liyu.core.clock import local_date
 from liyu.core.i18n import N_, Message
 from liyu.core.ledger.posting import TransferRow
 from liyu.core.money import BASIS_POINTS, POINTS
-from liyu.members.points.events import Event, Posted, check_event
+from liyu.members.points.events import Event, Posted
 from liyu.members.points.lots import OpenLot, add_months, draw_points, end_of_month, last_day
 from liyu.members.points.post_state import Earner, LotKey, PostState, Purchase, Writes
 from liyu.members.points.pricing import RETURN, Line, Rule, keep_within, price, rules_in_force
@@ -43,10 +43,7 @@ class TierChangeRow(Struct):
 
 
 def post_event(state: PostState, writes: Writes, event: Event, actor: str) -> Posted:
-    """Decide one event and note what it wants written; the state moves on for the next one."""
-    faults = check_event(event, state.terms.currency, state.now)
-    if faults:
-        return Posted("failed", code="invalid_event", faults=faults)
+    """Decide one event without faults and note what it wants written; the state moves on for the next one."""
     place, fingerprint = (event.type, event.reference), event.fingerprint()
     if place in state.known:
         return _answer_again(state, place, fingerprint)
@@ -207,7 +204,8 @@ class _Poster:
 
     def transfer(self, debit: int, credit: int, amount: int, kind: str) -> int:
         """Note a transfer and return its position; ids are given when the batch is saved."""
-        key = f"{kind}:{self.event.type}:{self.event.reference}:{len(self.writes.transfers)}"
+        # No event does the same to one account twice, so the key refuses a second posting even where the event's own did not.
+        key = f"{kind}:{self.event.type}:{self.event.reference}:{debit}"
         self.writes.transfers.append(
             TransferRow(
                 id=0, debit_account_id=debit, credit_account_id=credit, amount=amount, unit=POINTS, event=kind,

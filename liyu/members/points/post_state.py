@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from liyu.core.ledger.posting import TransferRow, system_accounts
 from liyu.members.points.lots import OpenLot
 from liyu.members.points.pricing import Rule
-from liyu.members.program import ProgramTerms, load_terms
+from liyu.members.program import ProgramTerms
 
 LotKey = tuple[int, date | None, date | None]
 """Account, last day, day of maturing."""
@@ -130,7 +130,12 @@ _USED = "SELECT member_id, rule_code, period, used FROM earning_use WHERE member
 
 
 async def load_state(
-    connection: AsyncConnection[Any], places: list[tuple[str, str]], members: list[str], now: datetime, zone: ZoneInfo
+    connection: AsyncConnection[Any],
+    places: list[tuple[str, str]],
+    members: list[str],
+    now: datetime,
+    zone: ZoneInfo,
+    terms: ProgramTerms,
 ) -> PostState:
     """Lock the members' points accounts (in id order) and load what posting events at `places` (type, reference) needs."""
     await connection.execute(_LOCK, (members,))
@@ -146,7 +151,7 @@ async def load_state(
         now=now,
         today=now.astimezone(zone).date(),
         zone=zone,
-        terms=await load_terms(connection),
+        terms=terms,
         rules=await _read(connection, Rule, _RULES, ()),
         tiers=await _read(connection, TierStep, _TIERS, ()),
         accounts=await system_accounts(connection),

@@ -26,9 +26,11 @@ def command(if_empty: bool, logins: bool) -> None:
 
 
 async def _load(settings: Settings, if_empty: bool) -> bool:
-    from liyu.demo.load import has_members, load_demo
+    from liyu.demo.load import INTERRUPTED, has_members, load_demo, was_interrupted
 
     async with connect(settings) as connection:
+        if await was_interrupted(connection):
+            raise click.ClickException(INTERRUPTED)
         if await has_members(connection):
             if if_empty:
                 return False

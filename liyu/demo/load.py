@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec import structs
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,6 +28,8 @@ from liyu.partners.register import import_partners
 from liyu.redemption.books import prove_books
 from liyu.vouchers.expire import expire_vouchers
 
+INTERRUPTED = "an earlier load of the demo was interrupted; empty the data folder or the database and load it again"
+
 Report = Callable[[str], None]
 
 
@@ -41,9 +44,12 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
     opening = start_of_day(today - timedelta(days=DAYS + 14), zone)
     if await has_members(connection):
         raise ValueError("the installation has members already; the demo needs an empty one")
+    if await was_interrupted(connection):
+        raise ValueError(INTERRUPTED)
     report("Program, partners and catalog")
     async with connection.transaction():
-        await replace_program(connection, TERMS, TIERS, rules_from(start_of_day(today - timedelta(days=365), zone)))
+        rules = rules_from(start_of_day(today - timedelta(days=365), zone))
+        await replace_program(connection, structs.replace(TERMS, demo=False), TIERS, rules)
         await import_partners(connection, read_json("partners"), actor=ACTOR, now=opening, zone=zone)
         await publish_items(connection, _item_records(now), actor=ACTOR, now=opening, zone=zone)
         for sku, codes in read_json("codes").items():
@@ -67,7 +73,16 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
     await settle_earlier_month(connection, today, zone)
     async with connection.transaction():
         await prove_books(connection, now)
+        # Said last: a program that is the demo's and does not say so was left half-way.
+        await connection.execute("UPDATE program SET demo = true")
     await connection.execute("VACUUM ANALYZE")
+
+
+async def was_interrupted(connection: AsyncConnection[Any]) -> bool:
+    """Whether an earlier load of the demo was stopped before its end."""
+    query = "SELECT EXISTS (SELECT FROM program WHERE name_zh = %s AND NOT demo)"
+    found = await connection.execute(query, (TERMS.name_zh,))
+    return await found.fetchone() == (True,)
 
 
 async def has_members(connection: AsyncConnection[Any]) -> bool:

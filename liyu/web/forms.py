@@ -12,6 +12,7 @@
 Templates read `form.raw` (what was typed), `form.errors` (words by field name) and hand both to the field macros.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -39,7 +40,7 @@ class FieldError(ValueError):
         super().__init__(text)
 
 
-class Field(Generic[Value]):
+class Field(ABC, Generic[Value]):
     """One field; on a read form the attribute is its typed value."""
 
     name: str
@@ -64,8 +65,15 @@ class Field(Generic[Value]):
         value: Value = form.values[self.name]
         return value
 
+    @abstractmethod
     def clean(self, given: list[Any]) -> Any:
         """The typed value of what was sent. Raises FieldError."""
+
+
+class ParsedField(Field[Value]):
+    """A field whose value is read from one text."""
+
+    def clean(self, given: list[Any]) -> Any:
         text = str(given[0]).strip() if given else ""
         if not text:
             if self.required:
@@ -73,12 +81,12 @@ class Field(Generic[Value]):
             return self.default
         return self.parse(text)
 
+    @abstractmethod
     def parse(self, text: str) -> Value:
         """The typed value of a text that is not empty. Raises FieldError."""
-        raise NotImplementedError
 
 
-class TextField(Field[str]):
+class TextField(ParsedField[str]):
     """Words; empty text when it is optional and left out."""
 
     def __init__(
@@ -111,7 +119,7 @@ class EmailField(TextField):
         return text.lower()
 
 
-class PhoneField(Field[str]):
+class PhoneField(ParsedField[str]):
     """A phone number in E.164, Chinese unless it says otherwise: `+8613800138000`."""
 
     def parse(self, text: str) -> str:
@@ -124,7 +132,7 @@ class PhoneField(Field[str]):
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-class IntegerField(Field[int]):
+class IntegerField(ParsedField[int]):
     """A whole number, thousands separators allowed."""
 
     def __init__(
@@ -152,7 +160,7 @@ class IntegerField(Field[int]):
         return number
 
 
-class MoneyField(Field[int]):
+class MoneyField(ParsedField[int]):
     """An amount as people write it (`1,284.30`), as integer minor units."""
 
     def __init__(self, label: str = "", *, required: bool = True, default: int | None = None, digits: int = 2) -> None:
@@ -169,7 +177,7 @@ class MoneyField(Field[int]):
         return int(minor)
 
 
-class ChoiceField(Field[str]):
+class ChoiceField(ParsedField[str]):
     """One of a few values. `choices` may be a function, for values that are known later only."""
 
     def __init__(
@@ -216,7 +224,7 @@ class CheckField(Field[bool]):
         return bool(given) and str(given[0]) not in {"", "no", "off", "false", "0"}
 
 
-class DateField(Field[date | None]):
+class DateField(ParsedField[date | None]):
     """A calendar date, 2026-11-22."""
 
     def parse(self, text: str) -> date | None:
@@ -226,7 +234,7 @@ class DateField(Field[date | None]):
             raise FieldError(N_("Enter a date, such as 2026-11-22.")) from None
 
 
-class InstantField(Field[datetime | None]):
+class InstantField(ParsedField[datetime | None]):
     """A date and time of the program's zone, as `<input type="datetime-local">` sends it."""
 
     def parse(self, text: str) -> datetime | None:

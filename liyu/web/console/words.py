@@ -11,31 +11,13 @@ from liyu.partners.settlement.states import STATE_NAMES as STATEMENT_STATE_NAMES
 from liyu.partners.states import STATE_NAMES as PARTNER_STATE_NAMES
 from liyu.web.i18n import gettext, text_of, translate
 from liyu.web.pages import ROLE_NAMES
+from liyu.web.state_words import ORDER_STATES, VOUCHER_STATES
 
 MACHINES = {
     "system": N_("System"),
     "import": N_("File import"),
     "demo": N_("Demo program"),
     "cli": N_("Command line"),
-}
-
-ORDER_STATES: dict[str, tuple[str, str]] = {
-    "held": (N_("Waiting for payment"), "gold"),
-    "confirmed": (N_("Confirmed"), ""),
-    "fulfilling": (N_("On its way"), "blue"),
-    "completed": (N_("Completed"), "grey"),
-    "released": (N_("Released"), "grey"),
-    "cancelled": (N_("Cancelled"), "grey"),
-    "refunded": (N_("Refunded"), "grey"),
-}
-"""Label and tone of each state of a redemption."""
-
-VOUCHER_STATES: dict[str, tuple[str, str]] = {
-    "issued": (N_("Ready to use"), ""),
-    "partly_used": (N_("Partly used"), ""),
-    "used_up": (N_("Used up"), "grey"),
-    "expired": (N_("Expired"), "grey"),
-    "cancelled": (N_("Cancelled"), "grey"),
 }
 
 MEMBER_STATES: dict[str, tuple[str, str]] = {

@@ -23,8 +23,9 @@ from liyu.web.i18n import gettext, translate
 from liyu.web.mall.cards import cover_of
 from liyu.web.mall.item import cancel_rule
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
-from liyu.web.mall.words import NEXT_STEPS, ORDER_STATES, ORDER_STEPS, VOUCHER_STATES
+from liyu.web.mall.words import NEXT_STEPS, ORDER_STEPS
 from liyu.web.pages import Page, fragment, leave_notice, page, redirect
+from liyu.web.state_words import ORDER_STATES, VOUCHER_STATES
 from liyu.web.visit import visit_of
 
 FRESH = timedelta(minutes=10)

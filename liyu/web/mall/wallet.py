@@ -21,9 +21,9 @@ from liyu.web.forms import ChoiceField, Form, IntegerField
 from liyu.web.i18n import current_locale, gettext, text_of, translate
 from liyu.web.mall.item import cancel_rule, group_stores
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
-from liyu.web.mall.words import VOUCHER_STATES
 from liyu.web.pages import Page, fragment, page
 from liyu.web.paper import vouchers_to_html
+from liyu.web.state_words import VOUCHER_STATES
 from liyu.web.visit import visit_of
 
 SOON_DAYS = 14

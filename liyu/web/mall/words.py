@@ -51,17 +51,6 @@ NEXT_STEPS: dict[str, str] = {
     "donation": N_("Thank you. Your points do good from today."),
 }
 
-ORDER_STATES: dict[str, tuple[str, str]] = {
-    "held": (N_("Waiting for payment"), "gold"),
-    "confirmed": (N_("Confirmed"), ""),
-    "fulfilling": (N_("On its way"), "blue"),
-    "completed": (N_("Completed"), "grey"),
-    "released": (N_("Released"), "grey"),
-    "cancelled": (N_("Cancelled"), "grey"),
-    "refunded": (N_("Refunded"), "grey"),
-}
-"""Label and tone of each state of an order."""
-
 ORDER_STEPS: dict[str, str] = {
     "held": N_("Reserved for you"),
     "confirmed": N_("Redeemed; the points are taken"),
@@ -70,14 +59,6 @@ ORDER_STEPS: dict[str, str] = {
     "released": N_("Released; the points are back"),
     "cancelled": N_("Cancelled; the points are back in their lots"),
     "refunded": N_("Refunded"),
-}
-
-VOUCHER_STATES: dict[str, tuple[str, str]] = {
-    "issued": (N_("Ready to use"), ""),
-    "partly_used": (N_("Partly used"), ""),
-    "used_up": (N_("Used up"), "grey"),
-    "expired": (N_("Expired"), "grey"),
-    "cancelled": (N_("Cancelled"), "grey"),
 }
 
 SHORT_REFUSALS: dict[str, str] = {

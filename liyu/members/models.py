@@ -24,13 +24,23 @@ class Program(Base):
     """`year_end` (the end of the year after the year of earning), `rolling` (expiry_months, to the month's end) or `never`."""
     expiry_months: Mapped[int]
     lapsed_grace_days: Mapped[int]
-    """Days for which points of a lapsed lot live again after a cancellation; 0 means that they stay lapsed."""
+    """Days for which points of a lapsed lot live again after a cancellation; 0 means that they stay lapsed.
+
+    An operator may put lapsed points back within as many days, and they live as long (DESIGN rule 4)."""
+    reminder_days: Mapped[int] = mapped_column(server_default="60")
+    """How long before their last day members are told of points that lapse; 0 means never."""
     undo_minutes: Mapped[int]
     """How long after a verification the till may take it back."""
     points_per_currency_unit: Mapped[int]
     """What points cost: this many are worth one unit of the currency (10 points = 1 CNY)."""
     support_phone: Mapped[str]
     demo: Mapped[bool] = mapped_column(default=False)
+    birthday_change_days: Mapped[int]
+    """Members may change their birthday once in so many days: it brings points."""
+    phone_change_days: Mapped[int]
+    """Members may change their phone once in so many days."""
+    closing_days: Mapped[int]
+    """Days between the wish to close an account and its erasure, in which the member may think again."""
 
 
 class Tier(Base):
@@ -57,6 +67,11 @@ class Member(Base):
     __table_args__ = (
         CheckConstraint("state IN ('pre_registered', 'active', 'frozen', 'closed')", name="known_state"),
         CheckConstraint("growth >= 0", name="growth_not_negative"),
+        CheckConstraint(
+            "erased_at IS NULL OR (state = 'closed' AND phone IS NULL AND email IS NULL AND name IS NULL "
+            "AND birthday IS NULL AND city IS NULL)",
+            name="erased_is_empty",
+        ),
         Index("ix_member_tier", "tier_id"),
     )
 
@@ -75,6 +90,10 @@ class Member(Base):
     growth: Mapped[int] = mapped_column(default=0)
     joined_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
+    birthday_changed_at: Mapped[datetime | None]
+    """When the member last set their birthday themselves."""
+    erased_at: Mapped[datetime | None]
+    """When everything personal was taken out of the record; the books stay."""
 
 
 class TierChange(Base):

@@ -26,6 +26,10 @@ class ProgramTerms(Struct, frozen=True):
     points_per_currency_unit: int
     support_phone: str
     demo: bool
+    reminder_days: int = 60
+    birthday_change_days: int = 365
+    phone_change_days: int = 30
+    closing_days: int = 7
 
 
 class TierRow(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Phone codes: six digits, stored as a keyed hash, for five minutes and five attempts."""
+"""Phone codes: six digits for one purpose, stored as a keyed hash, for five minutes and five attempts."""
 
 import hmac
 import secrets
@@ -13,27 +13,48 @@ from liyu.core.sealing import derive_key
 
 LIFETIME = timedelta(minutes=5)
 ATTEMPTS = 5
+LOGIN = "login"
 _DIGITS = 6
 
 
-async def issue_login_code(session: AsyncSession, phone: str, *, secret_key: str, now: datetime) -> str:
-    """Store a new code for a phone and return it for sending; earlier codes of that phone stop working."""
+async def issue_login_code(
+    session: AsyncSession, phone: str, *, secret_key: str, now: datetime, purpose: str = LOGIN
+) -> str:
+    """Store a new code for a phone and return it for sending; earlier codes for the same purpose stop working.
+
+    A code proves the phone for its purpose only: one that was asked for to sign in changes no number.
+    """
     code = "".join(secrets.choice("0123456789") for _ in range(_DIGITS))
     await session.execute(
-        update(LoginCode).where(LoginCode.phone == phone, LoginCode.used_at.is_(None)).values(used_at=now)
+        update(LoginCode)
+        .where(LoginCode.phone == phone, LoginCode.purpose == purpose, LoginCode.used_at.is_(None))
+        .values(used_at=now)
     )
     session.add(
-        LoginCode(phone=phone, code_hash=_hash(secret_key, phone, code), created_at=now, expires_at=now + LIFETIME)
+        LoginCode(
+            phone=phone,
+            purpose=purpose,
+            code_hash=_hash(secret_key, phone, purpose, code),
+            created_at=now,
+            expires_at=now + LIFETIME,
+        )
     )
     await session.flush()
     return code
 
 
-async def use_login_code(session: AsyncSession, phone: str, code: str, *, secret_key: str, now: datetime) -> bool:
+async def use_login_code(
+    session: AsyncSession, phone: str, code: str, *, secret_key: str, now: datetime, purpose: str = LOGIN
+) -> bool:
     """Whether the code is right; it is then used up. The attempt counts either way, so the caller must commit."""
     latest = (
         select(LoginCode.id)
-        .where(LoginCode.phone == phone, LoginCode.used_at.is_(None), LoginCode.expires_at > now)
+        .where(
+            LoginCode.phone == phone,
+            LoginCode.purpose == purpose,
+            LoginCode.used_at.is_(None),
+            LoginCode.expires_at > now,
+        )
         .order_by(LoginCode.id.desc())
         .limit(1)
         .scalar_subquery()
@@ -46,7 +67,7 @@ async def use_login_code(session: AsyncSession, phone: str, code: str, *, secret
             .returning(LoginCode.id, LoginCode.code_hash)
         )
     ).one_or_none()
-    if attempt is None or not hmac.compare_digest(attempt.code_hash, _hash(secret_key, phone, code)):
+    if attempt is None or not hmac.compare_digest(attempt.code_hash, _hash(secret_key, phone, purpose, code)):
         return False
     used = await session.execute(
         update(LoginCode)
@@ -57,5 +78,5 @@ async def use_login_code(session: AsyncSession, phone: str, code: str, *, secret
     return used.one_or_none() is not None
 
 
-def _hash(secret_key: str, phone: str, code: str) -> bytes:
-    return hmac.digest(derive_key(secret_key, "login-code"), f"{phone}:{code}".encode(), sha256)
+def _hash(secret_key: str, phone: str, purpose: str, code: str) -> bytes:
+    return hmac.digest(derive_key(secret_key, "login-code"), f"{purpose}:{phone}:{code}".encode(), sha256)

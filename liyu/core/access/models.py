@@ -66,7 +66,7 @@ class AccessSession(Base):
 
 
 class LoginCode(Base):
-    """A code sent to a phone. It works once, for five minutes and for five attempts."""
+    """A code sent to a phone for one purpose. It works once, for five minutes and for five attempts."""
 
     __tablename__ = "login_code"
     __table_args__ = (
@@ -76,6 +76,8 @@ class LoginCode(Base):
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     phone: Mapped[str]
+    purpose: Mapped[str]
+    """`login`, or what else the code is to prove (`phone:12`, for the new number of member 12)."""
     code_hash: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]

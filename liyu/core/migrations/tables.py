@@ -8,6 +8,7 @@ import liyu.core.ledger.models
 import liyu.core.limits
 import liyu.core.outbox
 import liyu.members.models
+import liyu.members.personal.models
 import liyu.members.points.models
 import liyu.partners.models
 import liyu.partners.settlement.models

@@ -63,6 +63,7 @@ def upgrade() -> None:
         "login_code",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("phone", sa.Text(), nullable=False),
+        sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("code_hash", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
@@ -121,10 +122,14 @@ def upgrade() -> None:
         sa.Column("expiry_policy", sa.Text(), nullable=False),
         sa.Column("expiry_months", sa.BigInteger(), nullable=False),
         sa.Column("lapsed_grace_days", sa.BigInteger(), nullable=False),
+        sa.Column("reminder_days", sa.BigInteger(), server_default="60", nullable=False),
         sa.Column("undo_minutes", sa.BigInteger(), nullable=False),
         sa.Column("points_per_currency_unit", sa.BigInteger(), nullable=False),
         sa.Column("support_phone", sa.Text(), nullable=False),
         sa.Column("demo", sa.Boolean(), nullable=False),
+        sa.Column("birthday_change_days", sa.BigInteger(), nullable=False),
+        sa.Column("phone_change_days", sa.BigInteger(), nullable=False),
+        sa.Column("closing_days", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_program_only_one")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_program")),
     )
@@ -225,6 +230,13 @@ def upgrade() -> None:
         sa.Column("growth", sa.BigInteger(), nullable=False),
         sa.Column("joined_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("birthday_changed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "erased_at IS NULL OR (state = 'closed' AND phone IS NULL AND email IS NULL AND name IS NULL "
+            "AND birthday IS NULL AND city IS NULL)",
+            name=op.f("ck_member_erased_is_empty"),
+        ),
         sa.CheckConstraint(
             "state IN ('pre_registered', 'active', 'frozen', 'closed')", name=op.f("ck_member_known_state")
         ),
@@ -523,6 +535,72 @@ def upgrade() -> None:
     )
     op.create_index("ix_tier_change_member", "tier_change", ["member_id", "id"], unique=False)
     op.create_table(
+        "expiry_change",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=True),
+        sa.Column("from_day", sa.Date(), nullable=True),
+        sa.Column("to_day", sa.Date(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lots", sa.BigInteger(), nullable=False),
+        sa.Column("points", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("kind IN ('extend', 'reinstate', 'activate')", name=op.f("ck_expiry_change_known_kind")),
+        sa.CheckConstraint("to_day > from_day", name=op.f("ck_expiry_change_only_later")),
+        sa.CheckConstraint(
+            "kind <> 'activate' OR (from_day IS NULL AND member_id IS NOT NULL)",
+            name=op.f("ck_expiry_change_activation_of_one"),
+        ),
+        sa.CheckConstraint("kind = 'activate' OR from_day IS NOT NULL", name=op.f("ck_expiry_change_from_a_day")),
+        sa.CheckConstraint("lots >= 0 AND points >= 0", name=op.f("ck_expiry_change_not_negative")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_expiry_change_member_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_expiry_change")),
+        sa.UniqueConstraint("key", name=op.f("uq_expiry_change_key")),
+    )
+    op.create_index("ix_expiry_change_member", "expiry_change", ["member_id", "id"], unique=False)
+    op.create_index(
+        "ix_expiry_change_unfinished", "expiry_change", ["id"], unique=False, postgresql_where="finished_at IS NULL"
+    )
+    op.create_table(
+        "lapse_reminder",
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.Column("first_day", sa.Date(), nullable=False),
+        sa.Column("points", sa.BigInteger(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("channel IN ('mail', 'sms', 'notice')", name=op.f("ck_lapse_reminder_known_channel")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_lapse_reminder_member_id")),
+        sa.PrimaryKeyConstraint("member_id", "month", name=op.f("pk_lapse_reminder")),
+    )
+    op.create_table(
+        "points_rollup",
+        sa.Column("recorded_on", sa.Date(), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("came", sa.BigInteger(), nullable=False),
+        sa.Column("went", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("recorded_on", "month", "event", "type", name=op.f("pk_points_rollup")),
+    )
+    op.create_table(
+        "points_health",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("members", sa.BigInteger(), nullable=False),
+        sa.Column("member_days", sa.BigInteger(), nullable=False),
+        sa.Column("holders", sa.BigInteger(), nullable=False),
+        sa.Column("usable", sa.BigInteger(), nullable=False),
+        sa.Column("pending", sa.BigInteger(), nullable=False),
+        sa.Column("debt", sa.BigInteger(), nullable=False),
+        sa.Column("months", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("milliseconds", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_points_health")),
+    )
+    op.create_table(
         "item_state_change",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("item_id", sa.BigInteger(), nullable=False),
@@ -671,6 +749,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("reversal_of IS NOT NULL"),
     )
     op.create_index("ix_transfer_debit", "transfer", ["debit_account_id", "id"], unique=False)
+    op.create_index("ix_transfer_recorded", "transfer", ["recorded_at"], unique=False, postgresql_using="brin")
     op.create_table(
         "lot_entry",
         sa.Column("transfer_id", sa.BigInteger(), nullable=False),
@@ -854,4 +933,133 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher_transition")),
     )
     op.create_index("ix_voucher_transition_voucher", "voucher_transition", ["voucher_id", "id"], unique=False)
+    op.create_table(
+        "profile_field",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("name_zh", sa.Text(), nullable=False),
+        sa.Column("name_en", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("options", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("required", sa.Boolean(), nullable=False),
+        sa.Column("counts", sa.Boolean(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.CheckConstraint(
+            "(kind = 'choice') = (jsonb_array_length(options) > 0)", name=op.f("ck_profile_field_choices_have_options")
+        ),
+        sa.CheckConstraint("kind IN ('text', 'number', 'date', 'choice')", name=op.f("ck_profile_field_known_kind")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_profile_field")),
+        sa.UniqueConstraint("key", name=op.f("uq_profile_field_key")),
+    )
+    op.create_table(
+        "profile_value",
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("field_id", sa.BigInteger(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.CheckConstraint("value <> ''", name=op.f("ck_profile_value_something_was_said")),
+        sa.ForeignKeyConstraint(["field_id"], ["profile_field.id"], name=op.f("fk_profile_value_field_id")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_profile_value_member_id")),
+        sa.PrimaryKeyConstraint("member_id", "field_id", name=op.f("pk_profile_value")),
+    )
+    op.create_table(
+        "member_address",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("phone", sa.Text(), nullable=False),
+        sa.Column("province", sa.Text(), nullable=False),
+        sa.Column("city", sa.Text(), nullable=False),
+        sa.Column("district", sa.Text(), nullable=False),
+        sa.Column("division_code", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("is_default", sa.Boolean(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_member_address_member_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_member_address")),
+    )
+    op.create_index("ix_member_address_member", "member_address", ["member_id", "id"], unique=False)
+    op.create_index(
+        "uq_member_address_default", "member_address", ["member_id"], unique=True, postgresql_where="is_default"
+    )
+    op.create_table(
+        "consent_text",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("text_zh", sa.Text(), nullable=False),
+        sa.Column("text_en", sa.Text(), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_by", sa.Text(), nullable=False),
+        sa.CheckConstraint("purpose IN ('sms', 'mail', 'personal')", name=op.f("ck_consent_text_known_purpose")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_text")),
+        sa.UniqueConstraint("purpose", "version", name=op.f("uq_consent_text_purpose_version")),
+    )
+    op.create_table(
+        "consent_entry",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("text_id", sa.BigInteger(), nullable=False),
+        sa.Column("given", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_consent_entry_member_id")),
+        sa.ForeignKeyConstraint(["text_id"], ["consent_text.id"], name=op.f("fk_consent_entry_text_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_entry")),
+    )
+    op.create_index("ix_consent_entry_member", "consent_entry", ["member_id", "id"], unique=False)
+    op.create_table(
+        "phone_change",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("old_phone", sa.Text(), nullable=True),
+        sa.Column("new_phone", sa.Text(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_phone_change_member_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_phone_change")),
+    )
+    op.create_index("ix_phone_change_member", "phone_change", ["member_id", "id"], unique=False)
+    op.create_table(
+        "closing_request",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("cancelled_at IS NULL OR done_at IS NULL", name=op.f("ck_closing_request_not_both")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_closing_request_member_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_closing_request")),
+    )
+    op.create_index(
+        "ix_closing_request_due",
+        "closing_request",
+        ["due_at"],
+        unique=False,
+        postgresql_where="cancelled_at IS NULL AND done_at IS NULL",
+    )
+    op.create_index(
+        "uq_closing_request_open",
+        "closing_request",
+        ["member_id"],
+        unique=True,
+        postgresql_where="cancelled_at IS NULL AND done_at IS NULL",
+    )
+    op.create_table(
+        "data_export",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_data_export_member_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_data_export")),
+    )
+    op.create_index("ix_data_export_member", "data_export", ["member_id", "id"], unique=False)
     # ### end Alembic commands ###

@@ -16,6 +16,7 @@ SYSTEM_ACCOUNTS = {
     "points_clawed_back": "PTS",
     "points_adjusted": "PTS",
     "points_compensation": "PTS",
+    "points_extended": "PTS",
     "rights_cost": "CNY",
     "bank": "CNY",
 }
@@ -33,6 +34,9 @@ APPEND_ONLY = (
     "statement_transition",
     "verification_refusal",
     "audit_event",
+    "consent_text",
+    "consent_entry",
+    "data_export",
 )
 
 REFUSE = """
@@ -126,6 +130,18 @@ BEGIN
     RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
 END $$;
 
+CREATE FUNCTION keep_expiry_change_as_ordered() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR OLD.finished_at IS NOT NULL
+        OR (OLD.id, OLD.key, OLD.kind, OLD.member_id, OLD.from_day, OLD.to_day, OLD.reason, OLD.actor, OLD.at)
+        IS DISTINCT FROM
+        (NEW.id, NEW.key, NEW.kind, NEW.member_id, NEW.from_day, NEW.to_day, NEW.reason, NEW.actor, NEW.at)
+        OR NEW.lots < OLD.lots OR NEW.points < OLD.points THEN
+        RAISE EXCEPTION 'change of expiry % stays as it was ordered', OLD.id USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION keep_payout_as_paid() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' OR OLD.state = 'paid'
@@ -157,6 +173,7 @@ def upgrade() -> None:
         ("statement", "keep_statement_frozen", "UPDATE OR DELETE"),
         ("statement_line", "keep_lines_frozen", "INSERT OR UPDATE OR DELETE"),
         ("payout", "keep_payout_as_paid", "UPDATE OR DELETE"),
+        ("expiry_change", "keep_expiry_change_as_ordered", "UPDATE OR DELETE"),
     ):
         connection.exec_driver_sql(
             f"CREATE TRIGGER frozen BEFORE {events} ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()"

@@ -14,6 +14,8 @@ SYSTEM_ACCOUNTS: dict[str, str] = {
     "points_clawed_back": "PTS",
     "points_adjusted": "PTS",
     "points_compensation": "PTS",
+    "points_opening": "PTS",
+    "points_extended": "PTS",
     "rights_cost": "CNY",
     "bank": "CNY",
 }
@@ -71,6 +73,8 @@ class Transfer(Base):
         Index("ix_transfer_debit", "debit_account_id", "id"),
         Index("ix_transfer_credit", "credit_account_id", "id"),
         Index("uq_transfer_reversal_of", "reversal_of", unique=True, postgresql_where="reversal_of IS NOT NULL"),
+        # Rows come in the order of their recording: a few pages tell where the latest days begin.
+        Index("ix_transfer_recorded", "recorded_at", postgresql_using="brin"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)

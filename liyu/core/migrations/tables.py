@@ -7,9 +7,12 @@ import liyu.core.idempotency
 import liyu.core.ledger.models
 import liyu.core.limits
 import liyu.core.outbox
+import liyu.members.imports.models
 import liyu.members.models
 import liyu.members.personal.models
+import liyu.members.points.expiry_models
 import liyu.members.points.models
+import liyu.members.tags.models
 import liyu.partners.models
 import liyu.partners.settlement.models
 import liyu.redemption.models

@@ -1062,4 +1062,175 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_data_export")),
     )
     op.create_index("ix_data_export_member", "data_export", ["member_id", "id"], unique=False)
+    op.create_table(
+        "member_import",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("storage_name", sa.Text(), nullable=True),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("encoding", sa.Text(), nullable=False),
+        sa.Column("header", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("notes", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("done", sa.BigInteger(), nullable=False),
+        sa.Column("points_unreadable", sa.BigInteger(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('uploaded', 'reading', 'refused', 'ready', 'discarded', 'applying', 'applied', 'undoing', 'undone')",
+            name=op.f("ck_member_import_known_state"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_member_import")),
+    )
+    op.create_index("ix_member_import_digest", "member_import", ["digest"], unique=False)
+    op.create_table(
+        "member_import_transition",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("import_id", sa.BigInteger(), nullable=False),
+        sa.Column("from_state", sa.Text(), nullable=True),
+        sa.Column("to_state", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["import_id"], ["member_import.id"], name=op.f("fk_member_import_transition_import_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_member_import_transition")),
+    )
+    op.create_index("ix_member_import_transition_import", "member_import_transition", ["import_id", "id"], unique=False)
+    op.create_table(
+        "member_import_row",
+        sa.Column("import_id", sa.BigInteger(), nullable=False),
+        sa.Column("row", sa.BigInteger(), nullable=False),
+        sa.Column("lead", sa.BigInteger(), nullable=False),
+        sa.Column("given", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=True),
+        sa.Column("phone", sa.Text(), nullable=True),
+        sa.Column("fields", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("joined_on", sa.Date(), nullable=True),
+        sa.Column("tags", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("points", sa.BigInteger(), nullable=True),
+        sa.Column("expires_on", sa.Date(), nullable=True),
+        sa.Column("faults", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("conflicts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("changes", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("opens", sa.Boolean(), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=True),
+        sa.Column("created", sa.Boolean(), nullable=False),
+        sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refusals", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('new', 'changed', 'unchanged', 'faulty')", name=op.f("ck_member_import_row_known_status")
+        ),
+        sa.CheckConstraint("points IS NULL OR points > 0", name=op.f("ck_member_import_row_points_are_positive")),
+        sa.ForeignKeyConstraint(["import_id"], ["member_import.id"], name=op.f("fk_member_import_row_import_id")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_member_import_row_member_id")),
+        sa.PrimaryKeyConstraint("import_id", "row", name=op.f("pk_member_import_row")),
+    )
+    op.create_index("ix_member_import_row_lead", "member_import_row", ["import_id", "lead"], unique=False)
+    op.create_index(
+        "ix_member_import_row_member",
+        "member_import_row",
+        ["member_id"],
+        unique=False,
+        postgresql_where="member_id IS NOT NULL",
+    )
+    op.create_index("ix_member_import_row_status", "member_import_row", ["import_id", "status", "row"], unique=False)
+    op.create_table(
+        "opening_balance",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("import_id", sa.BigInteger(), nullable=False),
+        sa.Column("row", sa.BigInteger(), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("points", sa.BigInteger(), nullable=False),
+        sa.Column("repaid", sa.BigInteger(), nullable=False),
+        sa.Column("expires_on", sa.Date(), nullable=True),
+        sa.Column("transfer_id", sa.BigInteger(), nullable=True),
+        sa.Column("repay_transfer_id", sa.BigInteger(), nullable=True),
+        sa.Column("lot_id", sa.BigInteger(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reversed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "points > 0 AND repaid >= 0 AND repaid <= points", name=op.f("ck_opening_balance_repaid_within_points")
+        ),
+        sa.ForeignKeyConstraint(["import_id"], ["member_import.id"], name=op.f("fk_opening_balance_import_id")),
+        sa.ForeignKeyConstraint(["lot_id"], ["lot.id"], name=op.f("fk_opening_balance_lot_id")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_opening_balance_member_id")),
+        sa.ForeignKeyConstraint(
+            ["repay_transfer_id"], ["transfer.id"], name=op.f("fk_opening_balance_repay_transfer_id")
+        ),
+        sa.ForeignKeyConstraint(["transfer_id"], ["transfer.id"], name=op.f("fk_opening_balance_transfer_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_opening_balance")),
+    )
+    op.create_index("ix_opening_balance_import", "opening_balance", ["import_id", "row"], unique=False)
+    op.create_index(
+        "uq_opening_balance_member",
+        "opening_balance",
+        ["member_id", "expires_on"],
+        unique=True,
+        postgresql_where="reversed_at IS NULL",
+        postgresql_nulls_not_distinct=True,
+    )
+    op.create_table(
+        "tag",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("name_zh", sa.Text(), nullable=False),
+        sa.Column("name_en", sa.Text(), nullable=False),
+        sa.Column("is_badge", sa.Boolean(), nullable=False),
+        sa.Column("icon", sa.Text(), nullable=False),
+        sa.Column("needs_zh", sa.Text(), nullable=False),
+        sa.Column("needs_en", sa.Text(), nullable=False),
+        sa.Column("by_rule", sa.Boolean(), nullable=False),
+        sa.Column("rule", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("evaluated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("by_rule = (rule IS NOT NULL)", name=op.f("ck_tag_rule_of_its_own")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tag")),
+        sa.UniqueConstraint("code", name=op.f("uq_tag_code")),
+        sa.UniqueConstraint("id", "by_rule", name=op.f("uq_tag_id_by_rule")),
+    )
+    op.create_table(
+        "segment",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("conditions", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_segment")),
+        sa.UniqueConstraint("name", name=op.f("uq_segment_name")),
+    )
+    op.create_table(
+        "member_tag",
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("tag_id", sa.BigInteger(), nullable=False),
+        sa.Column("by_rule", sa.Boolean(), nullable=False),
+        sa.Column("import_id", sa.BigInteger(), nullable=True),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["import_id"], ["member_import.id"], name=op.f("fk_member_tag_import_id")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_member_tag_member_id")),
+        sa.ForeignKeyConstraint(
+            ["tag_id", "by_rule"], ["tag.id", "tag.by_rule"], name=op.f("fk_member_tag_tag_id_by_rule")
+        ),
+        sa.PrimaryKeyConstraint("member_id", "tag_id", name=op.f("pk_member_tag")),
+    )
+    op.create_index("ix_member_tag_tag", "member_tag", ["tag_id", "member_id"], unique=False)
+    op.create_table(
+        "member_tag_change",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("tag_id", sa.BigInteger(), nullable=False),
+        sa.Column("given", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_member_tag_change_member_id")),
+        sa.ForeignKeyConstraint(["tag_id"], ["tag.id"], name=op.f("fk_member_tag_change_tag_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_member_tag_change")),
+    )
+    op.create_index("ix_member_tag_change_member", "member_tag_change", ["member_id", "id"], unique=False)
     # ### end Alembic commands ###

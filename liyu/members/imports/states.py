@@ -1,0 +1,23 @@
+"""The allowed transitions of an import, as data."""
+
+TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+    None: ("uploaded",),
+    "uploaded": ("reading", "discarded"),
+    "reading": ("ready", "refused"),
+    "refused": (),
+    "ready": ("applying", "discarded"),
+    "discarded": (),
+    "applying": ("applied",),
+    "applied": ("undoing",),
+    "undoing": ("undone",),
+    "undone": (),
+}
+"""`refused`: the file cannot be read at all. A faulty row does not refuse its file."""
+
+AT_WORK = ("uploaded", "reading", "applying", "undoing")
+"""The worker has something to do."""
+
+
+def may_become(state: str | None, wanted: str) -> bool:
+    """Whether the table allows the transition."""
+    return wanted in TRANSITIONS[state]

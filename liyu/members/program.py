@@ -3,11 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, insert_of
+from liyu.core.money import BASIS_POINTS
+from liyu.members.tiers.rights import TierRight
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 """Rules of the default program hold for all time, so that histories of any age can be loaded."""
@@ -30,6 +32,9 @@ class ProgramTerms(Struct, frozen=True):
     birthday_change_days: int = 365
     phone_change_days: int = 30
     closing_days: int = 7
+    tier_fall: str = "one_step"
+    tier_grace_days: int = 0
+    adjustment_limit: int = 10_000
 
 
 class TierRow(Struct, frozen=True):
@@ -42,8 +47,7 @@ class TierRow(Struct, frozen=True):
     threshold: int
     multiplier_basis_points: int
     validity_months: int
-    rights_zh: str
-    rights_en: str
+    rights: list[TierRight] = field(default_factory=list)
 
 
 class RuleRow(Struct, frozen=True):
@@ -63,25 +67,30 @@ class RuleRow(Struct, frozen=True):
     version: int = 1
     valid_from: datetime = BEGINNING
     valid_to: datetime | None = None
+    condition: str = "always"
+    every_days: int | None = None
+    birthday_basis_points: int = BASIS_POINTS
+    birthday_span: str | None = None
+    lifetime_cap: int | None = None
 
 
 DEFAULT_TERMS = ProgramTerms("积分商城", "Points mall", "CNY", "year_end", 24, 0, 10, 10, "", demo=False)
 
 DEFAULT_TIERS = [
-    TierRow("standard", 1, "普通会员", "Member", 0, 10_000, 24, "", ""),
-    TierRow("silver", 2, "银卡会员", "Silver", 1_000, 10_000, 24, "", ""),
-    TierRow("gold", 3, "金卡会员", "Gold", 3_000, 10_000, 24, "", ""),
-    TierRow("platinum", 4, "白金会员", "Platinum", 5_000, 10_000, 24, "", ""),
+    TierRow("standard", 1, "普通会员", "Member", 0, 10_000, 24),
+    TierRow("silver", 2, "银卡会员", "Silver", 1_000, 10_000, 24),
+    TierRow("gold", 3, "金卡会员", "Gold", 3_000, 10_000, 24),
+    TierRow("platinum", 4, "白金会员", "Platinum", 5_000, 10_000, 24),
 ]
 
 CUSTOMER_RULES = [
     RuleRow("check_in", "check_in", "每日签到", "Daily check-in", 1, daily_cap=1, yearly_cap=365),
     RuleRow("share", "share", "分享", "Share", 2, yearly_cap=384),
-    RuleRow("campaign", "campaign", "参加活动", "Join an event", 50, yearly_cap=500),
+    RuleRow("campaign", "campaign", "参加活动", "Join an event", 30, yearly_cap=500),
     RuleRow("referral", "referral", "推荐好友", "Refer a friend", 80),
-    RuleRow("suggestion", "suggestion", "建议被采纳", "Adopted suggestion", 30),
+    RuleRow("suggestion", "suggestion", "建议被采纳", "Adopted suggestion", 50),
 ]
-"""The customer's list (DESIGN §5, loyalty.md §0); caps are in points."""
+"""The customer's list (DESIGN §5, loyalty.md §0). Caps are in points; ADR 19 says how the list is read."""
 
 DEFAULT_RULES = [RuleRow("purchase", "purchase", "消费积分", "Purchases", 1, growth=1, per_minor=100), *CUSTOMER_RULES]
 """1 point for every full unit of the currency."""

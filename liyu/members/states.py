@@ -2,10 +2,11 @@
 
 TRANSITIONS: dict[str | None, tuple[str, ...]] = {
     None: ("pre_registered", "active"),
-    "pre_registered": ("active", "frozen", "closed"),
-    "active": ("frozen", "closed"),
+    "pre_registered": ("active", "frozen", "closed", "merged"),
+    "active": ("frozen", "closed", "merged"),
     "frozen": ("active", "closed"),
     "closed": (),
+    "merged": (),
 }
 
 

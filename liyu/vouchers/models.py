@@ -14,8 +14,10 @@ class Voucher(Base):
     __tablename__ = "voucher"
     __table_args__ = (
         CheckConstraint("uses >= 0 AND uses <= uses_allowed", name="not_used_too_often"),
-        # One key for both: a voucher is always that of its redemption's member.
-        ForeignKeyConstraint(["member_id", "redemption_id"], ["redemption.member_id", "redemption.id"]),
+        # One key for both: a voucher is always that of its redemption's member, also when two members are merged.
+        ForeignKeyConstraint(
+            ["member_id", "redemption_id"], ["redemption.member_id", "redemption.id"], onupdate="CASCADE"
+        ),
         Index("ix_voucher_member", "member_id", "id"),
         Index("ix_voucher_redemption", "redemption_id"),
         {"postgresql_with": {"fillfactor": "80"}},

@@ -8,11 +8,13 @@ from liyu.core import migrations
 from tests.world import open_world
 
 APPEND_ONLY = (
+    "growth_entry", "card_change",
     "transfer", "lot_entry", "member_state_change", "tier_change", "partner_state_change", "item_state_change",
     "redemption_transition", "voucher_transition", "statement_transition", "verification_refusal", "audit_event", "payable_entry",
     "member_import_transition", "member_tag_change",
     "lapse_reminder",
     "consent_text", "consent_entry", "data_export",
+    "member_merge", "member_note",
 )  # fmt: skip
 
 

@@ -44,9 +44,27 @@ def upgrade() -> None:
         sa.Column("pending_days", sa.BigInteger(), nullable=False),
         sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
         sa.Column("valid_to", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("condition", sa.Text(), nullable=False),
+        sa.Column("every_days", sa.BigInteger(), nullable=True),
+        sa.Column("birthday_basis_points", sa.BigInteger(), nullable=False),
+        sa.Column("birthday_span", sa.Text(), nullable=True),
+        sa.Column("lifetime_cap", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("per_minor IS NULL OR per_minor > 0", name=op.f("ck_earning_rule_rate_needs_a_divisor")),
         sa.CheckConstraint("points >= 0 AND growth >= 0", name=op.f("ck_earning_rule_not_negative")),
+        sa.CheckConstraint(
+            "condition IN ('always', 'birthday', 'birthday_month', 'first_time', 'streak')",
+            name=op.f("ck_earning_rule_known_condition"),
+        ),
+        sa.CheckConstraint(
+            "(condition = 'streak') = (every_days IS NOT NULL)", name=op.f("ck_earning_rule_streak_has_its_days")
+        ),
+        sa.CheckConstraint(
+            "(birthday_basis_points = 10000) = (birthday_span IS NULL)",
+            name=op.f("ck_earning_rule_birthday_multiplier_has_its_span"),
+        ),
+        sa.CheckConstraint("valid_to >= valid_from", name=op.f("ck_earning_rule_ends_after_it_begins")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_earning_rule")),
+        sa.UniqueConstraint("code", "version", name=op.f("uq_earning_rule_code_version")),
     )
     op.create_index("ix_earning_rule_type", "earning_rule", ["event_type", "valid_from"], unique=False)
     op.create_table(
@@ -126,11 +144,17 @@ def upgrade() -> None:
         sa.Column("undo_minutes", sa.BigInteger(), nullable=False),
         sa.Column("points_per_currency_unit", sa.BigInteger(), nullable=False),
         sa.Column("support_phone", sa.Text(), nullable=False),
+        sa.Column("tier_fall", sa.Text(), server_default="one_step", nullable=False),
+        sa.Column("tier_grace_days", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("demo", sa.Boolean(), nullable=False),
         sa.Column("birthday_change_days", sa.BigInteger(), nullable=False),
         sa.Column("phone_change_days", sa.BigInteger(), nullable=False),
+        sa.Column("adjustment_limit", sa.BigInteger(), server_default="10000", nullable=False),
         sa.Column("closing_days", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_program_only_one")),
+        sa.CheckConstraint(
+            "tier_fall IN ('one_step', 'matching') AND tier_grace_days >= 0", name=op.f("ck_program_known_tier_policy")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_program")),
     )
     op.create_table(
@@ -165,8 +189,7 @@ def upgrade() -> None:
         sa.Column("threshold", sa.BigInteger(), nullable=False),
         sa.Column("multiplier_basis_points", sa.BigInteger(), nullable=False),
         sa.Column("validity_months", sa.BigInteger(), nullable=False),
-        sa.Column("rights_zh", sa.Text(), nullable=False),
-        sa.Column("rights_en", sa.Text(), nullable=False),
+        sa.Column("rights", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tier")),
         sa.UniqueConstraint("code", name=op.f("uq_tier_code")),
         sa.UniqueConstraint("rank", name=op.f("uq_tier_rank")),
@@ -218,7 +241,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("external_id", sa.Text(), nullable=False),
         sa.Column("phone", sa.Text(), nullable=True),
-        sa.Column("card_number", sa.Text(), nullable=False),
+        sa.Column("card_number", sa.Text(), nullable=True),
         sa.Column("email", sa.Text(), nullable=True),
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column("birthday", sa.Date(), nullable=True),
@@ -226,28 +249,73 @@ def upgrade() -> None:
         sa.Column("locale", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("tier_id", sa.BigInteger(), nullable=False),
+        sa.Column("tier_since", sa.Date(), nullable=True),
         sa.Column("tier_until", sa.Date(), nullable=True),
+        sa.Column("tier_period", sa.BigInteger(), server_default="1", nullable=False),
+        sa.Column("tier_fallback_id", sa.BigInteger(), nullable=True),
         sa.Column("growth", sa.BigInteger(), nullable=False),
+        sa.Column("growth_counted_from", sa.BigInteger(), server_default="1", nullable=False),
+        sa.Column("period_growth", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("joined_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("birthday_changed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("merged_into", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
             "erased_at IS NULL OR (state = 'closed' AND phone IS NULL AND email IS NULL AND name IS NULL "
             "AND birthday IS NULL AND city IS NULL)",
             name=op.f("ck_member_erased_is_empty"),
         ),
         sa.CheckConstraint(
-            "state IN ('pre_registered', 'active', 'frozen', 'closed')", name=op.f("ck_member_known_state")
+            "state IN ('pre_registered', 'active', 'frozen', 'closed', 'merged')", name=op.f("ck_member_known_state")
         ),
-        sa.CheckConstraint("growth >= 0", name=op.f("ck_member_growth_not_negative")),
+        sa.CheckConstraint(
+            "(state = 'merged') = (merged_into IS NOT NULL)", name=op.f("ck_member_merged_into_somebody")
+        ),
+        sa.CheckConstraint("growth >= 0 AND period_growth >= 0", name=op.f("ck_member_growth_not_negative")),
+        sa.ForeignKeyConstraint(["tier_fallback_id"], ["tier.id"], name=op.f("fk_member_tier_fallback_id")),
+        sa.ForeignKeyConstraint(["merged_into"], ["member.id"], name=op.f("fk_member_merged_into")),
         sa.ForeignKeyConstraint(["tier_id"], ["tier.id"], name=op.f("fk_member_tier_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_member")),
         sa.UniqueConstraint("card_number", name=op.f("uq_member_card_number")),
         sa.UniqueConstraint("external_id", name=op.f("uq_member_external_id")),
         sa.UniqueConstraint("phone", name=op.f("uq_member_phone")),
     )
-    op.create_index("ix_member_tier", "member", ["tier_id"], unique=False)
+    op.create_index("ix_member_joined", "member", ["joined_at"], unique=False)
+    op.create_index(
+        "ix_member_merged", "member", ["merged_into"], unique=False, postgresql_where="merged_into IS NOT NULL"
+    )
+    op.create_index("ix_member_state", "member", ["state", "id"], unique=False)
+    op.create_index("ix_member_tier", "member", ["tier_id", "id"], unique=False)
+    op.create_index(
+        "ix_member_tier_until", "member", ["tier_until"], unique=False, postgresql_where="tier_until IS NOT NULL"
+    )
+    op.create_table(
+        "growth_entry",
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("period", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("amount <> 0", name=op.f("ck_growth_entry_amount_not_zero")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_growth_entry_member_id")),
+        sa.PrimaryKeyConstraint("member_id", "period", "source", name=op.f("pk_growth_entry")),
+    )
+    op.create_table(
+        "card_change",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("change", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("change IN ('blocked', 'issued')", name=op.f("ck_card_change_known_change")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_card_change_member_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_card_change")),
+        sa.UniqueConstraint("number", "change", name=op.f("uq_card_change_number_change")),
+    )
+    op.create_index("ix_card_change_member", "card_change", ["member_id", "id"], unique=False)
     op.create_table(
         "partner_state_change",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -371,11 +439,26 @@ def upgrade() -> None:
         sa.Column("growth", sa.BigInteger(), nullable=False),
         sa.Column("lines", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("body_hash", sa.Text(), nullable=False),
+        sa.Column("purchase_reference", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_earning_event_member_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_earning_event")),
         sa.UniqueConstraint("type", "reference", name=op.f("uq_earning_event_type_reference")),
     )
+    op.create_index(
+        "ix_earning_event_check_in",
+        "earning_event",
+        ["member_id", "occurred_at"],
+        unique=False,
+        postgresql_where="type = 'check_in'",
+    )
     op.create_index("ix_earning_event_member", "earning_event", ["member_id", "id"], unique=False)
+    op.create_index(
+        "ix_earning_event_purchase",
+        "earning_event",
+        ["purchase_reference"],
+        unique=False,
+        postgresql_where="purchase_reference IS NOT NULL",
+    )
     op.create_table(
         "earning_use",
         sa.Column("member_id", sa.BigInteger(), nullable=False),
@@ -527,6 +610,13 @@ def upgrade() -> None:
         sa.Column("to_tier_id", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("growth", sa.BigInteger(), nullable=False),
+        sa.Column("period_growth", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("needed", sa.BigInteger(), nullable=True),
+        sa.Column("period", sa.BigInteger(), server_default="1", nullable=False),
+        sa.Column("since", sa.Date(), nullable=True),
+        sa.Column("until", sa.Date(), nullable=True),
+        sa.Column("actor", sa.Text(), server_default="system", nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["from_tier_id"], ["tier.id"], name=op.f("fk_tier_change_from_tier_id")),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_tier_change_member_id")),
@@ -876,6 +966,7 @@ def upgrade() -> None:
             ["member_id", "redemption_id"],
             ["redemption.member_id", "redemption.id"],
             name=op.f("fk_voucher_member_id_redemption_id"),
+            onupdate="CASCADE",
         ),
         sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_voucher_partner_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher")),
@@ -1233,4 +1324,73 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_member_tag_change")),
     )
     op.create_index("ix_member_tag_change_member", "member_tag_change", ["member_id", "id"], unique=False)
+    op.create_table(
+        "member_merge",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("source_id", sa.BigInteger(), nullable=False),
+        sa.Column("target_id", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("moved", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.CheckConstraint("reason <> ''", name=op.f("ck_member_merge_has_a_reason")),
+        sa.CheckConstraint("source_id <> target_id", name=op.f("ck_member_merge_two_members")),
+        sa.ForeignKeyConstraint(["source_id"], ["member.id"], name=op.f("fk_member_merge_source_id")),
+        sa.ForeignKeyConstraint(["target_id"], ["member.id"], name=op.f("fk_member_merge_target_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_member_merge")),
+        sa.UniqueConstraint("source_id", name=op.f("uq_member_merge_source_id")),
+    )
+    op.create_index("ix_member_merge_target", "member_merge", ["target_id", "id"], unique=False)
+    op.create_table(
+        "member_note",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("text <> ''", name=op.f("ck_member_note_not_empty")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_member_note_member_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_member_note")),
+    )
+    op.create_index("ix_member_note_member", "member_note", ["member_id", "id"], unique=False)
+    op.create_table(
+        "adjustment_request",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("points", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("requested_by", sa.Text(), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decision", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('requested', 'approved', 'refused')", name=op.f("ck_adjustment_request_known_state")
+        ),
+        sa.CheckConstraint("points <> 0", name=op.f("ck_adjustment_request_moves_something")),
+        sa.CheckConstraint("reason <> ''", name=op.f("ck_adjustment_request_has_a_reason")),
+        sa.CheckConstraint(
+            "(state = 'requested') = (decided_by IS NULL) AND (decided_by IS NULL) = (decided_at IS NULL)",
+            name=op.f("ck_adjustment_request_decided_by_somebody"),
+        ),
+        sa.CheckConstraint("decided_by <> requested_by", name=op.f("ck_adjustment_request_four_eyes")),
+        sa.CheckConstraint(
+            "state <> 'refused' OR decision <> ''", name=op.f("ck_adjustment_request_refused_with_a_reason")
+        ),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_adjustment_request_member_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_adjustment_request")),
+        sa.UniqueConstraint("key", name=op.f("uq_adjustment_request_key")),
+    )
+    op.create_index("ix_adjustment_request_member", "adjustment_request", ["member_id", "id"], unique=False)
+    op.create_index("ix_adjustment_request_state", "adjustment_request", ["state", "id"], unique=False)
+    op.create_table(
+        "member_terms",
+        sa.Column("member_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("terms", postgresql.TSVECTOR(), nullable=False),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_member_terms_member_id")),
+        sa.PrimaryKeyConstraint("member_id", name=op.f("pk_member_terms")),
+    )
+    op.create_index("ix_member_terms_terms", "member_terms", ["terms"], unique=False, postgresql_using="gin")
     # ### end Alembic commands ###

@@ -28,6 +28,8 @@ APPEND_ONLY = (
     "payable_entry",
     "member_state_change",
     "tier_change",
+    "growth_entry",
+    "card_change",
     "partner_state_change",
     "item_state_change",
     "redemption_transition",
@@ -41,6 +43,8 @@ APPEND_ONLY = (
     "consent_text",
     "consent_entry",
     "data_export",
+    "member_merge",
+    "member_note",
 )
 
 REFUSE = """
@@ -146,6 +150,47 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION keep_merges_flat() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.merged_into IS NOT NULL AND NEW.merged_into IS NULL THEN
+        RAISE EXCEPTION 'member % was merged for good', OLD.id USING ERRCODE = 'restrict_violation';
+    END IF;
+    PERFORM FROM member WHERE id = NEW.merged_into AND merged_into IS NULL FOR KEY SHARE;
+    IF NOT FOUND OR NEW.merged_into = NEW.id THEN
+        RAISE EXCEPTION 'member % is merged itself: nobody is merged into it', NEW.merged_into
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF EXISTS (SELECT FROM member WHERE merged_into = NEW.id) THEN
+        RAISE EXCEPTION 'others lead to member %: they go first', NEW.id USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION forget_terms() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM member_terms WHERE member_id = NEW.id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION keep_adjustment_as_requested() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR OLD.state <> 'requested'
+        OR (OLD.id, OLD.key, OLD.member_id, OLD.points, OLD.reason, OLD.requested_by, OLD.requested_at)
+        IS DISTINCT FROM
+        (NEW.id, NEW.key, NEW.member_id, NEW.points, NEW.reason, NEW.requested_by, NEW.requested_at) THEN
+        RAISE EXCEPTION 'adjustment % stays as it was requested', OLD.id USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION refuse_blocked_card() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM card_change WHERE number = NEW.card_number AND change = 'blocked') THEN
+        RAISE EXCEPTION 'card % is blocked for ever', NEW.card_number USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION keep_payout_as_paid() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' OR OLD.state = 'paid'
@@ -178,10 +223,23 @@ def upgrade() -> None:
         ("statement_line", "keep_lines_frozen", "INSERT OR UPDATE OR DELETE"),
         ("payout", "keep_payout_as_paid", "UPDATE OR DELETE"),
         ("expiry_change", "keep_expiry_change_as_ordered", "UPDATE OR DELETE"),
+        ("adjustment_request", "keep_adjustment_as_requested", "UPDATE OR DELETE"),
     ):
         connection.exec_driver_sql(
             f"CREATE TRIGGER frozen BEFORE {events} ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()"
         )
+    connection.exec_driver_sql(
+        "CREATE TRIGGER merged_for_good BEFORE UPDATE OF merged_into ON member FOR EACH ROW "
+        "WHEN (OLD.merged_into IS DISTINCT FROM NEW.merged_into) EXECUTE FUNCTION keep_merges_flat()"
+    )
+    connection.exec_driver_sql(
+        "CREATE TRIGGER found_by_what_it_says AFTER UPDATE OF name, phone ON member FOR EACH ROW "
+        "WHEN ((OLD.name, OLD.phone) IS DISTINCT FROM (NEW.name, NEW.phone)) EXECUTE FUNCTION forget_terms()"
+    )
+    connection.exec_driver_sql(
+        "CREATE TRIGGER not_a_blocked_card BEFORE INSERT OR UPDATE OF card_number ON member "
+        "FOR EACH ROW WHEN (NEW.card_number IS NOT NULL) EXECUTE FUNCTION refuse_blocked_card()"
+    )
     connection.exec_driver_sql(
         "CREATE TRIGGER moved_as_written AFTER INSERT ON payable_entry "
         "FOR EACH ROW EXECUTE FUNCTION check_entry_against_transfer()"

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from liyu.members.program import BEGINNING, CUSTOMER_RULES, ProgramTerms, RuleRow, TierRow
+from liyu.members.tiers.rights import TierRight
 
 TERMS = ProgramTerms(
     name_zh="青禾会员",
@@ -15,21 +16,31 @@ TERMS = ProgramTerms(
     points_per_currency_unit=10,
     support_phone="400-555-0100",
     demo=True,
+    tier_fall="one_step",
+    tier_grace_days=15,
 )
 
 TIERS = [
-    TierRow("standard", 1, "普通会员", "Member", 0, 10_000, 24, "消费 1 元得 1 积分\n每日签到", "1 point per CNY\nDaily check-in"),
     TierRow(
-        "silver", 2, "银卡会员", "Silver", 1_000, 11_000, 24,
-        "消费积分 1.1 倍\n银卡专享商品\n生日礼券", "1.1 × points on purchases\nItems for Silver\nBirthday coupon",
+        "standard", 1, "普通会员", "Member", 0, 10_000, 12,
+        [TierRight("coins", "消费 1 元得 1 积分", "1 point per CNY"),
+         TierRight("sparkles", "每日签到得积分", "Points for checking in daily")],
     ),
     TierRow(
-        "gold", 3, "金卡会员", "Gold", 3_000, 12_000, 24,
-        "消费积分 1.2 倍\n金卡专享权益\n限量活动优先提醒", "1.2 × points on purchases\nRights for Gold\nEarly notice of drops",
+        "silver", 2, "银卡会员", "Silver", 1_000, 11_000, 12,
+        [TierRight("coins", "消费积分 1.1 倍", "1.1 × points on purchases"), TierRight("gift", "银卡专享商品", "Items for Silver"),
+         TierRight("cake", "生日礼券", "Birthday coupon")],
+    ),
+    TierRow(
+        "gold", 3, "金卡会员", "Gold", 3_000, 12_000, 12,
+        [TierRight("coins", "消费积分 1.2 倍", "1.2 × points on purchases"), TierRight("ticket", "金卡专享权益", "Rights for Gold"),
+         TierRight("bell", "限量活动优先提醒", "Early notice of drops")],
     ),
     TierRow(
         "platinum", 4, "白金会员", "Platinum", 5_000, 15_000, 24,
-        "消费积分 1.5 倍\n机场与酒店礼遇\n专属客服", "1.5 × points on purchases\nAirport and hotel privileges\nPersonal service",
+        [TierRight("coins", "消费积分 1.5 倍", "1.5 × points on purchases"),
+         TierRight("plane", "机场与酒店礼遇", "Airport and hotel privileges"),
+         TierRight("message-circle", "专属客服", "Personal service")],
     ),
 ]  # fmt: skip
 

@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row
 
 from liyu.core.errors import NotFoundError
+from liyu.members.tiers.rights import TierRight
 
 
 class DatedPoints(Struct, frozen=True):
@@ -88,8 +89,7 @@ class TierStanding(Struct, frozen=True):
     threshold: int
     validity_months: int
     multiplier_basis_points: int
-    rights_zh: str
-    rights_en: str
+    rights: list[TierRight]
 
 
 class TierMove(Struct, frozen=True):
@@ -106,7 +106,7 @@ class TierMove(Struct, frozen=True):
 
 
 _TIERS = """
-    SELECT rank, code, name_zh, name_en, threshold, validity_months, multiplier_basis_points, rights_zh, rights_en
+    SELECT rank, code, name_zh, name_en, threshold, validity_months, multiplier_basis_points, rights
     FROM tier ORDER BY rank"""
 
 _TIER_MOVES = """
@@ -118,9 +118,9 @@ _TIER_MOVES = """
 
 async def list_tiers(connection: AsyncConnection[Any]) -> list[TierStanding]:
     """All tiers of the program, the lowest first."""
-    async with connection.cursor(row_factory=class_row(TierStanding)) as cursor:
+    async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_TIERS)
-        return await cursor.fetchall()
+        return convert(await cursor.fetchall(), list[TierStanding])
 
 
 async def list_tier_moves(connection: AsyncConnection[Any], member_id: int, most: int) -> list[TierMove]:

@@ -17,6 +17,7 @@ class Program(Base):
     __table_args__ = (
         CheckConstraint("id = 1", name="only_one"),
         CheckConstraint("tier_fall IN ('one_step', 'matching') AND tier_grace_days >= 0", name="known_tier_policy"),
+        CheckConstraint("return_policy IN ('pending_only', 'down_to_zero', 'into_debt')", name="known_return_policy"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)

@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, insert_of
+from liyu.members.personal.consents import ensure_texts
 from liyu.core.money import BASIS_POINTS
 from liyu.members.tiers.rights import TierRight
 
@@ -35,6 +36,7 @@ class ProgramTerms(Struct, frozen=True):
     tier_fall: str = "one_step"
     tier_grace_days: int = 0
     adjustment_limit: int = 10_000
+    return_policy: str = "into_debt"
 
 
 class TierRow(Struct, frozen=True):
@@ -113,6 +115,7 @@ async def ensure_program(
         return False
     await connection.execute(insert_of("tier", TierRow), (encode_rows(tiers),))
     await connection.execute(insert_of("earning_rule", RuleRow), (encode_rows(rules),))
+    await ensure_texts(connection)
     return True
 
 

@@ -70,8 +70,6 @@ async def add_member(session: AsyncSession, external_id: str, phone: str, **valu
             threshold=0,
             multiplier_basis_points=10_000,
             validity_months=12,
-            rights_zh="",
-            rights_en="",
         )
         session.add(tier)
         await session.flush()

@@ -51,8 +51,6 @@ async def writes(session: NamedDependency[AsyncSession], fail_at: FromQuery[str]
             threshold=0,
             multiplier_basis_points=10_000,
             validity_months=12,
-            rights_zh="",
-            rights_en="",
         )
     )
     await session.flush()

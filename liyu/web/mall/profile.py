@@ -13,7 +13,7 @@ from liyu.members.account import MemberAccount, TierStanding, list_tier_moves, l
 from liyu.vouchers.queries import wallet
 from liyu.web.actor import actor_of
 from liyu.web.formats import current_zone
-from liyu.web.i18n import current_locale, gettext, text_of, translate
+from liyu.web.i18n import gettext, text_of, translate
 from liyu.web.mall.member import AnyRequest, lapsing_next, member_id_of, now_of, today_of
 from liyu.web.mall.words import TIER_REASONS
 from liyu.web.pages import Page, page
@@ -136,11 +136,10 @@ def _voucher_notices(request: AnyRequest, vouchers: list[Any]) -> list[dict[str,
 
 
 def _tier(tier: TierStanding, account: MemberAccount) -> dict[str, Any]:
-    rights = tier.rights_en if current_locale() == "en" and tier.rights_en else tier.rights_zh
     return {
         "name": text_of(tier, "name"),
         "threshold": tier.threshold,
-        "rights": [line for line in rights.splitlines() if line.strip()],
+        "rights": [text_of(right, "title") for right in tier.rights],
         "factor": f"{tier.multiplier_basis_points / _WHOLE_FACTOR:g}",
         "months": tier.validity_months,
         "current": tier.rank == account.tier_rank,

@@ -147,11 +147,15 @@ def upgrade() -> None:
         sa.Column("tier_fall", sa.Text(), server_default="one_step", nullable=False),
         sa.Column("tier_grace_days", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("demo", sa.Boolean(), nullable=False),
+        sa.Column("return_policy", sa.Text(), nullable=False),
         sa.Column("birthday_change_days", sa.BigInteger(), nullable=False),
         sa.Column("phone_change_days", sa.BigInteger(), nullable=False),
         sa.Column("adjustment_limit", sa.BigInteger(), server_default="10000", nullable=False),
         sa.Column("closing_days", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_program_only_one")),
+        sa.CheckConstraint(
+            "return_policy IN ('pending_only', 'down_to_zero', 'into_debt')", name=op.f("ck_program_known_return_policy")
+        ),
         sa.CheckConstraint(
             "tier_fall IN ('one_step', 'matching') AND tier_grace_days >= 0", name=op.f("ck_program_known_tier_policy")
         ),

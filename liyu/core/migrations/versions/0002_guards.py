@@ -191,6 +191,29 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION keep_rule_as_priced() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF EXISTS (SELECT FROM earning_event) THEN
+            RAISE EXCEPTION 'rule % stays: events were priced with it', OLD.code USING ERRCODE = 'restrict_violation';
+        END IF;
+        RETURN OLD;
+    END IF;
+    IF to_jsonb(NEW) - 'valid_to' <> to_jsonb(OLD) - 'valid_to' THEN
+        RAISE EXCEPTION 'rule % stays as it is: it changes with a new version', OLD.code
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION keep_event_as_priced() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR to_jsonb(NEW) - 'member_id' <> to_jsonb(OLD) - 'member_id' THEN
+        RAISE EXCEPTION 'event % stays as it was priced', OLD.reference USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION keep_payout_as_paid() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' OR OLD.state = 'paid'
@@ -222,6 +245,8 @@ def upgrade() -> None:
         ("statement", "keep_statement_frozen", "UPDATE OR DELETE"),
         ("statement_line", "keep_lines_frozen", "INSERT OR UPDATE OR DELETE"),
         ("payout", "keep_payout_as_paid", "UPDATE OR DELETE"),
+        ("earning_rule", "keep_rule_as_priced", "UPDATE OR DELETE"),
+        ("earning_event", "keep_event_as_priced", "UPDATE OR DELETE"),
         ("expiry_change", "keep_expiry_change_as_ordered", "UPDATE OR DELETE"),
         ("adjustment_request", "keep_adjustment_as_requested", "UPDATE OR DELETE"),
     ):

@@ -1,0 +1,1 @@
+"""Tiers 等级: how members rise, keep their tier and fall, and why."""

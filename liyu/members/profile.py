@@ -16,6 +16,8 @@ from liyu.core.i18n import N_, Message
 from liyu.core.settings import LOCALES
 from liyu.members.enrol import NewMember, enrol_members
 from liyu.members.errors import MemberClosedError, PhoneTakenError
+from liyu.members.points.expiry import PRE_REGISTERED
+from liyu.members.points.expiry_order import begin_validity
 from liyu.members.states import may_become
 
 REGION = "CN"
@@ -58,6 +60,11 @@ def parse_phone(text: str) -> str | None:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def is_email(text: str) -> bool:
+    """Whether a text has the shape of an e-mail address."""
+    return _EMAIL.fullmatch(text) is not None
+
+
 async def save_member(
     connection: AsyncConnection[Any],
     external_id: str,
@@ -75,7 +82,7 @@ async def save_member(
     for is_last_try in (False, True):
         try:
             async with connection.transaction():
-                return await _save(connection, external_id, values, changes, actor, now)
+                return await _save(connection, external_id, values, changes, actor, now, zone)
         except UniqueViolation as fault:
             if fault.diag.constraint_name == "uq_member_phone":
                 raise PhoneTakenError from None
@@ -95,7 +102,7 @@ def _check(external_id: str, changes: MemberChanges, today: date) -> dict[str, A
         if value is None:
             continue
         values[name] = value.strip() if isinstance(value, str) else value
-        fault = _fault_of(name, values, today)
+        fault = fault_of(name, values, today)
         if fault is not None:
             faults[name] = fault
     if changes.state is not UNSET and changes.state not in WANTED_STATES:
@@ -107,7 +114,7 @@ def _check(external_id: str, changes: MemberChanges, today: date) -> dict[str, A
     return values
 
 
-def _fault_of(name: str, values: dict[str, Any], today: date) -> Message | None:
+def fault_of(name: str, values: dict[str, Any], today: date) -> Message | None:
     """What is wrong with one field; phone numbers and locales take their stored form in `values`."""
     value = values[name]
     match name:
@@ -115,7 +122,7 @@ def _fault_of(name: str, values: dict[str, Any], today: date) -> Message | None:
             values[name] = parse_phone(value)
             return None if values[name] else Message(N_("Enter a mobile number, such as 138 0013 8000."))
         case "email":
-            fits = len(value) <= LONGEST_EMAIL and _EMAIL.fullmatch(value) is not None
+            fits = len(value) <= LONGEST_EMAIL and is_email(value)
             return None if fits else Message(N_("Enter an e-mail address, such as name@example.com."))
         case "birthday":
             possible = value.year >= FIRST_BIRTH_YEAR and value <= today
@@ -139,6 +146,7 @@ async def _save(
     changes: MemberChanges,
     actor: str,
     now: datetime,
+    zone: ZoneInfo,
 ) -> bool:
     # Two requests that enrol the same member come one after the other, so that one is told that the member is new.
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"member:{external_id}",))
@@ -157,7 +165,7 @@ async def _save(
     # Also for newcomers: an import may have been quicker, and then only the host's id is known.
     await _change_fields(connection, member_id, values)
     if changes.state is not UNSET:
-        await _change_state(connection, member_id, changes.state, changes.reason, actor, now)
+        await _change_state(connection, member_id, changes.state, changes.reason, actor, now, zone)
     return row is None
 
 
@@ -168,7 +176,13 @@ async def _change_fields(connection: AsyncConnection[Any], member_id: int, value
 
 
 async def _change_state(
-    connection: AsyncConnection[Any], member_id: int, wanted: str, reason: str, actor: str, now: datetime
+    connection: AsyncConnection[Any],
+    member_id: int,
+    wanted: str,
+    reason: str,
+    actor: str,
+    now: datetime,
+    zone: ZoneInfo,
 ) -> None:
     found = await connection.execute("SELECT state FROM member WHERE id = %s", (member_id,))
     state = (await found.fetchone() or ("",))[0]
@@ -185,3 +199,5 @@ async def _change_state(
         "INSERT INTO member_state_change (member_id, from_state, to_state, reason, actor, at) VALUES (%s, %s, %s, %s, %s, %s)",
         (member_id, state, wanted, reason, actor, now),
     )
+    if state == PRE_REGISTERED and wanted == "active":
+        await begin_validity(connection, member_id, actor=actor, now=now, zone=zone)

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from liyu.core.errors import InvalidInputError, NotFoundError
-from liyu.members.points import lapse
+from liyu.members.points import portions
 from liyu.members.points.adjust import NotEnoughToTakeError, adjust_points
 from liyu.members.points.lapse import lapse_points, mature_points
 from liyu.members.program import RuleRow
@@ -34,12 +34,12 @@ async def test_points_past_their_last_day_cannot_be_spent_even_before_they_were_
 
 
 async def test_lapsing_goes_on_where_it_was_stopped(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lapse, "PORTION", 3)
+    monkeypatch.setattr(portions, "PORTION", 3)
     async with open_world(database_url) as world:
         for number in range(10):
             await world.member(f"m-{number}", points=10)
 
-        def stop(moved: lapse.Moved) -> None:
+        def stop(moved: portions.Moved) -> None:
             if moved.lots >= 6:
                 raise KeyboardInterrupt
 

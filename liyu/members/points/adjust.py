@@ -13,7 +13,8 @@ from liyu.core.i18n import N_, Message
 from liyu.core.ledger.posting import TransferRow, post_transfers, reserve_ids
 from liyu.core.money import POINTS
 from liyu.members.errors import UnknownMemberError
-from liyu.members.points.lots import draw_points, last_day
+from liyu.members.points.expiry import last_day_for
+from liyu.members.points.lots import draw_points
 from liyu.members.points.post import FUNDER
 from liyu.members.points.post_state import Earner, PostState, load_state
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, OPEN_LOTS, LotEntryRow, LotRow, net_lot_changes
@@ -120,7 +121,7 @@ async def _give(
             _transfer(first, adjusted, earner.debt_account, repaid, reason, f"{key}:repay", actor, state.now)
         )
     if points > repaid:
-        expires_on = last_day(state.terms.expiry_policy, state.terms.expiry_months, local_date(state.now, state.zone))
+        expires_on = last_day_for(state.terms, earner.state, local_date(state.now, state.zone))
         lot_id = await _open_lot(connection, earner.points_account, expires_on)
         transfers.append(
             _transfer(second, adjusted, earner.points_account, points - repaid, reason, key, actor, state.now)

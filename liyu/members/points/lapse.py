@@ -1,34 +1,24 @@
-"""Lapse and maturing: lots past their last day are taken once, pending lots become usable on their day (DESIGN §5).
+"""Lapse and maturing: lots past their last day are taken once, pending lots become usable on their day (DESIGN §5)."""
 
-Both work in portions of accounts, each portion one transaction, so that they can be killed at any point and simply run again.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from psycopg import AsyncConnection
 
-PORTION = 5_000
+from liyu.members.points.expiry_change import carry_out_changes
+from liyu.members.points.portions import Moved, Report, move_in_portions
 
 _DUE_TO_LAPSE = """
-    SELECT DISTINCT m.id FROM lot l JOIN account o ON o.id = l.account_id
+    SELECT m.id, l.id FROM lot l JOIN account o ON o.id = l.account_id
     JOIN account m ON m.member_id = o.member_id AND m.kind = 'member_points'
-    WHERE l.remaining > 0 AND l.expires_on < %(day)s ORDER BY m.id LIMIT %(portion)s"""
+    WHERE l.remaining > 0 AND l.expires_on < %(day)s ORDER BY m.id, l.id"""
 
-_DUE_TO_MATURE = """
-    SELECT DISTINCT m.id FROM lot l JOIN account o ON o.id = l.account_id AND o.kind = 'member_pending'
-    JOIN account m ON m.member_id = o.member_id AND m.kind = 'member_points'
-    WHERE l.remaining > 0 AND l.matures_on <= %(day)s ORDER BY m.id LIMIT %(portion)s"""
-
-_LOCK = "SELECT id FROM account WHERE id = ANY(%(accounts)s) ORDER BY id FOR UPDATE"
+_COUNT_DUE = "SELECT count(*) FROM lot WHERE remaining > 0 AND expires_on < %s"
 
 _LAPSE = """
     WITH due AS (
-        SELECT l.id AS lot_id, l.account_id, l.remaining, l.expires_on, nextval('transfer_id_seq') AS transfer_id
-        FROM account m JOIN account o ON o.member_id = m.member_id JOIN lot l ON l.account_id = o.id
-        WHERE m.id = ANY(%(accounts)s) AND l.remaining > 0 AND l.expires_on < %(day)s),
+        SELECT id AS lot_id, account_id, remaining, expires_on, nextval('transfer_id_seq') AS transfer_id
+        FROM lot WHERE id = ANY(%(lots)s) AND remaining > 0 AND expires_on < %(day)s),
     transfers AS (
         INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
         SELECT transfer_id, account_id, (SELECT id FROM account WHERE kind = 'points_lapsed'), remaining, 'PTS', 'lapse',
@@ -40,21 +30,27 @@ _LAPSE = """
         FROM (SELECT account_id, sum(remaining) AS amount FROM due GROUP BY account_id) AS d WHERE account.id = d.account_id)
     SELECT count(*), coalesce(sum(remaining), 0)::bigint FROM due"""
 
-_OPEN_LOTS = """
+_DUE_TO_MATURE = """
+    SELECT m.id, l.id FROM lot l JOIN account o ON o.id = l.account_id AND o.kind = 'member_pending'
+    JOIN account m ON m.member_id = o.member_id AND m.kind = 'member_points'
+    WHERE l.remaining > 0 AND l.matures_on <= %(day)s ORDER BY m.id, l.id"""
+
+_OPEN_USABLE = """
     INSERT INTO lot (account_id, funder, expires_on, matures_on, remaining)
     SELECT DISTINCT m.id, l.funder, l.expires_on, NULL::date, 0
-    FROM account m JOIN account o ON o.member_id = m.member_id AND o.kind = 'member_pending' JOIN lot l ON l.account_id = o.id
-    WHERE m.id = ANY(%(accounts)s) AND l.remaining > 0 AND l.matures_on <= %(day)s
+    FROM lot l JOIN account o ON o.id = l.account_id JOIN account m ON m.member_id = o.member_id AND m.kind = 'member_points'
+    WHERE l.id = ANY(%(lots)s) AND l.remaining > 0 AND l.matures_on <= %(day)s
     ON CONFLICT (account_id, expires_on, funder, matures_on) DO NOTHING"""
 
 _MATURE = """
     WITH due AS (
         SELECT l.id AS lot_id, l.account_id, m.id AS to_account_id, t.id AS to_lot_id, l.remaining, l.matures_on,
             nextval('transfer_id_seq') AS transfer_id
-        FROM account m JOIN account o ON o.member_id = m.member_id AND o.kind = 'member_pending' JOIN lot l ON l.account_id = o.id
+        FROM lot l JOIN account o ON o.id = l.account_id
+        JOIN account m ON m.member_id = o.member_id AND m.kind = 'member_points'
         JOIN lot t ON t.account_id = m.id AND t.funder = l.funder AND t.expires_on IS NOT DISTINCT FROM l.expires_on
             AND t.matures_on IS NULL
-        WHERE m.id = ANY(%(accounts)s) AND l.remaining > 0 AND l.matures_on <= %(day)s),
+        WHERE l.id = ANY(%(lots)s) AND l.remaining > 0 AND l.matures_on <= %(day)s),
     transfers AS (
         INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
         SELECT transfer_id, account_id, to_account_id, remaining, 'PTS', 'mature', 'lot:' || lot_id, matures_on::text,
@@ -77,59 +73,39 @@ _MATURE = """
     SELECT count(*), coalesce(sum(remaining), 0)::bigint FROM due"""
 
 
-@dataclass(slots=True)
-class Moved:
-    """How many lots were moved, and how many points with them."""
-
-    lots: int = 0
-    points: int = 0
+async def count_due_to_lapse(connection: AsyncConnection[Any], day: date) -> int:
+    """How many lots have points in them whose last day lies before `day`."""
+    row = await (await connection.execute(_COUNT_DUE, (day,))).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def lapse_points(
-    connection: AsyncConnection[Any],
-    day: date,
-    *,
-    actor: str,
-    now: datetime,
-    report: Callable[[Moved], None] | None = None,
+    connection: AsyncConnection[Any], day: date, *, actor: str, now: datetime, report: Report | None = None
 ) -> Moved:
-    """Lapse every lot whose last day lies before `day`: one transfer per lot. The connection must be in no transaction."""
-    return await _in_portions(connection, (_DUE_TO_LAPSE, _LAPSE), {"day": day, "actor": actor, "now": now}, report)
+    """Lapse every lot whose last day lies before `day`: one transfer per lot. The connection must be in no transaction.
+
+    Extensions that were ordered and not finished yet come first, so that no lot lapses which was promised another day.
+    """
+    await carry_out_changes(connection, now=now)
+    values = {"day": day, "actor": actor, "now": now}
+
+    async def lapse(lots: list[int]) -> tuple[int, int]:
+        done = await connection.execute(_LAPSE, values | {"lots": lots})
+        return await done.fetchone() or (0, 0)
+
+    return await move_in_portions(connection, _DUE_TO_LAPSE, values, lapse, report)
 
 
 async def mature_points(
-    connection: AsyncConnection[Any],
-    day: date,
-    *,
-    actor: str,
-    now: datetime,
-    report: Callable[[Moved], None] | None = None,
+    connection: AsyncConnection[Any], day: date, *, actor: str, now: datetime, report: Report | None = None
 ) -> Moved:
     """Make pending points usable whose day has come. The connection must be in no transaction."""
-    return await _in_portions(
-        connection, (_DUE_TO_MATURE, _OPEN_LOTS, _MATURE), {"day": day, "actor": actor, "now": now}, report
-    )
+    values = {"day": day, "actor": actor, "now": now}
 
+    async def mature(lots: list[int]) -> tuple[int, int]:
+        await connection.execute(_OPEN_USABLE, values | {"lots": lots})
+        done = await connection.execute(_MATURE, values | {"lots": lots})
+        return await done.fetchone() or (0, 0)
 
-async def _in_portions(
-    connection: AsyncConnection[Any],
-    statements: tuple[str, ...],
-    values: dict[str, Any],
-    report: Callable[[Moved], None] | None,
-) -> Moved:
-    due, *preparations, move = statements
-    moved = Moved()
-    while True:
-        async with connection.transaction():
-            found = await connection.execute(due, values | {"portion": PORTION})
-            accounts = [row[0] for row in await found.fetchall()]
-            if not accounts:
-                return moved
-            await connection.execute(_LOCK, {"accounts": accounts})
-            for statement in preparations:
-                await connection.execute(statement, values | {"accounts": accounts})
-            lots, points = await (await connection.execute(move, values | {"accounts": accounts})).fetchone() or (0, 0)
-        moved.lots += lots
-        moved.points += points
-        if report is not None:
-            report(moved)
+    return await move_in_portions(connection, _DUE_TO_MATURE, values, mature, report)

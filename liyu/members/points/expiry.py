@@ -1,0 +1,67 @@
+"""The pure rules of expiry: until when lapsed points can be put back, and of which points members are to be told (DESIGN §5)."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+from msgspec import Struct
+
+from liyu.members.points.lots import last_day
+from liyu.members.program import ProgramTerms
+
+LONGEST_EXTENSION_YEARS = 5
+PRE_REGISTERED = "pre_registered"
+
+
+class DatedLot(Struct, frozen=True):
+    """Points with their last day; None never lapses."""
+
+    on: date | None
+    points: int
+
+
+class MonthLapse(Struct, frozen=True):
+    """What lapses in one month: the earliest last day in it and the points of all of them."""
+
+    month: date
+    first_day: date
+    points: int
+
+
+def last_day_for(terms: ProgramTerms, member_state: str, earned_on: date) -> date | None:
+    """The last day of points that a member in this state earns on a day.
+
+    Who is pre-registered collects points whose validity has not begun: they get their last day when the membership does
+    (loyalty.md §0).
+    """
+    if member_state == PRE_REGISTERED:
+        return None
+    return last_day(terms.expiry_policy, terms.expiry_months, earned_on)
+
+
+def put_back_until(last: date, grace_days: int) -> date | None:
+    """Until when points with this last day can be put back once they have lapsed; None where the rule is that they stay so."""
+    return last + timedelta(days=grace_days) if grace_days > 0 else None
+
+
+def latest_extension(from_day: date) -> date:
+    """The farthest day to which points can be extended: beyond that it is more likely a slip of the finger."""
+    return from_day.replace(day=min(from_day.day, 28), year=from_day.year + LONGEST_EXTENSION_YEARS)
+
+
+def months_to_remind(lots: Iterable[DatedLot], today: date, days_before: int) -> list[MonthLapse]:
+    """The months of which a member is to be told today: those in which a last day is at most `days_before` days ahead.
+
+    The whole month counts, so that one message covers it: a member is told once for each month in which something lapses.
+    """
+    if days_before <= 0:
+        return []
+    by_month: dict[date, list[DatedLot]] = {}
+    for lot in lots:
+        if lot.on is not None and lot.on >= today and lot.points > 0:
+            by_month.setdefault(lot.on.replace(day=1), []).append(lot)
+    found = []
+    for month, dated in sorted(by_month.items()):
+        first = min(lot.on for lot in dated if lot.on is not None)
+        if first <= today + timedelta(days=days_before):
+            found.append(MonthLapse(month, first, sum(lot.points for lot in dated)))
+    return found

@@ -80,7 +80,7 @@ class Member(Base):
         CheckConstraint("state IN ('pre_registered', 'active', 'frozen', 'closed', 'merged')", name="known_state"),
         CheckConstraint("growth >= 0 AND period_growth >= 0", name="growth_not_negative"),
         CheckConstraint(
-            "erased_at IS NULL OR (state = 'closed' AND phone IS NULL AND email IS NULL AND name IS NULL "
+            "erased_at IS NULL OR (state IN ('closed', 'merged') AND phone IS NULL AND email IS NULL AND name IS NULL "
             "AND birthday IS NULL AND city IS NULL)",
             name="erased_is_empty",
         ),

@@ -8,8 +8,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, insert_of
-from liyu.members.personal.consents import ensure_texts
 from liyu.core.money import BASIS_POINTS
+from liyu.members.personal.consents import ensure_texts
 from liyu.members.tiers.rights import TierRight
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)

@@ -266,7 +266,7 @@ def upgrade() -> None:
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("merged_into", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
-            "erased_at IS NULL OR (state = 'closed' AND phone IS NULL AND email IS NULL AND name IS NULL "
+            "erased_at IS NULL OR (state IN ('closed', 'merged') AND phone IS NULL AND email IS NULL AND name IS NULL "
             "AND birthday IS NULL AND city IS NULL)",
             name=op.f("ck_member_erased_is_empty"),
         ),

@@ -17,6 +17,8 @@ from liyu.members.points.events import Event, Posted
 from liyu.members.points.post import post_events
 
 COLUMNS = ("external_id", "type", "amount_minor", "currency", "occurred_at", "reference")
+PURCHASE = "purchase"
+"""The one column that may be missing: the purchase that a return is of."""
 PORTION = 1_000
 FAULTS_SHOWN = 20
 
@@ -32,8 +34,8 @@ def command() -> None:
 def import_events(file: Path, as_json: bool) -> None:
     """Post the events of a CSV file. Members not known yet are enrolled; running it twice gives no second point.
 
-    Columns: external_id,type,amount_minor,currency,occurred_at,reference. Each row is answered ok, failed or duplicate;
-    a failed row changes nothing and harms no other.
+    Columns: external_id,type,amount_minor,currency,occurred_at,reference, and purchase where returns have references of
+    their own. Each row is answered ok, failed or duplicate; a failed row changes nothing and harms no other.
     """
     with file.open(encoding="utf-8-sig", newline="") as text:
         _refuse_other_encodings(text)
@@ -82,7 +84,11 @@ def _read(text: TextIO, settings: Settings) -> Iterator[Row]:
         raise click.ClickException(f"the file lacks the columns {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
     for number, cells in enumerate(reader, start=2):
         size = sum(len(cell or "") + 1 for cell in cells.values() if isinstance(cell, str))
-        yield number, size, _parse({column: (cells[column] or "").strip() for column in COLUMNS}, settings)
+        yield (
+            number,
+            size,
+            _parse({column: (cells.get(column) or "").strip() for column in (*COLUMNS, PURCHASE)}, settings),
+        )
 
 
 def _parse(cells: dict[str, str], settings: Settings) -> Event | dict[str, Message]:
@@ -106,6 +112,7 @@ def _parse(cells: dict[str, str], settings: Settings) -> Event | dict[str, Messa
         occurred_at=occurred_at if occurred_at.tzinfo else occurred_at.replace(tzinfo=settings.timezone),
         amount_minor=amount,
         currency=cells["currency"] or None,
+        purchase=cells["purchase"] or None,
     )
 
 

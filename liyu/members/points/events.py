@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from liyu.core.i18n import N_, Message
 from liyu.core.idempotency import hash_body
-from liyu.members.points.pricing import AMOUNT_TYPES, EVENT_TYPES, Line
+from liyu.members.points.pricing import AMOUNT_TYPES, EVENT_TYPES, RETURN, Line
 
 LARGEST_AMOUNT = 10**12
 LONGEST_TEXT = 200
@@ -27,11 +27,14 @@ class Event(Struct, kw_only=True):
     occurred_at: datetime
     amount_minor: int | None = None
     currency: str | None = None
+    purchase: str | None = None
+    """The reference of the purchase that a return is of, where the return has a reference of its own."""
 
     def fingerprint(self) -> str:
         """What tells two events with the same type and reference apart."""
         when = self.occurred_at.astimezone(UTC).isoformat()
         parts: list[Any] = [self.member, self.type, self.reference, self.amount_minor, self.currency, when]
+        parts += [self.purchase] if self.purchase is not None else []
         return hash_body(msgspec.json.encode(parts))
 
 
@@ -57,6 +60,8 @@ def check_event(event: Event, currency: str, now: datetime) -> dict[str, Message
         faults["occurred_at"] = Message(N_("Lies too far in the past."))
     elif event.occurred_at > now + CLOCK_SKEW:
         faults["occurred_at"] = Message(N_("Lies in the future."))
+    if event.purchase is not None and event.type != RETURN:
+        faults["purchase"] = Message(N_("Only a return names its purchase."))
     if event.type in AMOUNT_TYPES:
         faults |= _check_amount(event, currency)
     if abs(event.amount_minor or 0) > LARGEST_AMOUNT:
@@ -66,11 +71,13 @@ def check_event(event: Event, currency: str, now: datetime) -> dict[str, Message
 
 def _check_texts(event: Event) -> dict[str, Message]:
     faults: dict[str, Message] = {}
-    for name in ("member", "reference"):
+    for name in ("member", "reference", "purchase"):
         text = getattr(event, name)
+        if text is None:
+            continue
         if not text.strip() or len(text) > LONGEST_TEXT:
             faults[name] = Message(N_("Must have 1 to %(most)s characters."), {"most": LONGEST_TEXT})
-    for name in ("member", "reference", "currency"):
+    for name in ("member", "reference", "currency", "purchase"):
         if NUL in (getattr(event, name) or ""):
             faults[name] = Message(N_("This contains a character that cannot be stored."))
     return faults
@@ -80,7 +87,7 @@ def _check_amount(event: Event, currency: str) -> dict[str, Message]:
     faults: dict[str, Message] = {}
     if event.amount_minor is None:
         faults["amount_minor"] = Message(N_("Is needed for this type."))
-    elif event.amount_minor < 0 and event.type != "return":
+    elif event.amount_minor < 0 and event.type != RETURN:
         faults["amount_minor"] = Message(N_("Must not be negative; send a return instead."))
     if event.currency != currency:
         faults["currency"] = Message(N_("This program counts in %(currency)s."), {"currency": currency})

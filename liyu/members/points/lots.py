@@ -64,11 +64,17 @@ def draw_points(lots: Iterable[OpenLot], amount: int, today: date | None) -> lis
 
     The draws sum to less than `amount` when there is not enough; the caller decides what that means.
     """
+    spendable = [lot for lot in lots if today is None or lot.expires_on is None or lot.expires_on >= today]
+    return draw_in_order(spending_order(spendable), amount)
+
+
+def draw_in_order(lots: Iterable[OpenLot], amount: int) -> list[Draw]:
+    """Take up to `amount` points from lots in the order in which they are given."""
     draws: list[Draw] = []
-    for lot in spending_order(lots):
+    for lot in lots:
         if amount <= 0:
             break
-        if lot.remaining > 0 and (today is None or lot.expires_on is None or lot.expires_on >= today):
+        if lot.remaining > 0:
             draws.append(Draw(lot.id, min(lot.remaining, amount)))
             amount -= draws[-1].amount
     return draws

@@ -51,6 +51,15 @@ class EarningRule(Base):
     __table_args__ = (
         CheckConstraint("points >= 0 AND growth >= 0", name="not_negative"),
         CheckConstraint("per_minor IS NULL OR per_minor > 0", name="rate_needs_a_divisor"),
+        CheckConstraint(
+            "condition IN ('always', 'birthday', 'birthday_month', 'first_time', 'streak')", name="known_condition"
+        ),
+        CheckConstraint("(condition = 'streak') = (every_days IS NOT NULL)", name="streak_has_its_days"),
+        CheckConstraint(
+            "(birthday_basis_points = 10000) = (birthday_span IS NULL)", name="birthday_multiplier_has_its_span"
+        ),
+        CheckConstraint("valid_to >= valid_from", name="ends_after_it_begins"),
+        UniqueConstraint("code", "version"),
         Index("ix_earning_rule_type", "event_type", "valid_from"),
     )
 
@@ -71,6 +80,15 @@ class EarningRule(Base):
     pending_days: Mapped[int]
     valid_from: Mapped[datetime]
     valid_to: Mapped[datetime | None]
+    """Excluded. A planned version that was withdrawn ends when it would have begun."""
+    condition: Mapped[str]
+    """When it gives something: `always`, or only on a `birthday`, in the `birthday_month`, the `first_time`, for a `streak`."""
+    every_days: Mapped[int | None]
+    """Of a streak: on every so many-th day in a row."""
+    birthday_basis_points: Mapped[int]
+    birthday_span: Mapped[str | None]
+    """Where the birthday multiplies: on the `day` or all through its `month`."""
+    lifetime_cap: Mapped[int | None]
 
 
 class EarningEvent(Base):
@@ -80,6 +98,8 @@ class EarningEvent(Base):
     __table_args__ = (
         UniqueConstraint("type", "reference"),
         Index("ix_earning_event_member", "member_id", "id"),
+        Index("ix_earning_event_check_in", "member_id", "occurred_at", postgresql_where="type = 'check_in'"),
+        Index("ix_earning_event_purchase", "purchase_reference", postgresql_where="purchase_reference IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -94,10 +114,12 @@ class EarningEvent(Base):
     growth: Mapped[int]
     lines: Mapped[list[dict[str, object]]] = mapped_column(JSONB)
     body_hash: Mapped[str]
+    purchase_reference: Mapped[str | None]
+    """Of a return: the purchase that it is of, whether that is known or not."""
 
 
 class EarningUse(Base):
-    """How much of a rule's cap a member has used in a period: `2026-11-22` for a day, `2026` for a year."""
+    """How much of a rule's cap a member has used in a period: `2026-11-22` for a day, `2026` for a year, `ever` for all time."""
 
     __tablename__ = "earning_use"
     __table_args__ = (CheckConstraint("used <= cap", name="within_cap"),)

@@ -2,16 +2,29 @@
 
 from datetime import date, datetime, timedelta
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct, convert
 
 from liyu.core.clock import local_date
 from liyu.core.i18n import N_, Message
 from liyu.core.ledger.posting import TransferRow
-from liyu.core.money import BASIS_POINTS, POINTS
+from liyu.core.money import POINTS
 from liyu.members.points.events import Event, Posted
-from liyu.members.points.lots import OpenLot, add_months, draw_points, end_of_month, last_day
-from liyu.members.points.post_state import Earner, LotKey, PostState, Purchase, Writes
-from liyu.members.points.pricing import RETURN, Line, Rule, keep_within, price, rules_in_force
+from liyu.members.points.expiry import last_day_for
+from liyu.members.points.lots import Draw, OpenLot
+from liyu.members.points.post_state import Earner, LotKey, PostState, Writes
+from liyu.members.points.pricing import (
+    CHECK_IN,
+    PURCHASE,
+    RETURN,
+    Line,
+    Occasion,
+    Rule,
+    caps_of,
+    price_event,
+    rules_in_force,
+    streak_on,
+)
+from liyu.members.points.returns import Purchase, divide_claim, forgive, take_back, take_back_by_rate
 
 
 class EventRow(Struct):
@@ -28,18 +41,7 @@ class EventRow(Struct):
     growth: int
     lines: list[Line]
     body_hash: str
-
-
-class TierChangeRow(Struct):
-    """A change of tier to be kept, and the day until which the new one holds."""
-
-    member_id: int
-    from_tier_id: int
-    to_tier_id: int
-    reason: str
-    growth: int
-    at: datetime
-    until: date
+    purchase_reference: str | None
 
 
 def post_event(state: PostState, writes: Writes, event: Event, actor: str) -> Posted:
@@ -52,17 +54,15 @@ def post_event(state: PostState, writes: Writes, event: Event, actor: str) -> Po
         return Posted("failed", code="unknown_member", faults={"member": Message(N_("No member has this id."))})
     if earner.state == "closed":
         return Posted("failed", code="member_closed", faults={"member": Message(N_("The membership is closed."))})
-    purchase = state.purchases.get(event.reference) if event.type == RETURN else None
+    purchase = state.purchases.get(event.purchase or event.reference) if event.type == RETURN else None
     if purchase is not None and purchase.member_id != earner.id:
-        return Posted(
-            "failed", code="reference_conflict", faults={"reference": Message(N_("This purchase is another member's."))}
-        )
-    lines = (
-        _lines_of_return(state, earner, event, purchase)
-        if event.type == RETURN
-        else _lines_of(state, earner, writes, event)
-    )
-    return _post(state, writes, event, earner, lines, fingerprint, actor)
+        words = Message(N_("This purchase is another member's."))
+        return Posted("failed", code="reference_conflict", faults={"reference": words})
+    _settle_tier(state, writes, earner, event)
+    poster = _Poster(state, writes, event, earner, actor)
+    is_return = event.type == RETURN
+    lines = _post_return(state, writes, poster, purchase) if is_return else _post_earning(state, writes, poster)
+    return _keep(state, writes, event, earner, lines, fingerprint)
 
 
 def _answer_again(state: PostState, place: tuple[str, str], fingerprint: str) -> Posted:
@@ -70,96 +70,112 @@ def _answer_again(state: PostState, place: tuple[str, str], fingerprint: str) ->
     if first != fingerprint:
         words = Message(N_("This reference was already used for another event of this type."))
         return Posted("failed", code="reference_conflict", faults={"reference": words})
-    kept = [line if isinstance(line, Line) else Line(**line) for line in lines]
-    return Posted("duplicate", points, growth, kept)
+    return Posted("duplicate", points, growth, convert(lines, list[Line]))
 
 
-def _lines_of(state: PostState, earner: Earner, writes: Writes, event: Event) -> list[Line]:
-    multiplier = state.tier_of(earner).multiplier_basis_points
+def _post_earning(state: PostState, writes: Writes, poster: "_Poster") -> list[Line]:
+    event, earner = poster.event, poster.earner
     day = local_date(event.occurred_at, state.zone)
-    lines = []
-    for rule in rules_in_force(state.rules, event.type, event.occurred_at):
-        line = price(rule, event.amount_minor, multiplier)
-        for period, cap in _caps(rule, day):
-            place = (earner.id, rule.code, period)
-            line = keep_within(line, cap - state.used.get(place, 0))
-        for period, cap in _caps(rule, day):
-            place = (earner.id, rule.code, period)
-            state.used[place] = state.used.get(place, 0) + line.points
-            writes.uses[place] = (state.used[place], max(cap, state.used[place]))
-        lines.append(line)
+    verdicts = price_event(
+        state.rules,
+        _occasion_of(state, earner, event, day),
+        lambda code, period: state.used.get((earner.id, code, period), 0),
+    )
+    given = [(verdict.rule, verdict.line) for verdict in verdicts if verdict.line is not None]
+    for rule, line in given:
+        _use_caps(state, writes, earner, rule, day, line.points)
+    state.seen.add((earner.id, event.type))
+    if event.type == CHECK_IN:
+        state.check_ins.setdefault(earner.id, set()).add(day)
+    points = sum(line.points for _, line in given)
+    lot = poster.give(points, max((rule.pending_days for rule, _ in given), default=0)) if points else None
+    lines = [line for _, line in given]
+    if event.type == PURCHASE:
+        state.purchases[event.reference] = Purchase(earner.id, event.amount_minor or 0, day, lines, 0, lot)
     return lines
 
 
-def _caps(rule: Rule, day: date) -> list[tuple[str, int]]:
-    caps = [(day.isoformat(), rule.daily_cap), (str(day.year), rule.yearly_cap)]
-    return [(period, cap) for period, cap in caps if cap is not None]
+def _occasion_of(state: PostState, earner: Earner, event: Event, day: date) -> Occasion:
+    days = state.check_ins.get(earner.id, set())
+    return Occasion(
+        event.type,
+        event.amount_minor,
+        event.occurred_at,
+        day,
+        tier_basis_points=state.tier_of(earner).multiplier_basis_points,
+        birthday=earner.birthday,
+        is_first=(earner.id, event.type) not in state.seen,
+        streak=streak_on(days, day) if event.type == CHECK_IN and day not in days else 0,
+    )
 
 
-def _lines_of_return(state: PostState, earner: Earner, event: Event, purchase: Purchase | None) -> list[Line]:
-    """What a return takes back: with a known purchase, all but what the kept part would have earned; else by the rate."""
+def _use_caps(state: PostState, writes: Writes, earner: Earner, rule: Rule, day: date, points: int) -> None:
+    """Count what a rule gave against its caps; a return frees what it took back (points < 0)."""
+    for _, period, cap in caps_of(rule, day):
+        place = (earner.id, rule.code, period)
+        state.used[place] = state.used.get(place, 0) + points
+        added, known_cap = writes.uses.get(place, (0, 0))
+        writes.uses[place] = (added + points, max(known_cap, cap))
+
+
+def _post_return(state: PostState, writes: Writes, poster: "_Poster", purchase: Purchase | None) -> list[Line]:
+    """Take back what the purchase gave, or by rate where it is not known, as far as the return policy goes."""
+    event, earner = poster.event, poster.earner
     amount = abs(event.amount_minor or 0)
-    rules = rules_in_force(state.rules, RETURN, event.occurred_at)
     if purchase is None:
-        multiplier = state.tier_of(earner).multiplier_basis_points
-        taken = [price(rule, amount, multiplier) for rule in rules]
-        return [Line(one.rule, one.version, -one.points, -one.growth, one.multiplier_basis_points) for one in taken]
-    amount = min(amount, purchase.amount_minor - purchase.returned_minor)
-    kept_minor = purchase.amount_minor - purchase.returned_minor - amount
-    kept = [price(rule, kept_minor, purchase.multiplier_basis_points) for rule in rules]
-    points = min(purchase.points - purchase.returned_points - sum(line.points for line in kept), 10**15)
-    purchase.returned_minor += amount
-    purchase.returned_points += max(points, 0)
-    code, version = (rules[0].code, rules[0].version) if rules else ("purchase", 1)
-    growth = amount * purchase.growth // purchase.amount_minor if purchase.amount_minor else 0
-    return [Line(code, version, -max(points, 0), -growth, purchase.multiplier_basis_points)]
+        rates = rules_in_force(state.rules, PURCHASE, event.occurred_at)
+        lines = take_back_by_rate(rates, amount, state.tier_of(earner).multiplier_basis_points)
+    else:
+        lines = take_back(purchase, amount)
+    forgive(lines, poster.take_back(-sum(line.points for line in lines), purchase))
+    if purchase is not None:
+        rules = {(rule.code, rule.version): rule for rule in state.rules}
+        for line in lines:
+            rule = rules[line.rule, line.version]
+            _use_caps(state, writes, earner, rule, purchase.day, line.points)
+    return lines
 
 
-def _post(
-    state: PostState, writes: Writes, event: Event, earner: Earner, lines: list[Line], fingerprint: str, actor: str
+def _keep(
+    state: PostState, writes: Writes, event: Event, earner: Earner, lines: list[Line], fingerprint: str
 ) -> Posted:
     points, growth = sum(line.points for line in lines), sum(line.growth for line in lines)
-    poster = _Poster(state, writes, event, earner, actor)
-    if points > 0:
-        poster.give(points, _pending_days(state, event))
-    elif points < 0:
-        poster.take_back(-points)
     _grow(state, writes, earner, growth, event)
-    signed = -abs(event.amount_minor or 0) if event.type == RETURN else event.amount_minor
+    is_return = event.type == RETURN
     writes.events.append(
         EventRow(
-            earner.id, event.type, event.reference, signed, event.currency, event.occurred_at, state.now,
-            points, growth, lines, fingerprint,
+            member_id=earner.id,
+            type=event.type,
+            reference=event.reference,
+            amount_minor=-abs(event.amount_minor or 0) if is_return else event.amount_minor,
+            currency=event.currency,
+            occurred_at=event.occurred_at,
+            received_at=state.now,
+            points=points,
+            growth=growth,
+            lines=lines,
+            body_hash=fingerprint,
+            purchase_reference=(event.purchase or event.reference) if is_return else None,
         )
-    )  # fmt: skip
+    )
     writes.touched.add(earner.external_id)
-    state.known[(event.type, event.reference)] = (fingerprint, points, growth, to_builtins(lines))
-    if event.type == "purchase":
-        multiplier = max((line.multiplier_basis_points for line in lines), default=BASIS_POINTS)
-        state.purchases[event.reference] = Purchase(
-            0, earner.id, event.amount_minor or 0, points, growth, multiplier, 0, 0
-        )
+    state.known[(event.type, event.reference)] = (fingerprint, points, growth, lines)
     return Posted("ok", points, growth, lines)
 
 
-def _pending_days(state: PostState, event: Event) -> int:
-    return max((rule.pending_days for rule in rules_in_force(state.rules, event.type, event.occurred_at)), default=0)
+def _settle_tier(state: PostState, writes: Writes, earner: Earner, event: Event) -> None:
+    """What had to be decided about the tier before this day is decided first, whether or not the worker has been here."""
+    day = local_date(event.occurred_at, state.zone)
+    earner.standing = writes.tiers.settle(state.ladder, earner.id, earner.standing, day, event.occurred_at)
 
 
 def _grow(state: PostState, writes: Writes, earner: Earner, growth: int, event: Event) -> None:
-    """Growth moves at once, and so does the tier when a threshold is reached; it never falls here (DESIGN §5)."""
-    earner.growth = max(earner.growth + growth, 0)
-    current = state.tier_of(earner)
-    reached = [tier for tier in state.tiers if tier.threshold <= earner.growth]
-    if growth <= 0 or not reached or reached[-1].rank <= current.rank:
-        return
-    until = end_of_month(add_months(local_date(event.occurred_at, state.zone), reached[-1].validity_months))
-    earner.tier_id = reached[-1].id
-    writes.tier_changes.append(
-        TierChangeRow(
-            earner.id, current.id, reached[-1].id, "threshold_reached", earner.growth, event.occurred_at, until
+    """Growth moves at once, and so does the tier when a threshold is reached; a return throws nobody down (DESIGN §5)."""
+    if growth:
+        day, source = local_date(event.occurred_at, state.zone), f"{event.type}:{event.reference}"
+        earner.standing = writes.tiers.grow(
+            state.ladder, earner.id, earner.standing, growth, day, event.occurred_at, source
         )
-    )
 
 
 class _Poster:
@@ -168,7 +184,7 @@ class _Poster:
     def __init__(self, state: PostState, writes: Writes, event: Event, earner: Earner, actor: str) -> None:
         self.state, self.writes, self.event, self.earner, self.actor = state, writes, event, earner, actor
 
-    def give(self, points: int, pending_days: int) -> None:
+    def give(self, points: int, pending_days: int) -> OpenLot | None:
         """Pay debts first; what is left goes into the lot of its last day, pending while a return is likely."""
         issued = self.state.accounts["points_issued"]
         repaid = min(self.earner.debt, points)
@@ -176,31 +192,36 @@ class _Poster:
             self.transfer(issued, self.earner.debt_account, repaid, "repay")
             self.earner.debt -= repaid
         if points == repaid:
-            return
+            return None
         day = local_date(self.event.occurred_at, self.state.zone)
         matures_on = day + timedelta(days=pending_days)
         pending = matures_on > self.state.today
         account = self.earner.pending_account if pending else self.earner.points_account
-        expires_on = last_day(self.state.terms.expiry_policy, self.state.terms.expiry_months, day)
+        expires_on = last_day_for(self.state.terms, self.earner.state, day)
         lot = self.lot((account, expires_on, matures_on if pending else None))
         self.move(lot, self.transfer(issued, account, points - repaid, "earn"), points - repaid)
+        return lot
 
-    def take_back(self, points: int) -> None:
-        """Take from pending points first, then from usable ones; the rest is a debt (DESIGN rule 5)."""
-        clawed_back = self.state.accounts["points_clawed_back"]
-        for account in (self.earner.pending_account, self.earner.points_account):
-            lots = {lot.id: lot for lot in self._lots_of(account)}
-            draws = draw_points(lots.values(), points, today=None)
-            taken = sum(draw.amount for draw in draws)
-            if not taken:
-                continue
-            position = self.transfer(account, clawed_back, taken, "clawback")
-            for draw in draws:
-                self.move(lots[draw.lot_id], position, -draw.amount)
-            points -= taken
-        if points:
-            self.transfer(self.earner.debt_account, clawed_back, points, "debt")
-            self.earner.debt += points
+    def take_back(self, points: int, purchase: Purchase | None) -> int:
+        """Take points back as the program's return policy says, and return what it forgives (DESIGN rule 5)."""
+        earner = self.earner
+        pending, usable = self._lots_of(earner.pending_account), self._lots_of(earner.points_account)
+        claim = divide_claim(points, self.state.terms.return_policy, purchase, pending, usable)
+        self._claw_back(earner.pending_account, pending, claim.pending)
+        self._claw_back(earner.points_account, usable, claim.usable)
+        if claim.debt:
+            self.transfer(earner.debt_account, self.state.accounts["points_clawed_back"], claim.debt, "debt")
+            earner.debt += claim.debt
+        return claim.forgiven
+
+    def _claw_back(self, account: int, lots: list[OpenLot], draws: list[Draw]) -> None:
+        if not draws:
+            return
+        by_id = {lot.id: lot for lot in lots}
+        taken = sum(draw.amount for draw in draws)
+        position = self.transfer(account, self.state.accounts["points_clawed_back"], taken, "clawback")
+        for draw in draws:
+            self.move(by_id[draw.lot_id], position, -draw.amount)
 
     def transfer(self, debit: int, credit: int, amount: int, kind: str) -> int:
         """Note a transfer and return its position; ids are given when the batch is saved."""

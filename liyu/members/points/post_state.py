@@ -4,30 +4,23 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 from msgspec import Struct, field
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from liyu.core.clock import local_date
 from liyu.core.ledger.posting import TransferRow, system_accounts
+from liyu.members.points.events import Event
 from liyu.members.points.lots import OpenLot
-from liyu.members.points.pricing import Rule
+from liyu.members.points.pricing import CHECK_IN, FIRST_TIME, RETURN, STREAK, Line, Rule
+from liyu.members.points.returns import Purchase
 from liyu.members.program import ProgramTerms
+from liyu.members.tiers.rules import Ladder, Standing, TierStep
+from liyu.members.tiers.save import TierWrites, load_ladder, load_standings
 
 LotKey = tuple[int, date | None, date | None]
 """Account, last day, day of maturing."""
-
-
-class Purchase(Struct):
-    """An earlier purchase that a return may refer to."""
-
-    id: int
-    member_id: int
-    amount_minor: int
-    points: int
-    growth: int
-    multiplier_basis_points: int
-    returned_minor: int
-    returned_points: int
 
 
 class Earner(Struct):
@@ -40,19 +33,9 @@ class Earner(Struct):
     pending_account: int
     debt_account: int
     debt: int
-    growth: int
-    tier_id: int
+    birthday: date | None
     lots: dict[LotKey, OpenLot] = field(default_factory=dict)
-
-
-class TierStep(Struct, frozen=True):
-    """A tier as earning sees it."""
-
-    id: int
-    rank: int
-    threshold: int
-    multiplier_basis_points: int
-    validity_months: int
+    standing: Standing = field(default_factory=lambda: Standing(0))
 
 
 class PostState(Struct):
@@ -63,7 +46,7 @@ class PostState(Struct):
     zone: ZoneInfo
     terms: ProgramTerms
     rules: list[Rule]
-    tiers: list[TierStep]
+    ladder: Ladder
     accounts: dict[str, int]
     earners: dict[str, Earner]
     known: dict[tuple[str, str], tuple[str, int, int, Any]]
@@ -71,10 +54,14 @@ class PostState(Struct):
     purchases: dict[str, Purchase]
     used: dict[tuple[int, str, str], int]
     """Points used of a cap, by member id, rule code and period."""
+    seen: set[tuple[int, str]]
+    """Member ids and types of which there has been an event; only of types that have a rule for the first time."""
+    check_ins: dict[int, set[date]]
+    """The days with a check-in by member id; only if a rule rewards a streak."""
 
     def tier_of(self, earner: Earner) -> TierStep:
         """The tier that a member is in."""
-        return next(tier for tier in self.tiers if tier.id == earner.tier_id)
+        return self.ladder.step(earner.standing.tier_id)
 
 
 class Writes(Struct):
@@ -86,8 +73,8 @@ class Writes(Struct):
     entries: list[tuple[int, OpenLot, int]] = field(default_factory=list)
     """Position of the transfer, the lot, the amount."""
     uses: dict[tuple[int, str, str], tuple[int, int]] = field(default_factory=dict)
-    """Used and cap, by member id, rule code and period."""
-    tier_changes: list[Any] = field(default_factory=list)
+    """By how much the use of a cap moves, and the cap, by member id, rule code and period."""
+    tiers: TierWrites = field(default_factory=TierWrites)
     touched: set[str] = field(default_factory=set)
 
 
@@ -97,7 +84,7 @@ _LOCK = """
 
 _EARNERS = """
     SELECT m.id, m.external_id, m.state, p.id AS points_account, w.id AS pending_account, d.id AS debt_account,
-        -d.balance AS debt, m.growth, m.tier_id
+        -d.balance AS debt, m.birthday
     FROM member m JOIN account p ON p.member_id = m.id AND p.kind = 'member_points'
     JOIN account w ON w.member_id = m.id AND w.kind = 'member_pending'
     JOIN account d ON d.member_id = m.id AND d.kind = 'member_debt'
@@ -109,57 +96,109 @@ _LOTS = """
 
 _RULES = """
     SELECT id, code, version, event_type, points, growth, per_minor, tier_multiplied, daily_cap, yearly_cap, pending_days,
-        valid_from, valid_to FROM earning_rule ORDER BY id"""
-
-_TIERS = "SELECT id, rank, threshold, multiplier_basis_points, validity_months FROM tier ORDER BY rank"
+        valid_from, valid_to, condition, every_days, birthday_basis_points, birthday_span, lifetime_cap
+    FROM earning_rule ORDER BY id"""
 
 _KNOWN = """
     SELECT e.type, e.reference, e.body_hash, e.points, e.growth, e.lines
     FROM earning_event e JOIN unnest(%s::text[], %s::text[]) AS r(type, reference) USING (type, reference)"""
 
+# The key of its transfer leads from a purchase to the lot that it filled.
 _PURCHASES = """
-    SELECT e.reference, e.id, e.member_id, e.amount_minor, e.points, e.growth,
-        coalesce((SELECT max((l ->> 'multiplier_basis_points')::bigint) FROM jsonb_array_elements(e.lines) AS l), 10000),
-        coalesce(-r.amount, 0)::bigint, coalesce(-r.points, 0)::bigint
-    FROM earning_event e LEFT JOIN (
-        SELECT reference, sum(amount_minor) AS amount, sum(points) AS points FROM earning_event
-        WHERE type = 'return' AND reference = ANY(%(references)s) GROUP BY reference) AS r USING (reference)
+    SELECT e.reference, e.member_id, e.amount_minor, e.occurred_at, e.lines, coalesce(-r.amount, 0)::bigint, l.lot_id
+    FROM earning_event e
+    LEFT JOIN (SELECT purchase_reference, sum(amount_minor) AS amount FROM earning_event
+        WHERE purchase_reference = ANY(%(references)s) GROUP BY 1) AS r ON r.purchase_reference = e.reference
+    LEFT JOIN transfer t ON t.key = 'earn:purchase:' || e.reference || ':' || %(issued)s::text
+    LEFT JOIN lot_entry l ON l.transfer_id = t.id
     WHERE e.type = 'purchase' AND e.reference = ANY(%(references)s)"""
+
+_SEEN = "SELECT DISTINCT member_id, type FROM earning_event WHERE member_id = ANY(%s) AND type = ANY(%s)"
+
+_CHECK_INS = """
+    SELECT member_id, array_agg(DISTINCT (occurred_at AT TIME ZONE %s)::date) FROM earning_event
+    WHERE type = 'check_in' AND member_id = ANY(%s) GROUP BY 1"""
 
 _USED = "SELECT member_id, rule_code, period, used FROM earning_use WHERE member_id = ANY(%s)"
 
 
 async def load_state(
     connection: AsyncConnection[Any],
-    places: list[tuple[str, str]],
+    events: list[Event],
     members: list[str],
     now: datetime,
     zone: ZoneInfo,
     terms: ProgramTerms,
 ) -> PostState:
-    """Lock the members' points accounts (in id order) and load what posting events at `places` (type, reference) needs."""
+    """Lock the members' points accounts (in id order) and load what posting these events needs."""
     await connection.execute(_LOCK, (members,))
-    references = [reference for event_type, reference in places if event_type == "return"]
     earners = {earner.external_id: earner for earner in await _read(connection, Earner, _EARNERS, (members,))}
-    for external_id, *lot in await (await connection.execute(_LOTS, (members,))).fetchall():
+    ids = [earner.id for earner in earners.values()]
+    standings = await load_standings(connection, ids)
+    for earner in earners.values():
+        earner.standing = standings[earner.id]
+    for external_id, *lot in await _fetch(connection, _LOTS, (members,)):
         found = OpenLot(*lot)
         earners[external_id].lots[(found.account_id, found.expires_on, found.matures_on)] = found
-    known = await connection.execute(_KNOWN, ([place[0] for place in places], [place[1] for place in places]))
-    purchases = await connection.execute(_PURCHASES, {"references": references})
-    used = await connection.execute(_USED, ([earner.id for earner in earners.values()],))
+    known = await _fetch(connection, _KNOWN, ([one.type for one in events], [one.reference for one in events]))
+    rules: list[Rule] = await _read(connection, Rule, _RULES, ())
+    accounts = await system_accounts(connection)
     return PostState(
         now=now,
         today=now.astimezone(zone).date(),
         zone=zone,
         terms=terms,
-        rules=await _read(connection, Rule, _RULES, ()),
-        tiers=await _read(connection, TierStep, _TIERS, ()),
-        accounts=await system_accounts(connection),
+        rules=rules,
+        ladder=await load_ladder(connection, terms),
+        accounts=accounts,
         earners=earners,
-        known={(row[0], row[1]): row[2:] for row in await known.fetchall()},
-        purchases={row[0]: Purchase(*row[1:]) for row in await purchases.fetchall()},
-        used={(member, code, period): amount for member, code, period, amount in await used.fetchall()},
+        known={(row[0], row[1]): row[2:] for row in known},
+        purchases=await _load_purchases(connection, events, earners, accounts["points_issued"], zone),
+        used={
+            (member, code, period): amount for member, code, period, amount in await _fetch(connection, _USED, (ids,))
+        },
+        seen=await _load_seen(connection, rules, events, ids),
+        check_ins=await _load_check_ins(connection, rules, events, ids, zone),
     )
+
+
+async def _load_purchases(
+    connection: AsyncConnection[Any], events: list[Event], earners: dict[str, Earner], issued: int, zone: ZoneInfo
+) -> dict[str, Purchase]:
+    references = [event.purchase or event.reference for event in events if event.type == RETURN]
+    if not references:
+        return {}
+    lots = {lot.id: lot for earner in earners.values() for lot in earner.lots.values()}
+    found = await _fetch(connection, _PURCHASES, {"references": references, "issued": issued})
+    return {
+        reference: Purchase(
+            member_id,
+            amount_minor,
+            local_date(at, zone),
+            msgspec.convert(lines, list[Line]),
+            min(returned, amount_minor),
+            lots.get(lot_id),
+        )
+        for reference, member_id, amount_minor, at, lines, returned, lot_id in found
+    }
+
+
+async def _load_seen(
+    connection: AsyncConnection[Any], rules: list[Rule], events: list[Event], ids: list[int]
+) -> set[tuple[int, str]]:
+    types = {rule.event_type for rule in rules if rule.condition == FIRST_TIME} & {event.type for event in events}
+    return set(await _fetch(connection, _SEEN, (ids, list(types)))) if types else set()
+
+
+async def _load_check_ins(
+    connection: AsyncConnection[Any], rules: list[Rule], events: list[Event], ids: list[int], zone: ZoneInfo
+) -> dict[int, set[date]]:
+    wanted = any(event.type == CHECK_IN for event in events) and any(rule.condition == STREAK for rule in rules)
+    return {row[0]: set(row[1]) for row in await _fetch(connection, _CHECK_INS, (str(zone), ids))} if wanted else {}
+
+
+async def _fetch(connection: AsyncConnection[Any], query: str, values: Any) -> list[Any]:
+    return await (await connection.execute(query, values)).fetchall()
 
 
 async def _read(connection: AsyncConnection[Any], row: type[Any], query: str, values: Any) -> list[Any]:

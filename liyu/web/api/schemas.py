@@ -148,6 +148,13 @@ class EventBody(Struct, forbid_unknown_fields=True):
     currency: Annotated[str | None, Meta(examples=["CNY"], description="ISO 4217; purchases and returns need it.")] = (
         None
     )
+    purchase: Annotated[
+        Text | None,
+        Meta(
+            examples=[None],
+            description="Of a return with a reference of its own: the reference of its purchase. So one purchase can have many.",
+        ),
+    ] = None
 
 
 class EventAnswer(Struct):

@@ -22,6 +22,7 @@ RETAINED = "retained"
 DOWNGRADED = "downgraded"
 SET_BY_HAND = "set_by_hand"
 HAND_ENDED = "hand_ended"
+IMPORTED = "imported"
 
 
 class TierStep(Struct, frozen=True):
@@ -187,6 +188,15 @@ def place(ladder: Ladder, standing: Standing, tier_id: int, until: date, day: da
     before = standing.fallback_id or standing.tier_id
     placed, decision = _enter(standing, ladder.step(tier_id), SET_BY_HAND, None, day, until)
     return replace(placed, fallback_id=before), decision
+
+
+def adopt(
+    ladder: Ladder, standing: Standing, tier_id: int, until: date | None, day: date
+) -> tuple[Standing, TierDecision]:
+    """Take over a tier that a member brings along: valid through `until`, else as if it was gained on `day`."""
+    step = ladder.step(tier_id)
+    last = (until or ladder.last_day(step, day)) if standing.active else None
+    return _enter(standing, step, IMPORTED, None, day, last)
 
 
 def activate(ladder: Ladder, standing: Standing, day: date) -> Standing:

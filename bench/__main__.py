@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=8, help="how long each load runs")
     parser.add_argument("--members", type=int, default=20_000)
     parser.add_argument("--items", type=int, default=1_000)
+    parser.add_argument("--lapsing", type=int, default=200_000, help="members whose lots lapse; 1000000 is the full size")
     options = parser.parse_args()
     console = Console()
     folder = Path(tempfile.mkdtemp(prefix="liyu-bench-"))
@@ -30,7 +31,7 @@ def main() -> int:
         with console.status("Filling an installation of its own"):
             installation = fill(folder, members=options.members, items=options.items)
         rows = []
-        for row in measure_all(installation, options.seconds):
+        for row in measure_all(installation, options.seconds, options.lapsing):
             rows.append(row)
             console.print(f"{row.name}: {row.value:,.0f}{row.unit}, {row.ratio:.2f} × {row.ceiling:,.0f}  {row.note}")
         console.print(_table(rows))

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 
+from bench import lapse
 from bench.installation import Installation, free_port, running, serve
 from bench.load import Findings, Load
 from bench.pgbench import measure_redemptions
@@ -37,11 +38,12 @@ class Row(msgspec.Struct):
         return self.ratio >= self.goal
 
 
-def measure_all(installation: Installation, seconds: int) -> Iterator[Row]:
-    """Measure every row; ceilings run next to what they are compared with."""
+def measure_all(installation: Installation, seconds: int, lapsing: int) -> Iterator[Row]:
+    """Measure every row; ceilings run next to what they are compared with. `lapsing` is the members of the lapse."""
     yield measure_drop(installation, seconds, hot=True)
     yield measure_drop(installation, seconds, hot=False)
     yield measure_mall_list(installation, seconds)
+    yield measure_lapse(installation, lapsing)
 
 
 def measure_drop(installation: Installation, seconds: int, *, hot: bool) -> Row:
@@ -88,6 +90,14 @@ def measure_mall_list(installation: Installation, seconds: int) -> Row:
     _refuse_failures(found, "200")
     note = f"p50 {found.p50 * 1000:.1f} ms, {len(page)} bytes"
     return Row("mall list of 24, guest", found.rate, "/s", bare.rate, found.rate / bare.rate, 0.7, note)
+
+
+def measure_lapse(installation: Installation, members: int) -> Row:
+    """Lots that lapse a second, one for each member, against bare SQL that writes the same rows in one go."""
+    took = lapse.measure(installation, members)
+    note = f"{took.ours:.1f} s; bare {took.bare:.1f} s, {took.half:.1f} s of it for transfers and lots alone"
+    value, ceiling = members / took.ours, members / took.bare
+    return Row(f"lapse of {members:,} members' lots", value, "/s", ceiling, value / ceiling, 0.5, note)
 
 
 def send(load: Load) -> Findings:

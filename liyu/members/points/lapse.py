@@ -5,6 +5,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from liyu.core.ledger.posting import system_accounts
 from liyu.members.points.expiry_change import carry_out_changes
 from liyu.members.points.portions import Moved, Report, move_in_portions
 
@@ -21,7 +22,7 @@ _LAPSE = """
         FROM lot WHERE id = ANY(%(lots)s) AND remaining > 0 AND expires_on < %(day)s),
     transfers AS (
         INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
-        SELECT transfer_id, account_id, (SELECT id FROM account WHERE kind = 'points_lapsed'), remaining, 'PTS', 'lapse',
+        SELECT transfer_id, account_id, %(lapsed)s, remaining, 'PTS', 'lapse',
             'lot:' || lot_id, expires_on::text, %(actor)s, 'lapse:' || lot_id || ':' || transfer_id, %(now)s FROM due),
     entries AS (INSERT INTO lot_entry (transfer_id, lot_id, amount) SELECT transfer_id, lot_id, -remaining FROM due),
     lots AS (UPDATE lot SET remaining = 0 FROM due WHERE lot.id = due.lot_id),
@@ -88,7 +89,8 @@ async def lapse_points(
     Extensions that were ordered and not finished yet come first, so that no lot lapses which was promised another day.
     """
     await carry_out_changes(connection, now=now)
-    values = {"day": day, "actor": actor, "now": now}
+    lapsed = (await system_accounts(connection))["points_lapsed"]
+    values = {"day": day, "actor": actor, "now": now, "lapsed": lapsed}
 
     async def lapse(lots: list[int]) -> tuple[int, int]:
         done = await connection.execute(_LAPSE, values | {"lots": lots})

@@ -11,6 +11,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 
 from liyu.core.personal import erase_personal_data, read_personal_data
+from liyu.members.errors import MemberClosedError
 from liyu.members.personal.closing import finish_closing, list_due
 from liyu.members.personal.errors import AlreadyErasedError, OpenOrdersError
 from liyu.members.personal.locking import lock_member
@@ -61,11 +62,15 @@ async def load_holdings(connection: AsyncConnection[Any], member_id: int, now: d
 async def close_account(connection: AsyncConnection[Any], member_id: int, *, actor: str, now: datetime) -> Forfeited:
     """Close and erase a member, and those merged into them, in the caller's transaction. Nobody can sign in afterwards.
 
-    The phone is free for a new account. Raises OpenOrdersError while something is on its way, AlreadyErasedError, NotFoundError.
+    The phone is free for a new account. Raises OpenOrdersError while something is on its way, AlreadyErasedError, MemberClosedError
+    for somebody who was merged, or NotFoundError.
     """
     member = await lock_member(connection, member_id)
     if member.erased_at is not None:
         raise AlreadyErasedError
+    if member.state == "merged":
+        # Whoever they were merged into stands for both.
+        raise MemberClosedError
     orders = await _open_orders(connection, member_id)
     if orders:
         raise OpenOrdersError(orders=", ".join(orders))

@@ -15,6 +15,7 @@ from liyu.core.outbox import deliver_due
 from liyu.core.settings import Settings
 from liyu.members.points.lapse import lapse_points, mature_points
 from liyu.redemption.books import prove_books
+from liyu.redemption.closing import close_due_accounts
 from liyu.vouchers.expire import expire_vouchers
 
 log = structlog.get_logger()
@@ -63,6 +64,16 @@ async def expire_vouchers_due(context: JobContext, timestamp: int) -> None:
     services = _services(context)
     async with await services.connect() as connection, connection.transaction():
         await expire_vouchers(connection, services.clock.now())
+
+
+@tasks.periodic(cron="25 * * * *")
+@tasks.task(name="close_due_accounts", pass_context=True, queueing_lock="close_due_accounts", retry=RETRY)
+async def close_accounts_due(context: JobContext, timestamp: int) -> None:
+    """Close and erase the accounts whose members asked for it and have not thought again."""
+    services = _services(context)
+    async with await services.connect() as connection:
+        closed = await close_due_accounts(connection, services.clock.now(), actor=ACTOR)
+    log.info("accounts_closed", accounts=closed)
 
 
 @tasks.periodic(cron="0 22 * * *")

@@ -17,6 +17,10 @@ _READ = """
     FROM member WHERE id = %s"""
 
 
+LEFT = ("closed", "merged")
+"""States in which nothing more is written about a member."""
+
+
 class LockedMember(Struct, frozen=True):
     """A member under lock."""
 
@@ -47,6 +51,6 @@ async def lock_member(connection: AsyncConnection[Any], member_id: int) -> Locke
 async def lock_open_member(connection: AsyncConnection[Any], member_id: int) -> LockedMember:
     """As `lock_member`; nothing is written about somebody who has left. Raises MemberClosedError."""
     member = await lock_member(connection, member_id)
-    if member.state == "closed":
+    if member.state in LEFT:
         raise MemberClosedError
     return member

@@ -62,7 +62,7 @@ class MemberAddress(Base):
     city: Mapped[str]
     district: Mapped[str]
     division_code: Mapped[str | None]
-    """GB/T 2260, six digits; Hong Kong, Macao and Taiwan have none at this level."""
+    """GB/T 2260, or nine digits for a township; Hong Kong, Macao and Taiwan have none at this level."""
     detail: Mapped[str]
     label: Mapped[str]
     is_default: Mapped[bool]

@@ -23,7 +23,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=8, help="how long each load runs")
     parser.add_argument("--members", type=int, default=20_000)
     parser.add_argument("--items", type=int, default=1_000)
-    parser.add_argument("--lapsing", type=int, default=200_000, help="members whose lots lapse; 1000000 is the full size")
+    parser.add_argument(
+        "--lapsing", type=int, default=200_000, help="members whose lots lapse; 1000000 is the full size"
+    )
     options = parser.parse_args()
     console = Console()
     folder = Path(tempfile.mkdtemp(prefix="liyu-bench-"))

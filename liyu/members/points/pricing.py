@@ -56,6 +56,9 @@ class Rule(Struct, frozen=True):
     lifetime_cap: int | None = None
 
 
+RULE_COLUMNS = ", ".join(Rule.__struct_fields__)
+
+
 class Line(Struct, omit_defaults=True):
     """Why some of the points came or went: the rule, its version and the figures it used."""
 

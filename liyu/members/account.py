@@ -25,7 +25,8 @@ class MemberAccount(Struct):
     external_id: str
     name: str | None
     phone: str | None
-    card_number: str
+    card_number: str | None
+    """None while a lost card is not replaced yet."""
     state: str
     growth: int
     joined_at: datetime

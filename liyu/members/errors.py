@@ -23,3 +23,10 @@ class MemberClosedError(DomainError):
 
     code = "member_closed"
     message = N_("The membership is closed.")
+
+
+class StateNotPossibleError(DomainError):
+    """The membership cannot go from its state to the wanted one."""
+
+    code = "state_not_possible"
+    message = N_("Only somebody who is new can be pre-registered.")

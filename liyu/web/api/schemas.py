@@ -45,7 +45,9 @@ class MemberAnswer(Struct):
     lots: list[LotAnswer]
     growth: Annotated[int, Meta(description="Growth value: what the tier is counted by; it cannot be spent.")]
     tier_until: Day | None
-    card_number: str
+    card_number: Annotated[
+        str | None, Meta(description="The one valid card; null while a lost one is not replaced yet.")
+    ]
     name: str | None
     phone: Annotated[str | None, Meta(description="E.164")]
     email: str | None
@@ -68,7 +70,10 @@ class MemberBody(Struct, forbid_unknown_fields=True):
     city: str | UnsetType | None = UNSET
     locale: Annotated[str | UnsetType | None, Meta(description="zh_CN or en")] = UNSET
     state: Annotated[
-        str | UnsetType, Meta(description="active, frozen or closed; a closed membership stays closed")
+        str | UnsetType,
+        Meta(
+            description="pre_registered (for somebody new), active, frozen or closed; a closed membership stays closed"
+        ),
     ] = UNSET
     reason: Annotated[str, Meta(max_length=200, description="Why the state changes; kept with the change.")] = ""
 

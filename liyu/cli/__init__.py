@@ -16,7 +16,7 @@ COMMANDS = {
     "items": "import the catalog",
     "members": "import members and opening balances",
     "partners": "import partners, their stores and agreements",
-    "points": "lapse points",
+    "points": "lapse points, remind of them, forecast",
     "run": "database, server and worker together",
     "serve": "the web server",
     "settle": "prepare the statements of a month",

@@ -1,13 +1,23 @@
-"""`liyu points`: lapse what is past its last day."""
+"""`liyu points`: lapse what is past its last day, remind members of what lapses soon, forecast it, count the roll-ups."""
 
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
 
 import rich_click as click
+from rich.console import Console
+from rich.progress import Progress
 
-from liyu.cli.installation import clock, connect, json_option, load_settings, report, run, show
+from liyu.cli.installation import clock, connect, json_option, load_settings, run, show
 from liyu.core.clock import local_date
 from liyu.core.settings import Settings
-from liyu.members.points.lapse import Moved, lapse_points
+from liyu.members.points.forecast import LapseMonth, forecast_lapses
+from liyu.members.points.health_count import count_points
+from liyu.members.points.lapse import count_due_to_lapse, lapse_points
+from liyu.members.points.portions import Moved
+
+AS_OF = click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="The day that has begun; today when not given.")
 
 
 @click.group()
@@ -16,7 +26,7 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="The day that has begun; today when not given.")
+@AS_OF
 @json_option
 def expire(as_of: datetime | None, as_json: bool) -> None:
     """Lapse every lot whose last day is over: one transfer per lot. It can be stopped and run again at any time."""
@@ -24,14 +34,83 @@ def expire(as_of: datetime | None, as_json: bool) -> None:
     show(
         {"lots": moved.lots, "points": moved.points},
         as_json=as_json,
-        words=lambda: f"{moved.points} points of {moved.lots} lots have lapsed.",
+        words=lambda: f"{moved.points:,} points of {moved.lots:,} lots have lapsed.",
     )
 
 
+@command.command()
+@AS_OF
+@json_option
+def remind(as_of: datetime | None, as_json: bool) -> None:
+    """Tell members of points that lapse soon, once for each month. It can be stopped and run again at any time."""
+    told = run(_remind(load_settings(), as_of))
+    show({"told": told}, as_json=as_json, words=lambda: f"{told:,} reminders were written.")
+
+
+@command.command()
+@json_option
+def forecast(as_json: bool) -> None:
+    """What lapses in which month unless it is spent before."""
+    months = run(_forecast(load_settings()))
+    show(months, as_json=as_json, words=lambda: "\n".join(_line(month) for month in months) or "Nothing lapses.")
+
+
+@command.command()
+def count() -> None:
+    """Bring the figures of the points health page up to date; the worker does it every hour."""
+    run(_count(load_settings()))
+    click.echo("The figures are up to date.")
+
+
+def _line(month: LapseMonth) -> str:
+    return f"{month.month:%Y-%m}  {month.points:>14,}" if month.month else f"never    {month.points:>14,}"
+
+
 async def _expire(settings: Settings, as_of: datetime | None) -> Moved:
-    now = clock().now()
-    day = as_of.date() if as_of else local_date(now, settings.timezone)
+    now, day = _moment(settings, as_of)
     async with connect(settings) as connection:
-        return await lapse_points(
-            connection, day, actor="system", now=now, report=lambda moved: report(f"  {moved.lots} lots …")
-        )
+        due = await count_due_to_lapse(connection, day)
+        with _progress("Lapsing lots", due) as (bar, task):
+            return await lapse_points(
+                connection, day, actor="system", now=now, report=lambda moved: bar.update(task, completed=moved.lots)
+            )
+
+
+async def _remind(settings: Settings, as_of: datetime | None) -> int:
+    from liyu.members.points.expiry_remind import remind_of_lapses
+    from liyu.web.i18n import load_catalogs, translate
+
+    load_catalogs()
+    now, day = _moment(settings, as_of)
+    async with connect(settings) as connection:
+        with _progress("Writing reminders", None) as (bar, task):
+            return await remind_of_lapses(
+                connection,
+                day,
+                now=now,
+                translate=translate,
+                base_url=settings.base_url,
+                locale=settings.locale,
+                report=lambda told: bar.update(task, completed=told),
+            )
+
+
+async def _forecast(settings: Settings) -> list[LapseMonth]:
+    async with connect(settings) as connection:
+        return await forecast_lapses(connection)
+
+
+async def _count(settings: Settings) -> None:
+    async with connect(settings) as connection, connection.transaction():
+        await count_points(connection, now=clock().now(), zone=settings.timezone)
+
+
+def _moment(settings: Settings, as_of: datetime | None) -> tuple[datetime, date]:
+    now = clock().now()
+    return now, as_of.date() if as_of else local_date(now, settings.timezone)
+
+
+@contextmanager
+def _progress(label: str, total: int | None) -> Iterator[tuple[Progress, Any]]:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        yield progress, progress.add_task(label, total=total)

@@ -19,10 +19,12 @@ async def _work(settings: Settings) -> None:
     from liyu.core.database import make_engine, make_sessions
     from liyu.core.jobs import make_job_app
     from liyu.redemption.tasks import WorkerServices, tasks
+    from liyu.web.i18n import load_catalogs, translate
 
     assert settings.database_url is not None
     engine = make_engine(settings.database_url, pool_size=2)
-    services = WorkerServices(settings, clock(), make_sessions(engine))
+    load_catalogs()
+    services = WorkerServices(settings, clock(), make_sessions(engine), translate)
     app = make_job_app(settings.database_url, [tasks])
     try:
         async with app.open_async():

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from msgspec import to_builtins
 from procrastinate import Blueprint, JobContext, RetryStrategy
 from psycopg import AsyncConnection
 
@@ -13,7 +14,11 @@ from liyu.core.database import Sessions, unit_of_work
 from liyu.core.limits import forget_old
 from liyu.core.outbox import deliver_due
 from liyu.core.settings import Settings
+from liyu.members.points.expiry_change import carry_out_changes
+from liyu.members.points.expiry_remind import Translate, remind_of_lapses
+from liyu.members.points.health_count import count_points
 from liyu.members.points.lapse import lapse_points, mature_points
+from liyu.members.tiers.evaluate import evaluate_tiers
 from liyu.redemption.books import prove_books
 from liyu.redemption.closing import close_due_accounts
 from liyu.vouchers.expire import expire_vouchers
@@ -23,6 +28,8 @@ tasks = Blueprint()
 
 ACTOR = "system"
 RETRY = RetryStrategy(max_attempts=5, exponential_wait=3)
+WAKING_HOURS = range(9, 20)
+"""Local hours in which members may be reminded of something: a phone should not ring at night for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,8 @@ class WorkerServices:
     settings: Settings
     clock: Clock
     sessions: Sessions
+    translate: Translate
+    """Messages of the domain in the words of a language."""
 
     async def connect(self) -> AsyncConnection[Any]:
         """A connection in autocommit; the task opens its own transactions."""
@@ -55,6 +64,57 @@ async def turn_the_day(context: JobContext, timestamp: int) -> None:
         matured = await mature_points(connection, day, actor=ACTOR, now=now)
         lapsed = await lapse_points(connection, day, actor=ACTOR, now=now)
     log.info("day_turned", day=day.isoformat(), matured=matured.points, lapsed=lapsed.points)
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(name="carry_out_expiry_changes", pass_context=True, queueing_lock="carry_out_expiry_changes", retry=RETRY)
+async def carry_out_expiry_changes(context: JobContext, timestamp: int) -> None:
+    """Go on with orders for later last days that were too large for the page on which they were given."""
+    services = _services(context)
+    async with await services.connect() as connection:
+        moved = await carry_out_changes(connection, now=services.clock.now())
+    if moved.lots:
+        log.info("expiry_changed", lots=moved.lots, points=moved.points)
+
+
+@tasks.periodic(cron="15 * * * *")
+@tasks.task(name="remind_of_lapses", pass_context=True, queueing_lock="remind_of_lapses", retry=RETRY)
+async def remind_members_of_lapses(context: JobContext, timestamp: int) -> None:
+    """Tell members of points that lapse soon, once for each month. Hourly, so that a day without a worker is made up for."""
+    services = _services(context)
+    now, settings = services.clock.now(), services.settings
+    if now.astimezone(settings.timezone).hour not in WAKING_HOURS:
+        return
+    async with await services.connect() as connection:
+        told = await remind_of_lapses(
+            connection,
+            local_date(now, settings.timezone),
+            now=now,
+            translate=services.translate,
+            base_url=settings.base_url,
+            locale=settings.locale,
+        )
+    log.info("reminded_of_lapses", members=told)
+
+
+@tasks.periodic(cron="25 * * * *")
+@tasks.task(name="count_points", pass_context=True, queueing_lock="count_points", retry=RETRY)
+async def count_points_hourly(context: JobContext, timestamp: int) -> None:
+    """Bring the roll-ups up to date that the points health page reads."""
+    services = _services(context)
+    async with await services.connect() as connection, connection.transaction():
+        await count_points(connection, now=services.clock.now(), zone=services.settings.timezone)
+
+
+@tasks.periodic(cron="7 * * * *")
+@tasks.task(name="evaluate_tiers", pass_context=True, queueing_lock="evaluate_tiers", retry=RETRY)
+async def evaluate_tiers_due(context: JobContext, timestamp: int) -> None:
+    """Decide the tiers whose validity has ended. Hourly, so that any time zone's midnight is met; mostly nobody is due."""
+    services = _services(context)
+    now = services.clock.now()
+    async with await services.connect() as connection:
+        evaluated = await evaluate_tiers(connection, local_date(now, services.settings.timezone), now=now)
+    log.info("tiers_evaluated", **to_builtins(evaluated))
 
 
 @tasks.periodic(cron="10 * * * *")

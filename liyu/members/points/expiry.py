@@ -20,10 +20,11 @@ class DatedLot(Struct, frozen=True):
 
 
 class MonthLapse(Struct, frozen=True):
-    """What lapses in one month: the earliest last day in it and the points of all of them."""
+    """What lapses in one month: the earliest and the latest last day in it, and the points of all of them."""
 
     month: date
     first_day: date
+    final_day: date
     points: int
 
 
@@ -55,13 +56,13 @@ def months_to_remind(lots: Iterable[DatedLot], today: date, days_before: int) ->
     """
     if days_before <= 0:
         return []
-    by_month: dict[date, list[DatedLot]] = {}
+    by_month: dict[date, dict[date, int]] = {}
     for lot in lots:
         if lot.on is not None and lot.on >= today and lot.points > 0:
-            by_month.setdefault(lot.on.replace(day=1), []).append(lot)
-    found = []
-    for month, dated in sorted(by_month.items()):
-        first = min(lot.on for lot in dated if lot.on is not None)
-        if first <= today + timedelta(days=days_before):
-            found.append(MonthLapse(month, first, sum(lot.points for lot in dated)))
-    return found
+            days = by_month.setdefault(lot.on.replace(day=1), {})
+            days[lot.on] = days.get(lot.on, 0) + lot.points
+    return [
+        MonthLapse(month, min(days), max(days), sum(days.values()))
+        for month, days in sorted(by_month.items())
+        if min(days) <= today + timedelta(days=days_before)
+    ]

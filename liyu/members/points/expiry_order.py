@@ -11,7 +11,8 @@ from liyu.core.clock import local_date
 from liyu.core.errors import DomainError, IdempotencyConflictError, InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.members.points.expiry import latest_extension, put_back_until
-from liyu.members.points.expiry_change import ACTIVATE, EXTEND, REINSTATE, carry_out_changes
+from liyu.members.points.expiry_change import carry_out_changes
+from liyu.members.points.expiry_models import ACTIVATE, EXTEND, REINSTATE
 from liyu.members.points.lots import last_day
 from liyu.members.program import load_terms
 

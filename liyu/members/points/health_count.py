@@ -1,0 +1,73 @@
+"""The roll-ups of points: what moved in which month, and what members hold, counted in the background for the health page.
+
+Members and their movements are too many to be summed while somebody waits. Movements are append-only, so only the days in
+which rows may still have been written are counted again.
+"""
+
+import time
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from psycopg import AsyncConnection
+
+from liyu.core.clock import local_date
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('points_rollup', 0))"
+
+# A transfer is dated by the beginning of its transaction: one that was open over midnight is counted with the day before.
+_OPEN_DAYS = timedelta(days=1)
+
+_FORGET = "DELETE FROM points_rollup WHERE recorded_on >= %(since)s"
+
+_ROLL_UP = """
+    WITH program AS (
+        SELECT id FROM account WHERE member_id IS NULL AND partner_id IS NULL AND unit = 'PTS')
+    INSERT INTO points_rollup (recorded_on, month, event, type, came, went)
+    SELECT (t.recorded_at AT TIME ZONE 'UTC')::date, date_trunc('month', t.at AT TIME ZONE %(zone)s)::date, t.event,
+        CASE WHEN t.event IN ('earn', 'repay', 'clawback', 'debt') THEN split_part(t.source, ':', 1) ELSE '' END,
+        coalesce(sum(t.amount) FILTER (WHERE t.debit_account_id IN (SELECT id FROM program)), 0),
+        coalesce(sum(t.amount) FILTER (WHERE t.credit_account_id IN (SELECT id FROM program)), 0)
+    FROM transfer t
+    WHERE t.unit = 'PTS' AND t.recorded_at >= %(since)s::date::timestamp AT TIME ZONE 'UTC'
+    GROUP BY 1, 2, 3, 4"""
+
+_HEALTH = """
+    WITH held AS (
+        SELECT coalesce(sum(balance) FILTER (WHERE kind = 'member_points'), 0)::bigint AS usable,
+            coalesce(sum(balance) FILTER (WHERE kind = 'member_pending'), 0)::bigint AS pending,
+            coalesce(-sum(balance) FILTER (WHERE kind = 'member_debt'), 0)::bigint AS debt,
+            count(*) FILTER (WHERE kind = 'member_points' AND balance > 0) AS holders
+        FROM account WHERE member_id IS NOT NULL),
+    joined AS (
+        SELECT count(*) AS members, coalesce(sum(
+            least(365, greatest(0, %(day)s::date - (joined_at AT TIME ZONE %(zone)s)::date + 1))), 0)::bigint AS member_days
+        FROM member WHERE state NOT IN ('closed', 'merged')),
+    by_day AS (
+        SELECT expires_on, sum(remaining)::bigint AS points, count(*) AS lots FROM lot WHERE remaining > 0 GROUP BY 1),
+    by_month AS (
+        SELECT date_trunc('month', expires_on)::date AS month, sum(points)::bigint AS points, sum(lots)::bigint AS lots
+        FROM by_day GROUP BY 1)
+    INSERT INTO points_health (day, at, members, member_days, holders, usable, pending, debt, months, milliseconds)
+    SELECT %(day)s, %(at)s, members, member_days, holders, usable, pending, debt, (
+        SELECT coalesce(jsonb_agg(jsonb_build_object('month', month, 'points', points, 'lots', lots) ORDER BY month NULLS LAST),
+            '[]') FROM by_month), 0
+    FROM held, joined
+    ON CONFLICT (day) DO UPDATE SET at = excluded.at, members = excluded.members, member_days = excluded.member_days,
+        holders = excluded.holders, usable = excluded.usable, pending = excluded.pending, debt = excluded.debt,
+        months = excluded.months"""
+
+
+async def count_points(connection: AsyncConnection[Any], *, now: datetime, zone: ZoneInfo) -> None:
+    """Bring the roll-ups up to date, in the caller's transaction. Two counts at once wait for each other."""
+    began = time.monotonic()
+    day = local_date(now, zone)
+    await connection.execute(_LOCK)
+    last = await (await connection.execute("SELECT max(recorded_on) FROM points_rollup")).fetchone()
+    since = last[0] - _OPEN_DAYS if last and last[0] else date(1970, 1, 1)
+    await connection.execute(_FORGET, {"since": since})
+    await connection.execute(_ROLL_UP, {"since": since, "zone": str(zone)})
+    await connection.execute(_HEALTH, {"day": day, "at": now, "zone": str(zone)})
+    await connection.execute(
+        "UPDATE points_health SET milliseconds = %s WHERE day = %s", (round((time.monotonic() - began) * 1000), day)
+    )

@@ -11,6 +11,8 @@ from liyu.core.ids import make_number
 from liyu.core.ledger.models import MEMBER_DEBT, MEMBER_PENDING, MEMBER_POINTS
 from liyu.core.ledger.posting import reserve_ids
 from liyu.core.money import POINTS
+from liyu.members.service.index import TermsRow, save_terms
+from liyu.members.service.terms import terms_of
 
 
 class NewMember(Struct, kw_only=True):
@@ -23,6 +25,8 @@ class NewMember(Struct, kw_only=True):
     birthday: date | None = None
     city: str | None = None
     locale: str | None = None
+    state: str = "active"
+    """`active` or `pre_registered`."""
 
 
 class _MemberRow(Struct):
@@ -85,7 +89,7 @@ async def enrol_members(
     rows = [
         _MemberRow(
             member_id, one.external_id, one.phone, make_number("6"), one.email, one.name, one.birthday, one.city, one.locale,
-            "active", tier_id, 0, now, now,
+            one.state, tier_id, 0, now, now if one.state == "active" else None,
         )
         for member_id, one in zip(ids, missing, strict=True)
     ]  # fmt: skip
@@ -94,12 +98,17 @@ async def enrol_members(
     await connection.execute(insert_of("account", _AccountRow), (encode_rows(accounts),))
     tiers = [_TierChangeRow(i, tier_id, "joined", 0, now) for i in ids]
     await connection.execute(insert_of("tier_change", _TierChangeRow), (encode_rows(tiers),))
-    states = [_StateChangeRow(i, "active", "joined", actor, now) for i in ids]
+    states = [_StateChangeRow(i, one.state, "joined", actor, now) for i, one in zip(ids, missing, strict=True)]
     await connection.execute(insert_of("member_state_change", _StateChangeRow), (encode_rows(states),))
+    phones = [[one.phone] if one.phone else [] for one in missing]
+    terms = zip(ids, missing, phones, strict=True)
+    await save_terms(connection, [TermsRow(i, terms_of(one.name, phone)) for i, one, phone in terms])
     return known | dict(zip((one.external_id for one in missing), ids, strict=True))
 
 
 async def find_members(connection: AsyncConnection[Any], external_ids: list[str]) -> dict[str, int]:
-    """The ids of the members that exist, by external id."""
-    found = await connection.execute("SELECT external_id, id FROM member WHERE external_id = ANY(%s)", (external_ids,))
+    """The ids of the members that exist, by external id; that of a merged one leads to who lives on."""
+    found = await connection.execute(
+        "SELECT external_id, coalesce(merged_into, id) FROM member WHERE external_id = ANY(%s)", (external_ids,)
+    )
     return dict(await found.fetchall())

@@ -15,10 +15,13 @@ from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.core.settings import LOCALES
 from liyu.members.enrol import NewMember, enrol_members
-from liyu.members.errors import MemberClosedError, PhoneTakenError
+from liyu.members.errors import MemberClosedError, PhoneTakenError, StateNotPossibleError
+from liyu.members.leads import follow, lock_members
 from liyu.members.points.expiry import PRE_REGISTERED
 from liyu.members.points.expiry_order import begin_validity
+from liyu.members.service.index import index_members
 from liyu.members.states import may_become
+from liyu.members.tiers.service import begin_tier_validity
 
 REGION = "CN"
 """The country of phone numbers that do not say theirs."""
@@ -28,7 +31,8 @@ LONGEST_TEXT = 100
 LONGEST_EMAIL = 254
 LONGEST_REASON = 200
 FIRST_BIRTH_YEAR = 1900
-WANTED_STATES = ("active", "frozen", "closed")
+WANTED_STATES = (PRE_REGISTERED, "active", "frozen", "closed")
+"""States that a host may ask for; pre-registered for those who are new."""
 
 _EMAIL = re.compile(r"[^\s@]+@[^\s@.]+(\.[^\s@.]+)+")
 _PLAIN_FIELDS = ("phone", "email", "name", "birthday", "city", "locale")
@@ -151,28 +155,29 @@ async def _save(
     # Two requests that enrol the same member come one after the other, so that one is told that the member is new.
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"member:{external_id}",))
     # Whoever moves this member's points or state holds the lock of the points account, the desk included.
-    found = await connection.execute(
-        "SELECT m.id FROM account a JOIN member m ON m.id = a.member_id "
-        "WHERE m.external_id = %s AND a.kind = 'member_points' FOR UPDATE OF a",
-        (external_id,),
-    )
-    row = await found.fetchone()
-    if row is None:
-        newcomer = NewMember(external_id=external_id, **values)
+    leads = await lock_members(connection, [external_id])
+    if external_id not in leads:
+        state = PRE_REGISTERED if changes.state == PRE_REGISTERED else "active"
+        newcomer = NewMember(external_id=external_id, state=state, **values)
         member_id = (await enrol_members(connection, [newcomer], actor=actor, now=now))[external_id]
     else:
-        member_id = int(row[0])
+        _, member_id = await follow(connection, external_id)
     # Also for newcomers: an import may have been quicker, and then only the host's id is known.
     await _change_fields(connection, member_id, values)
     if changes.state is not UNSET:
         await _change_state(connection, member_id, changes.state, changes.reason, actor, now, zone)
-    return row is None
+    return external_id not in leads
 
 
 async def _change_fields(connection: AsyncConnection[Any], member_id: int, values: dict[str, Any]) -> None:
     if values:
         columns = ", ".join(f"{name} = %({name})s" for name in values)
+        # A number of somebody who was merged into this member is this member's.
+        await connection.execute(
+            "UPDATE member SET phone = NULL WHERE merged_into = %s AND phone = %s", (member_id, values.get("phone"))
+        )
         await connection.execute(f"UPDATE member SET {columns} WHERE id = %(id)s", {**values, "id": member_id})
+        await index_members(connection, [member_id])
 
 
 async def _change_state(
@@ -184,12 +189,12 @@ async def _change_state(
     now: datetime,
     zone: ZoneInfo,
 ) -> None:
-    found = await connection.execute("SELECT state FROM member WHERE id = %s", (member_id,))
-    state = (await found.fetchone() or ("",))[0]
+    found = await connection.execute("SELECT state, activated_at FROM member WHERE id = %s", (member_id,))
+    state, activated_at = await found.fetchone() or ("", None)
     if state == wanted:
         return
     if not may_become(state, wanted):
-        raise MemberClosedError
+        raise MemberClosedError if state == "closed" else StateNotPossibleError
     await connection.execute(
         "UPDATE member SET state = %(state)s, activated_at = CASE WHEN %(state)s = 'active' "
         "THEN coalesce(activated_at, %(now)s) ELSE activated_at END WHERE id = %(id)s",
@@ -199,5 +204,6 @@ async def _change_state(
         "INSERT INTO member_state_change (member_id, from_state, to_state, reason, actor, at) VALUES (%s, %s, %s, %s, %s, %s)",
         (member_id, state, wanted, reason, actor, now),
     )
-    if state == PRE_REGISTERED and wanted == "active":
+    if wanted == "active" and activated_at is None:
         await begin_validity(connection, member_id, actor=actor, now=now, zone=zone)
+        await begin_tier_validity(connection, member_id, now=now, zone=zone)

@@ -45,6 +45,8 @@ class _Taken(Struct):
 
     transfer_id: int
     lot_id: int
+    account_id: int
+    funder: str
     expires_on: date | None
     amount: int
 
@@ -57,7 +59,7 @@ _FIND = """
     WHERE r.number = %(number)s AND (%(member)s::bigint IS NULL OR r.member_id = %(member)s)"""
 
 _TAKEN = """
-    SELECT t.id AS transfer_id, l.id AS lot_id, l.expires_on, -e.amount AS amount
+    SELECT t.id AS transfer_id, l.id AS lot_id, l.account_id, l.funder, l.expires_on, -e.amount AS amount
     FROM transfer t JOIN lot_entry e ON e.transfer_id = t.id JOIN lot l ON l.id = e.lot_id WHERE t.key = %s ORDER BY l.id"""
 
 
@@ -91,8 +93,12 @@ async def cancel_redemption(
 async def _lock(connection: AsyncConnection[Any], number: str, member_id: int | None, zone: ZoneInfo) -> Cancellable:
     """Find, then lock in the order of the desk (account, stock, redemption), then read again what the locks now protect."""
     values = {"number": number, "member": member_id, "zone": str(zone)}
-    found = await _read(connection, values)
-    await connection.execute("SELECT id FROM account WHERE id = %s FOR UPDATE", (found.account_id,))
+    found, locked = await _read(connection, values), None
+    # Whoever was merged while the lock was waited for has taken the redemption along.
+    while found.account_id != locked:
+        locked = found.account_id
+        await connection.execute("SELECT id FROM account WHERE id = %s FOR UPDATE", (locked,))
+        found = await _read(connection, values)
     await connection.execute("SELECT item_id FROM item_stock WHERE item_id = %s FOR UPDATE", (found.item_id,))
     await connection.execute("SELECT id FROM redemption WHERE id = %s FOR UPDATE", (found.id,))
     return await _read(connection, values)
@@ -115,6 +121,7 @@ async def _give_points_back(
         taken = await cursor.fetchall()
     if not taken:
         return 0
+    await _lead_to_own_lots(connection, redemption.account_id, taken)
     accounts, terms = await system_accounts(connection), await load_terms(connection)
     points = sum(one.amount for one in taken)
     lapsed = [one for one in taken if one.expires_on is not None and one.expires_on < today]
@@ -172,9 +179,20 @@ def _transfer(
     )  # fmt: skip
 
 
+async def _lead_to_own_lots(connection: AsyncConnection[Any], account_id: int, taken: list[_Taken]) -> None:
+    """The lots of a member who was merged live on in those of the same key of the one who lives on."""
+    for one in taken:
+        if one.account_id != account_id:
+            one.lot_id = await _open_lot(connection, account_id, one.funder, one.expires_on)
+
+
 async def _open_grace_lot(connection: AsyncConnection[Any], account_id: int, expires_on: date) -> int:
+    return await _open_lot(connection, account_id, FUNDER, expires_on)
+
+
+async def _open_lot(connection: AsyncConnection[Any], account_id: int, funder: str, expires_on: date | None) -> int:
     (lot_id,) = await reserve_ids(connection, "lot", 1)
-    row = LotRow(lot_id, account_id, FUNDER, expires_on, None, 0)
+    row = LotRow(lot_id, account_id, funder, expires_on, None, 0)
     opened = await (await connection.execute(OPEN_LOTS, (encode_rows([row]),))).fetchone()
     assert opened is not None
     return int(opened[0])

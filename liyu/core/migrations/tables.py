@@ -12,9 +12,9 @@ import liyu.members.models
 import liyu.members.personal.models
 import liyu.members.points.expiry_models
 import liyu.members.points.models
-import liyu.members.tiers.models
 import liyu.members.service.models
 import liyu.members.tags.models
+import liyu.members.tiers.models
 import liyu.partners.models
 import liyu.partners.settlement.models
 import liyu.redemption.models

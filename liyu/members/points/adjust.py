@@ -51,7 +51,7 @@ async def adjust_points(
 
     Given points pay a debt first, as earnings do. Raises InvalidInputError, UnknownMemberError or NotEnoughToTakeError.
     """
-    _check(points, reason)
+    check_adjustment(points, reason)
     state = await load_state(connection, [], [external_id], now, zone, await load_terms(connection))
     earner = state.earners.get(external_id)
     if earner is None:
@@ -64,7 +64,8 @@ async def adjust_points(
     return int(row[0])
 
 
-def _check(points: int, reason: str) -> None:
+def check_adjustment(points: int, reason: str) -> None:
+    """Raises InvalidInputError with every fault of an adjustment."""
     faults = {}
     if points == 0 or abs(points) > LARGEST_ADJUSTMENT:
         faults["points"] = Message(

@@ -2,11 +2,13 @@
 
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct, convert
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row
 
+from liyu.members.leads import PERSON
 from liyu.members.points.pricing import Line
 
 PAGE_SIZE = 30
@@ -40,14 +42,18 @@ class History(Struct):
     next_cursor: int | None
 
 
+# What a transfer did to each kind of account. What goes from one account to another of the same kind, as a merge does, is 0.
+SIDES = ", ".join(
+    f"t.amount * (coalesce((c.kind = 'member_{kind}')::int, 0) - coalesce((d.kind = 'member_{kind}')::int, 0)) AS {kind}"
+    for kind in ("points", "pending", "debt")
+)
+
 # The running balance needs every movement of the member, so they are read once and cut to the page afterwards.
-_MOVEMENTS = """
-    WITH mine AS (SELECT id, kind FROM account WHERE member_id = %(member)s),
+_MOVEMENTS = f"""
+    WITH mine AS (SELECT id, kind FROM account WHERE member_id IN {PERSON}),
     moves AS (
         SELECT t.id, t.at, t.event, t.source, t.reason, t.amount,
-            CASE WHEN c.kind = 'member_points' THEN t.amount WHEN d.kind = 'member_points' THEN -t.amount ELSE 0 END AS points,
-            CASE WHEN c.kind = 'member_pending' THEN t.amount WHEN d.kind = 'member_pending' THEN -t.amount ELSE 0 END AS pending,
-            CASE WHEN c.kind = 'member_debt' THEN t.amount WHEN d.kind = 'member_debt' THEN -t.amount ELSE 0 END AS debt
+            {SIDES}
         FROM (
             SELECT t.* FROM mine JOIN transfer t ON t.debit_account_id = mine.id
             UNION SELECT t.* FROM mine JOIN transfer t ON t.credit_account_id = mine.id) AS t
@@ -84,23 +90,43 @@ class WayToEarn(Struct, frozen=True):
     growth: int
     per_minor: int | None
     tier_multiplied: bool
+    condition: str
+    every_days: int | None
+    birthday_basis_points: int
+    birthday_span: str | None
     daily_cap: int | None
     yearly_cap: int | None
+    lifetime_cap: int | None
     pending_days: int
     used_today: int
     used_this_year: int
+    used_ever: int
+
+    @property
+    def left_today(self) -> int | None:
+        """How many points it can still give today, by the tightest of its caps; None without a cap."""
+        caps = (
+            (self.daily_cap, self.used_today),
+            (self.yearly_cap, self.used_this_year),
+            (self.lifetime_cap, self.used_ever),
+        )
+        return min((max(cap - used, 0) for cap, used in caps if cap is not None), default=None)
 
 
 _WAYS = """
-    SELECT r.code, r.event_type, r.name_zh, r.name_en, r.points, r.growth, r.per_minor, r.tier_multiplied, r.daily_cap,
-        r.yearly_cap, r.pending_days, coalesce(d.used, 0) AS used_today, coalesce(y.used, 0) AS used_this_year
+    SELECT r.code, r.event_type, r.name_zh, r.name_en, r.points, r.growth, r.per_minor, r.tier_multiplied,
+        r.condition, r.every_days, r.birthday_basis_points, r.birthday_span, r.daily_cap, r.yearly_cap, r.lifetime_cap,
+        r.pending_days, coalesce(d.used, 0) AS used_today, coalesce(y.used, 0) AS used_this_year,
+        coalesce(e.used, 0) AS used_ever
     FROM earning_rule r
     LEFT JOIN earning_use d ON d.member_id = %(member)s AND d.rule_code = r.code AND d.period = %(day)s
     LEFT JOIN earning_use y ON y.member_id = %(member)s AND y.rule_code = r.code AND y.period = %(year)s
+    LEFT JOIN earning_use e ON e.member_id = %(member)s AND e.rule_code = r.code AND e.period = 'ever'
     WHERE r.valid_from <= %(now)s AND (r.valid_to IS NULL OR %(now)s < r.valid_to) AND (r.points > 0 OR r.growth > 0)
     ORDER BY r.id"""
 
-_CHECK_INS = "SELECT reference FROM earning_event WHERE type = 'check_in' AND reference = ANY(%s)"
+_CHECK_INS = """
+    SELECT DISTINCT (occurred_at AT TIME ZONE %s)::date FROM earning_event WHERE type = 'check_in' AND member_id = %s"""
 
 
 async def list_ways_to_earn(
@@ -118,8 +144,7 @@ def check_in_reference(external_id: str, day: date) -> str:
     return f"check-in:{external_id}:{day.isoformat()}"
 
 
-async def list_check_ins(connection: AsyncConnection[Any], external_id: str, days: list[date]) -> set[date]:
-    """On which of these days the member checked in."""
-    references = {check_in_reference(external_id, day): day for day in days}
-    found = await connection.execute(_CHECK_INS, (list(references),))
-    return {references[reference] for (reference,) in await found.fetchall()}
+async def list_check_ins(connection: AsyncConnection[Any], member_id: int, zone: ZoneInfo) -> set[date]:
+    """The days of the program's calendar on which the member checked in, here or at the host."""
+    found = await connection.execute(_CHECK_INS, (str(zone), member_id))
+    return {day for (day,) in await found.fetchall()}

@@ -11,9 +11,10 @@ from psycopg.rows import class_row
 
 from liyu.core.clock import local_date
 from liyu.core.ledger.posting import TransferRow, system_accounts
+from liyu.members.leads import lock_members
 from liyu.members.points.events import Event
 from liyu.members.points.lots import OpenLot
-from liyu.members.points.pricing import CHECK_IN, FIRST_TIME, RETURN, STREAK, Line, Rule
+from liyu.members.points.pricing import CHECK_IN, FIRST_TIME, RETURN, RULE_COLUMNS, STREAK, Line, Rule
 from liyu.members.points.returns import Purchase
 from liyu.members.program import ProgramTerms
 from liyu.members.tiers.rules import Ladder, Standing, TierStep
@@ -78,10 +79,6 @@ class Writes(Struct):
     touched: set[str] = field(default_factory=set)
 
 
-_LOCK = """
-    SELECT a.id FROM account a JOIN member m ON m.id = a.member_id
-    WHERE a.kind = 'member_points' AND m.external_id = ANY(%s) ORDER BY a.id FOR UPDATE OF a"""
-
 _EARNERS = """
     SELECT m.id, m.external_id, m.state, p.id AS points_account, w.id AS pending_account, d.id AS debt_account,
         -d.balance AS debt, m.birthday
@@ -94,23 +91,25 @@ _LOTS = """
     SELECT m.external_id, l.id, l.account_id, l.expires_on, l.remaining, l.matures_on
     FROM member m JOIN account a ON a.member_id = m.id JOIN lot l ON l.account_id = a.id WHERE m.external_id = ANY(%s)"""
 
-_RULES = """
-    SELECT id, code, version, event_type, points, growth, per_minor, tier_multiplied, daily_cap, yearly_cap, pending_days,
-        valid_from, valid_to, condition, every_days, birthday_basis_points, birthday_span, lifetime_cap
-    FROM earning_rule ORDER BY id"""
+_RULES = f"SELECT {RULE_COLUMNS} FROM earning_rule ORDER BY id"
 
 _KNOWN = """
     SELECT e.type, e.reference, e.body_hash, e.points, e.growth, e.lines
     FROM earning_event e JOIN unnest(%s::text[], %s::text[]) AS r(type, reference) USING (type, reference)"""
 
-# The key of its transfer leads from a purchase to the lot that it filled.
+# The key of its transfer leads from a purchase to the lot that it filled; for a member who was merged, to the lot of the same
+# key of the one who lives on, who has the purchase now.
 _PURCHASES = """
-    SELECT e.reference, e.member_id, e.amount_minor, e.occurred_at, e.lines, coalesce(-r.amount, 0)::bigint, l.lot_id
+    SELECT e.reference, e.member_id, e.amount_minor, e.occurred_at, e.lines, coalesce(-r.amount, 0)::bigint, own.id
     FROM earning_event e
     LEFT JOIN (SELECT purchase_reference, sum(amount_minor) AS amount FROM earning_event
         WHERE purchase_reference = ANY(%(references)s) GROUP BY 1) AS r ON r.purchase_reference = e.reference
     LEFT JOIN transfer t ON t.key = 'earn:purchase:' || e.reference || ':' || %(issued)s::text
-    LEFT JOIN lot_entry l ON l.transfer_id = t.id
+    LEFT JOIN lot_entry l ON l.transfer_id = t.id LEFT JOIN lot filled ON filled.id = l.lot_id
+    LEFT JOIN account a ON a.id = filled.account_id
+    LEFT JOIN account home ON home.member_id = e.member_id AND home.kind = a.kind
+    LEFT JOIN lot own ON own.account_id = home.id AND own.funder = filled.funder
+        AND own.expires_on IS NOT DISTINCT FROM filled.expires_on AND own.matures_on IS NOT DISTINCT FROM filled.matures_on
     WHERE e.type = 'purchase' AND e.reference = ANY(%(references)s)"""
 
 _SEEN = "SELECT DISTINCT member_id, type FROM earning_event WHERE member_id = ANY(%s) AND type = ANY(%s)"
@@ -131,7 +130,8 @@ async def load_state(
     terms: ProgramTerms,
 ) -> PostState:
     """Lock the members' points accounts (in id order) and load what posting these events needs."""
-    await connection.execute(_LOCK, (members,))
+    leads = await lock_members(connection, members)
+    members = sorted(set(leads.values()))
     earners = {earner.external_id: earner for earner in await _read(connection, Earner, _EARNERS, (members,))}
     ids = [earner.id for earner in earners.values()]
     standings = await load_standings(connection, ids)
@@ -140,6 +140,8 @@ async def load_state(
     for external_id, *lot in await _fetch(connection, _LOTS, (members,)):
         found = OpenLot(*lot)
         earners[external_id].lots[(found.account_id, found.expires_on, found.matures_on)] = found
+    # The ids of members who were merged mean the one who lives on.
+    earners |= {external_id: earners[meant] for external_id, meant in leads.items()}
     known = await _fetch(connection, _KNOWN, ([one.type for one in events], [one.reference for one in events]))
     rules: list[Rule] = await _read(connection, Rule, _RULES, ())
     accounts = await system_accounts(connection)

@@ -81,10 +81,13 @@ class AdjustmentRequest(Base):
 
 
 class MemberTerms(Base):
-    """The terms a member is found by; they go with the name and the phone that they were made of."""
+    """The terms a member is found by; they go with the name and the phone that they were made of, and are due to be made anew."""
 
     __tablename__ = "member_terms"
-    __table_args__ = (Index("ix_member_terms_terms", "terms", postgresql_using="gin"),)
+    __table_args__ = (
+        Index("ix_member_terms_terms", "terms", postgresql_using="gin"),
+        Index("ix_member_terms_due", "member_id", postgresql_where="terms IS NULL"),
+    )
 
     member_id: Mapped[int] = mapped_column(ForeignKey("member.id"), primary_key=True, autoincrement=False)
-    terms: Mapped[Any] = mapped_column(TSVECTOR)
+    terms: Mapped[Any | None] = mapped_column(TSVECTOR, nullable=True)

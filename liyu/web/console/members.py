@@ -19,13 +19,11 @@ from liyu.members.points.history import Movement, list_movements
 from liyu.members.points.queries import RuleName, rule_names
 from liyu.members.profile import MemberChanges, save_member
 from liyu.members.queries import (
-    MemberFilter,
-    count_members,
     find_member_id,
     list_member_states,
-    list_members,
     read_member,
 )
+from liyu.members.service.finder import MemberFilter, list_members
 from liyu.members.states import may_become
 from liyu.redemption.queries import RedemptionFilter, list_redemptions
 from liyu.vouchers.queries import wallet
@@ -81,10 +79,11 @@ async def show_members(request: AnyRequest, session: NamedDependency[AsyncSessio
     connection = await driver_connection(session)
     tiers = await list_tiers(connection)
     state = read_choice(request, "state", MEMBER_STATES)
-    wanted = MemberFilter(read_text(request, "q", 200), read_choice(request, "tier", [t.code for t in tiers]), state)
+    wanted = MemberFilter(
+        text=read_text(request, "q", 200), tier=read_choice(request, "tier", [t.code for t in tiers]), state=state
+    )
     found = await list_members(connection, wanted, after=read_cursor(request))
-    counts = await count_members(connection)
-    states = [(name, words.member_state(name), counts.get(name, 0)) for name in MEMBER_STATES if name in counts]
+    states: list[tuple[str, str, int | None]] = [(name, words.member_state(name), None) for name in MEMBER_STATES]
     return show(
         request,
         "members",

@@ -154,7 +154,8 @@ def upgrade() -> None:
         sa.Column("closing_days", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_program_only_one")),
         sa.CheckConstraint(
-            "return_policy IN ('pending_only', 'down_to_zero', 'into_debt')", name=op.f("ck_program_known_return_policy")
+            "return_policy IN ('pending_only', 'down_to_zero', 'into_debt')",
+            name=op.f("ck_program_known_return_policy"),
         ),
         sa.CheckConstraint(
             "tier_fall IN ('one_step', 'matching') AND tier_grace_days >= 0", name=op.f("ck_program_known_tier_policy")
@@ -1213,6 +1214,8 @@ def upgrade() -> None:
         sa.Column("opens", sa.Boolean(), nullable=False),
         sa.Column("member_id", sa.BigInteger(), nullable=True),
         sa.Column("created", sa.Boolean(), nullable=False),
+        sa.Column("standing_before", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("standing_after", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("refusals", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
@@ -1392,9 +1395,12 @@ def upgrade() -> None:
     op.create_table(
         "member_terms",
         sa.Column("member_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("terms", postgresql.TSVECTOR(), nullable=False),
+        sa.Column("terms", postgresql.TSVECTOR(), nullable=True),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_member_terms_member_id")),
         sa.PrimaryKeyConstraint("member_id", name=op.f("pk_member_terms")),
+    )
+    op.create_index(
+        "ix_member_terms_due", "member_terms", ["member_id"], unique=False, postgresql_where="terms IS NULL"
     )
     op.create_index("ix_member_terms_terms", "member_terms", ["terms"], unique=False, postgresql_using="gin")
     # ### end Alembic commands ###

@@ -168,7 +168,7 @@ END $$;
 
 CREATE FUNCTION forget_terms() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    DELETE FROM member_terms WHERE member_id = NEW.id;
+    INSERT INTO member_terms (member_id) VALUES (NEW.id) ON CONFLICT (member_id) DO UPDATE SET terms = NULL;
     RETURN NULL;
 END $$;
 
@@ -256,6 +256,10 @@ def upgrade() -> None:
     connection.exec_driver_sql(
         "CREATE TRIGGER merged_for_good BEFORE UPDATE OF merged_into ON member FOR EACH ROW "
         "WHEN (OLD.merged_into IS DISTINCT FROM NEW.merged_into) EXECUTE FUNCTION keep_merges_flat()"
+    )
+    connection.exec_driver_sql(
+        "CREATE TRIGGER to_be_found AFTER INSERT ON member FOR EACH ROW "
+        "WHEN (NEW.name IS NOT NULL OR NEW.phone IS NOT NULL) EXECUTE FUNCTION forget_terms()"
     )
     connection.exec_driver_sql(
         "CREATE TRIGGER found_by_what_it_says AFTER UPDATE OF name, phone ON member FOR EACH ROW "

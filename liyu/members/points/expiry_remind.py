@@ -102,7 +102,7 @@ async def remind_of_lapses(
     async with connection.cursor(f"remind_{make_token()[:8]}".replace("-", "_"), withhold=True) as found:
         await found.execute(_DUE, {"today": today, "horizon": horizon, "locale": locale})
         while rows := await found.fetchmany(PORTION):
-            people = [_Due(*facts, convert(lots, list[DatedLot])) for *facts, lots in rows]
+            people = [_Due(row[0], row[1], row[2], row[3], convert(row[4], list[DatedLot])) for row in rows]
             due = [(one, month) for one in people for month in months_to_remind(one.lots, today, terms.reminder_days)]
             async with connection.transaction():
                 told += await _tell(connection, due, terms, now, translate, base_url)

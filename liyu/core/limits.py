@@ -26,6 +26,8 @@ LIMITS = {
     "login_address": Limit(60, 900),
     "login_code": Limit(5, 3600),
     "login_code_address": Limit(30, 3600),
+    "phone_change": Limit(5, 86_400),
+    "data_export": Limit(10, 86_400),
     "redeem": Limit(60, 60),
     "verify": Limit(120, 60),
     "verify_failure": Limit(20, 600),

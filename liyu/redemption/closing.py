@@ -10,7 +10,7 @@ import structlog
 from msgspec import Struct
 from psycopg import AsyncConnection
 
-from liyu.core.personal import erase_personal_data, read_personal_data
+from liyu.core.personal import erase_personal_data
 from liyu.members.errors import MemberClosedError
 from liyu.members.personal.closing import finish_closing, list_due
 from liyu.members.personal.errors import AlreadyErasedError, OpenOrdersError
@@ -99,23 +99,6 @@ async def close_due_accounts(connection: AsyncConnection[Any], now: datetime, *,
             continue
         closed += 1
     return closed
-
-
-async def export_member(connection: AsyncConnection[Any], member_id: int) -> dict[str, list[dict[str, Any]]]:
-    """Everything that is held about a member, by table. Raises NotFoundError."""
-    person = await find_person(connection, member_id)
-    # The profile comes first for a reader; it is erased last.
-    return await read_personal_data(connection, PERSONAL_DATA[::-1], person)
-
-
-async def note_export(
-    connection: AsyncConnection[Any], member_id: int, *, actor: str, rows: int, size: int, now: datetime
-) -> None:
-    """Log that somebody took a copy; `size` is in bytes."""
-    await connection.execute(
-        "INSERT INTO data_export (member_id, actor, rows, bytes, at) VALUES (%s, %s, %s, %s, %s)",
-        (member_id, actor, rows, size, now),
-    )
 
 
 async def _open_orders(connection: AsyncConnection[Any], member_id: int) -> list[str]:

@@ -1,9 +1,17 @@
 """Everything that is held about members, over all packages: for the copy that they may ask for, and for their erasure."""
 
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
 from liyu.core import personal_data as core
 from liyu.core.i18n import N_
-from liyu.core.personal import PersonalTable
+from liyu.core.personal import PersonalTable, read_personal_data
 from liyu.members import personal_data as members
+from liyu.members.personal_data import find_person
 from liyu.vouchers import personal_data as vouchers
 
 OWN = [
@@ -18,3 +26,39 @@ OWN = [
 ]
 
 PERSONAL_DATA: list[PersonalTable] = [*OWN, *vouchers.PERSONAL_DATA, *core.PERSONAL_DATA, *members.PERSONAL_DATA]
+
+
+class ExportLine(Struct, frozen=True):
+    """A copy that was taken of a member's data."""
+
+    actor: str
+    rows: int
+    bytes: int
+    at: datetime
+
+
+async def export_member(connection: AsyncConnection[Any], member_id: int) -> dict[str, list[dict[str, Any]]]:
+    """Everything that is held about a member, by table. Raises NotFoundError."""
+    person = await find_person(connection, member_id)
+    # The profile comes first for a reader; it is erased last.
+    return await read_personal_data(connection, PERSONAL_DATA[::-1], person)
+
+
+async def note_export(
+    connection: AsyncConnection[Any], member_id: int, *, actor: str, rows: int, size: int, now: datetime
+) -> None:
+    """Log that somebody took a copy; `size` is in bytes."""
+    await connection.execute(
+        "INSERT INTO data_export (member_id, actor, rows, bytes, at) VALUES (%s, %s, %s, %s, %s)",
+        (member_id, actor, rows, size, now),
+    )
+
+
+async def list_exports(connection: AsyncConnection[Any], member_id: int, most: int = 10) -> list[ExportLine]:
+    """The latest copies that were taken of a member's data, the newest first."""
+    async with connection.cursor(row_factory=class_row(ExportLine)) as cursor:
+        await cursor.execute(
+            "SELECT actor, rows, bytes, at FROM data_export WHERE member_id = %s ORDER BY id DESC LIMIT %s",
+            (member_id, most),
+        )
+        return await cursor.fetchall()

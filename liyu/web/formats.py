@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+import phonenumbers
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.numbers import get_currency_precision, get_currency_symbol
 
@@ -12,6 +13,7 @@ from liyu.core.clock import local_date
 
 _zone: ContextVar[ZoneInfo | None] = ContextVar("zone", default=None)
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
+_CHINA = 86
 _MINUS = "\N{MINUS SIGN}"
 _THIN_SPACE = "\N{THIN SPACE}"
 _DAYS = {"zh_CN": "M月d日", "en": "d MMM"}
@@ -61,6 +63,11 @@ def format_short_day(day: date | datetime, locale: str) -> str:
     return _date_text(_local_day(day), _DAYS[locale], locale)
 
 
+def format_weekday(day: date, locale: str) -> str:
+    """周一, Mon"""
+    return _date_text(day, "EEE", locale)
+
+
 def format_month(day: date, locale: str) -> str:
     """11月, Nov"""
     return _date_text(day, _MONTHS[locale], locale)
@@ -105,3 +112,17 @@ def _instant_text(local: datetime, locale: str) -> str:
     separator = " " if locale == "zh_CN" else ", "
     # The wall-clock time is known already; UTC keeps Babel from moving it.
     return format_datetime(local.replace(tzinfo=UTC), f"{_LONG_DAYS[locale]}'{separator}'HH:mm", locale=locale)
+
+
+def format_phone(phone: str) -> str:
+    """A number in E.164 as people write it: `138 0013 8000`, and with its country where that is not China."""
+    number = phonenumbers.parse(phone, None)
+    is_chinese = number.country_code == _CHINA
+    form = phonenumbers.PhoneNumberFormat.NATIONAL if is_chinese else phonenumbers.PhoneNumberFormat.INTERNATIONAL
+    return phonenumbers.format_number(number, form)
+
+
+def mask_phone(phone: str | None) -> str:
+    """138****8000: enough to recognise one's own number."""
+    digits = (phone or "").removeprefix("+86")
+    return f"{digits[:3]}****{digits[-4:]}" if len(digits) >= 8 else ""

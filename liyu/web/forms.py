@@ -22,6 +22,7 @@ import phonenumbers
 from litestar import Request
 from litestar.datastructures import UploadFile
 
+from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.web.formats import current_zone
 from liyu.web.i18n import translate
@@ -310,6 +311,13 @@ class Form:
     def refuse(self, message: Message | str, field: str = "") -> None:
         """Add a fault that only the handler could find."""
         self.faults[field] = Message(message) if isinstance(message, str) else message
+
+    def adopt(self, refusal: InvalidInputError) -> bool:
+        """Take over the faults that the domain found in fields of this form; whether there were any."""
+        known = [reason for reason in refusal.reasons if reason.details.get("field") in self.fields]
+        for reason in known:
+            self.refuse(reason.message, str(reason.details["field"]))
+        return bool(known)
 
     def _take(self, given: Mapping[str, list[Any]]) -> None:
         for name, field in self.fields.items():

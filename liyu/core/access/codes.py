@@ -47,6 +47,35 @@ async def use_login_code(
     session: AsyncSession, phone: str, code: str, *, secret_key: str, now: datetime, purpose: str = LOGIN
 ) -> bool:
     """Whether the code is right; it is then used up. The attempt counts either way, so the caller must commit."""
+    (fits,) = await use_login_codes(session, [(phone, code)], secret_key=secret_key, now=now, purpose=purpose)
+    return fits
+
+
+async def use_login_codes(
+    session: AsyncSession, proofs: list[tuple[str, str]], *, secret_key: str, now: datetime, purpose: str
+) -> list[bool]:
+    """Which of the codes (phone, code) are right; they are used up when all are. As `use_login_code`, attempts count."""
+    attempts = [
+        await _try_code(session, phone, code, secret_key=secret_key, now=now, purpose=purpose) for phone, code in proofs
+    ]
+    right = [code_id for code_id in attempts if code_id is not None]
+    if len(right) < len(proofs):
+        return [code_id is not None for code_id in attempts]
+    used = await session.execute(
+        update(LoginCode)
+        .where(LoginCode.id.in_(right), LoginCode.used_at.is_(None))
+        .values(used_at=now)
+        .returning(LoginCode.id)
+    )
+    # Somebody may have used one of them in the same instant: then it was used up for both.
+    still_good = {row.id for row in used}
+    return [code_id in still_good for code_id in attempts]
+
+
+async def _try_code(
+    session: AsyncSession, phone: str, code: str, *, secret_key: str, now: datetime, purpose: str
+) -> int | None:
+    """Count an attempt at the phone's latest code, and return its id if the code is right."""
     latest = (
         select(LoginCode.id)
         .where(
@@ -68,14 +97,8 @@ async def use_login_code(
         )
     ).one_or_none()
     if attempt is None or not hmac.compare_digest(attempt.code_hash, _hash(secret_key, phone, purpose, code)):
-        return False
-    used = await session.execute(
-        update(LoginCode)
-        .where(LoginCode.id == attempt.id, LoginCode.used_at.is_(None))
-        .values(used_at=now)
-        .returning(LoginCode.id)
-    )
-    return used.one_or_none() is not None
+        return None
+    return int(attempt.id)
 
 
 def _hash(secret_key: str, phone: str, purpose: str, code: str) -> bytes:

@@ -21,8 +21,8 @@ LEFT = ("closed", "merged")
 """States in which nothing more is written about a member."""
 
 
-class LockedMember(Struct, frozen=True):
-    """A member under lock."""
+class MemberFacts(Struct, frozen=True):
+    """A member's own record."""
 
     id: int
     external_id: str
@@ -37,10 +37,15 @@ class LockedMember(Struct, frozen=True):
     erased_at: datetime | None
 
 
-async def lock_member(connection: AsyncConnection[Any], member_id: int) -> LockedMember:
+async def lock_member(connection: AsyncConnection[Any], member_id: int) -> MemberFacts:
     """Lock a member until the end of the transaction. Raises NotFoundError."""
     await connection.execute(_LOCK, (member_id,))
-    async with connection.cursor(row_factory=class_row(LockedMember)) as cursor:
+    return await read_record(connection, member_id)
+
+
+async def read_record(connection: AsyncConnection[Any], member_id: int) -> MemberFacts:
+    """What is known of a member. Raises NotFoundError."""
+    async with connection.cursor(row_factory=class_row(MemberFacts)) as cursor:
         await cursor.execute(_READ, (member_id,))
         member = await cursor.fetchone()
     if member is None:
@@ -48,7 +53,7 @@ async def lock_member(connection: AsyncConnection[Any], member_id: int) -> Locke
     return member
 
 
-async def lock_open_member(connection: AsyncConnection[Any], member_id: int) -> LockedMember:
+async def lock_open_member(connection: AsyncConnection[Any], member_id: int) -> MemberFacts:
     """As `lock_member`; nothing is written about somebody who has left. Raises MemberClosedError."""
     member = await lock_member(connection, member_id)
     if member.state in LEFT:

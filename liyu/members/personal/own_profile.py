@@ -14,7 +14,7 @@ from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.members.personal.errors import BirthdayFixedError
 from liyu.members.personal.fields import ProfileQuestion, list_fields
-from liyu.members.personal.locking import LockedMember, lock_member, lock_open_member
+from liyu.members.personal.locking import MemberFacts, lock_member, lock_open_member
 from liyu.members.points.events import Event
 from liyu.members.points.post import post_events
 from liyu.members.profile import fault_of
@@ -211,7 +211,7 @@ def _read_number(text: str) -> tuple[str, Message | None]:
 
 
 async def _when_birthday_changed(
-    connection: AsyncConnection[Any], member: LockedMember, birthday: date | None, now: datetime, zone: ZoneInfo
+    connection: AsyncConnection[Any], member: MemberFacts, birthday: date | None, now: datetime, zone: ZoneInfo
 ) -> datetime | None:
     """When the birthday was last changed, this change included. Raises BirthdayFixedError when it comes too early."""
     if birthday == member.birthday:

@@ -159,10 +159,7 @@ def adopt_faults(form: Form, refusal: DomainError | None) -> DomainError | None:
     """Hand faults that the domain found in single fields to the form; what is left is a refusal of the page."""
     if not isinstance(refusal, InvalidInputError):
         return refusal
-    known = [reason for reason in refusal.reasons if reason.details.get("field") in form.fields]
-    for reason in known:
-        form.refuse(reason.message, str(reason.details["field"]))
-    return None if known else refusal
+    return None if form.adopt(refusal) else refusal
 
 
 def choice_links(

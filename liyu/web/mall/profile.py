@@ -1,4 +1,4 @@
-"""The member's own corner: who they are, their tier and what it takes, and what they should know today."""
+"""The member's own corner: the ways to everything of one's own, and what they should know today."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,20 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
-from liyu.members.account import MemberAccount, TierStanding, list_tier_moves, list_tiers, load_account
+from liyu.members.account import MemberAccount, load_account
 from liyu.vouchers.queries import wallet
 from liyu.web.actor import actor_of
-from liyu.web.formats import current_zone
+from liyu.web.formats import current_zone, mask_phone
 from liyu.web.i18n import gettext, text_of, translate
 from liyu.web.mall.member import AnyRequest, lapsing_next, member_id_of, now_of, today_of
-from liyu.web.mall.words import TIER_REASONS
 from liyu.web.pages import Page, page
 
-MOST_TIER_MOVES = 20
 VOUCHER_WARNING = timedelta(days=14)
 TIER_WARNING = timedelta(days=92)
 MOST_VOUCHER_NOTICES = 5
-_WHOLE_FACTOR = 10_000
 
 
 @get("/me")
@@ -37,38 +34,9 @@ async def show_me(request: AnyRequest, session: NamedDependency[AsyncSession]) -
         tab="me",
         account=account,
         name=account.name or gettext(N_("Member")),
-        phone=_mask_phone(account.phone),
+        phone=mask_phone(account.phone),
         lapsing=lapsing_next(account, today_of(request)),
         usable_vouchers=vouchers.counts["usable"],
-    )
-
-
-@get("/tier")
-async def show_tier(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
-    """The tier, what is missing for the next one and until when, the rights of each, and how it came about."""
-    connection, member_id = await driver_connection(session), member_id_of(actor_of(request))
-    account = await load_account(connection, member_id, today_of(request))
-    return page(
-        request,
-        "mall/tier.html",
-        tab="me",
-        account=account,
-        missing=max(account.next_threshold - account.growth, 0) if account.next_threshold is not None else None,
-        tiers=[_tier(tier, account) for tier in await list_tiers(connection)],
-        moves=[
-            {
-                "text": _describe(move),
-                "when": move.at,
-                "note": translate(
-                    Message(
-                        N_("%(reason)s, growth value %(growth)s"),
-                        {"reason": gettext(TIER_REASONS.get(move.reason, move.reason)), "growth": move.growth},
-                    )
-                ),
-                "state": "" if move.rises else "waiting",
-            }
-            for move in await list_tier_moves(connection, member_id, MOST_TIER_MOVES)
-        ],
     )
 
 
@@ -135,31 +103,4 @@ def _voucher_notices(request: AnyRequest, vouchers: list[Any]) -> list[dict[str,
     ]
 
 
-def _tier(tier: TierStanding, account: MemberAccount) -> dict[str, Any]:
-    return {
-        "name": text_of(tier, "name"),
-        "threshold": tier.threshold,
-        "rights": [text_of(right, "title") for right in tier.rights],
-        "factor": f"{tier.multiplier_basis_points / _WHOLE_FACTOR:g}",
-        "months": tier.validity_months,
-        "current": tier.rank == account.tier_rank,
-        "reached": tier.rank <= account.tier_rank,
-        "missing": max(tier.threshold - account.growth, 0),
-    }
-
-
-def _describe(move: Any) -> str:
-    if move.from_zh is None:
-        return text_of(move, "to")
-    return translate(
-        Message(N_("%(before)s → %(after)s"), {"before": text_of(move, "from"), "after": text_of(move, "to")})
-    )
-
-
-def _mask_phone(phone: str | None) -> str:
-    """138****8000: enough to recognise one's own number."""
-    digits = (phone or "").removeprefix("+86")
-    return f"{digits[:3]}****{digits[-4:]}" if len(digits) >= 8 else ""
-
-
-ROUTES = [show_me, show_tier, show_notices]
+ROUTES = [show_me, show_notices]

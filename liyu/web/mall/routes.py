@@ -2,7 +2,26 @@
 
 from litestar.types import ControllerRouterHandler
 
-from liyu.web.mall import browse, home, item, live, login, orders, points, profile, redeem, wallet
+from liyu.web.mall import (
+    addresses,
+    browse,
+    card,
+    consents,
+    earn,
+    home,
+    item,
+    live,
+    login,
+    my_phone,
+    my_profile,
+    orders,
+    points,
+    privacy,
+    profile,
+    redeem,
+    tier,
+    wallet,
+)
 
 OPEN: list[ControllerRouterHandler] = [*login.ROUTES, home.show_home, *browse.ROUTES, *item.ROUTES, *live.ROUTES]
 MEMBERS: list[ControllerRouterHandler] = [
@@ -10,5 +29,13 @@ MEMBERS: list[ControllerRouterHandler] = [
     *orders.ROUTES,
     *wallet.ROUTES,
     *points.ROUTES,
+    *earn.ROUTES,
     *profile.ROUTES,
+    *tier.ROUTES,
+    *card.ROUTES,
+    *my_profile.ROUTES,
+    *addresses.ROUTES,
+    *consents.ROUTES,
+    *my_phone.ROUTES,
+    *privacy.ROUTES,
 ]

@@ -13,6 +13,7 @@ from liyu.members.enrol import NewMember, enrol_members
 from liyu.members.points.events import Event
 from liyu.members.points.lapse import lapse_points, mature_points
 from liyu.members.points.post import post_events
+from liyu.members.tiers.evaluate import evaluate_tiers
 
 ACTOR = "demo"
 PORTION = 1_000
@@ -63,10 +64,11 @@ async def post_day(connection: AsyncConnection[Any], events: list[Event], now: d
 
 
 async def turn_day(connection: AsyncConnection[Any], day: date, zone: ZoneInfo) -> None:
-    """What the worker does when a day begins: mature, then lapse."""
+    """What the worker does when a day begins: mature, lapse, and decide the tiers whose validity has ended."""
     now = start_of_day(day, zone)
     await mature_points(connection, day, actor=ACTOR, now=now)
     await lapse_points(connection, day, actor=ACTOR, now=now)
+    await evaluate_tiers(connection, day, now=now)
 
 
 def _small_things(today: date, zone: ZoneInfo) -> list[Event]:

@@ -23,6 +23,7 @@ from liyu.demo.history import ACTOR, all_events, enrol_everybody, replay_years
 from liyu.demo.logins import STAFF_PASSWORD
 from liyu.demo.program import TERMS, TIERS, rules_from
 from liyu.demo.settle import settle_earlier_month
+from liyu.demo.tiers import bring_growth_along, set_one_by_hand
 from liyu.members.program import replace_program
 from liyu.partners.register import import_partners
 from liyu.redemption.books import prove_books
@@ -58,6 +59,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
     report("Two years of purchases and returns")
     events = all_events(today, zone, TERMS.currency)
     await enrol_everybody(connection, events, zone)
+    await bring_growth_along(connection, today, zone)
     begin = today - timedelta(days=DAYS)
     await replay_years(connection, [event for event in events if event.occurred_at < start_of_day(begin, zone)], zone)
     await connection.execute("ANALYZE")
@@ -67,6 +69,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
             [event for event in events if event.occurred_at >= start_of_day(begin, zone)], today, now
         )
         await activity.rush(now)
+    await set_one_by_hand(connection, today, now, zone)
     async with connection.transaction():
         await expire_vouchers(connection, now)
     report("The month before last is settled, last month is yours to settle")

@@ -85,13 +85,16 @@ async def evaluate_tiers(
             report(len(member_ids))
 
 
-async def evaluate_members(
-    connection: AsyncConnection[Any], member_ids: list[int], day: date, *, now: datetime
-) -> Evaluated:
-    """Decide what is due for these members, in the caller's transaction."""
+async def evaluate_reached(connection: AsyncConnection[Any], day: date, *, now: datetime) -> int:
+    """Lift those whom changed tiers lift, in the caller's transaction, and return how many.
+
+    It takes one portion, so that a page does not wait longer; the worker lifts those who are more.
+    """
     evaluated = Evaluated()
+    found = await connection.execute(_PORTION, {"day": day, "after": 0, "portion": PORTION})
+    member_ids = [row[0] for row in await found.fetchall()]
     await _evaluate(connection, await load_ladder(connection), member_ids, day, now, evaluated)
-    return evaluated
+    return evaluated.risen
 
 
 async def _evaluate(

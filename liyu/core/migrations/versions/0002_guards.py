@@ -47,9 +47,20 @@ APPEND_ONLY = (
     "member_note",
 )
 
+ERASED_WITH_THE_PERSON = ("member_note",)
+"""Append-only while the member stays: free words about a person go when the person is erased."""
+
 REFUSE = """
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
+END $$;
+
+CREATE FUNCTION refuse_change_of_who_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' AND EXISTS (SELECT FROM member WHERE id = OLD.member_id AND state IN ('closed', 'merged')) THEN
+        RETURN OLD;
+    END IF;
     RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
 END $$;
 """
@@ -234,8 +245,9 @@ def upgrade() -> None:
     for statements in (REFUSE, FREEZE, SchemaManager.get_schema()):
         cursor.execute(statements)
     for table in APPEND_ONLY:
+        refusal = "refuse_change_of_who_stays" if table in ERASED_WITH_THE_PERSON else "refuse_change"
         connection.exec_driver_sql(
-            f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+            f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {refusal}()"
         )
         connection.exec_driver_sql(
             f"CREATE TRIGGER never_emptied BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"

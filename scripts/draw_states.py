@@ -16,6 +16,7 @@ Transitions = dict[str | None, tuple[str, ...]]
 
 TITLES = {
     "liyu.members.states": ("member", "A membership 会员"),
+    "liyu.members.imports.states": ("import", "An import of members 会员导入"),
     "liyu.partners.states": ("partner", "A partner 商户"),
     "liyu.catalog.states": ("item", "An item 商品"),
     "liyu.vouchers.states": ("voucher", "A voucher 券"),

@@ -97,6 +97,9 @@ class MemberImportRow(Base):
     """Whether the opening balance is to be posted."""
     member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))
     created: Mapped[bool]
+    standing_before: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """Where the tier and the growth value stood before the import moved them; the columns of `member`."""
+    standing_after: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     applied_at: Mapped[datetime | None]
     refusals: Mapped[list[dict[str, object]]]
     """What of the row cannot be undone, and why."""

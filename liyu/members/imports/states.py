@@ -5,14 +5,14 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
     "uploaded": ("reading", "discarded"),
     "reading": ("ready", "refused"),
     "refused": (),
-    "ready": ("applying", "discarded"),
+    "ready": ("reading", "applying", "discarded"),
     "discarded": (),
     "applying": ("applied",),
     "applied": ("undoing",),
     "undoing": ("undone",),
     "undone": (),
 }
-"""`refused`: the file cannot be read at all. A faulty row does not refuse its file."""
+"""`refused`: the file cannot be read at all; a faulty row refuses nothing but itself. A dry run may be done again."""
 
 AT_WORK = ("uploaded", "reading", "applying", "undoing")
 """The worker has something to do."""

@@ -18,6 +18,7 @@ from liyu.members.points.expiry_change import carry_out_changes
 from liyu.members.points.expiry_remind import Translate, remind_of_lapses
 from liyu.members.points.health_count import count_points
 from liyu.members.points.lapse import lapse_points, mature_points
+from liyu.members.service.index import index_due
 from liyu.members.tiers.evaluate import evaluate_tiers
 from liyu.redemption.books import prove_books
 from liyu.redemption.closing import close_due_accounts
@@ -163,6 +164,14 @@ async def forget_old_limits(context: JobContext, timestamp: int) -> None:
     services = _services(context)
     async with unit_of_work(services.sessions) as session:
         await forget_old(session, now=services.clock.now())
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(name="index_members", pass_context=True, queueing_lock="index_members", retry=RETRY)
+async def index_members(context: JobContext, timestamp: int) -> None:
+    """Make the terms anew by which members are found, where a file has changed names or phones."""
+    async with await _services(context).connect() as connection:
+        await index_due(connection)
 
 
 @tasks.periodic(cron="*/10 * * * *")

@@ -67,7 +67,17 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
                 Place(N_("Redemptions"), "/console/redemptions", "ticket", "redemptions.read"),
             ],
         ),
-        (N_("Members"), [Place(N_("Members"), "/console/members", "user", "members.read")]),
+        (
+            N_("Members"),
+            [
+                Place(N_("Members"), "/console/members", "user", "members.read"),
+                Place(N_("Adjustments"), "/console/adjustments", "list-checks", "members.read"),
+                Place(N_("Points health"), "/console/points", "heart-pulse", "points.read"),
+                Place(N_("Expiry"), "/console/points/expiry", "calendar-clock", "points.read"),
+                Place(N_("Tiers"), "/console/tiers", "crown", "members.read"),
+                Place(N_("Points rules"), "/console/rules", "coins", "rules.read"),
+            ],
+        ),
         (
             N_("Partners"),
             [

@@ -2,17 +2,35 @@
 
 from liyu.core.access.models import MEMBER, OPERATOR, PARTNER
 
-_OPERATOR_READS = frozenset({"today.read", "items.read", "redemptions.read", "members.read", "partners.read"})
+_OPERATOR_READS = frozenset(
+    {"today.read", "items.read", "redemptions.read", "members.read", "rules.read", "partners.read"}
+)
 _PARTNER_READS = frozenset({"today.read", "offers.read"})
-_SERVICE_ACTS = frozenset({"redemptions.cancel", "redemptions.fulfil", "redemptions.reveal", "members.freeze"})
+_SERVICE_ACTS = frozenset(
+    {"redemptions.cancel", "redemptions.fulfil", "redemptions.reveal", "members.freeze", "members.card", "members.note"}
+)
 
 ROLES: dict[str, dict[str, frozenset[str]]] = {
     OPERATOR: {
         "operator": _OPERATOR_READS
         | _SERVICE_ACTS
-        | {"items.edit", "items.publish", "members.adjust", "partners.edit", "books.read"},
+        | {
+            "items.edit",
+            "items.publish",
+            "members.adjust",
+            "members.tier",
+            "tiers.edit",
+            "members.approve",
+            "members.merge",
+            "rules.edit",
+            "points.read",
+            "points.expiry",
+            "partners.edit",
+            "books.read",
+        },
         "finance": _OPERATOR_READS
-        | {"statements.read", "settlement.prepare", "settlement.approve", "books.read", "books.prove", "audit.read"},
+        | {"statements.read", "settlement.prepare", "settlement.approve", "books.read", "books.prove", "audit.read"}
+        | {"members.approve", "members.note", "points.read"},
         "service": _OPERATOR_READS | _SERVICE_ACTS,
     },
     PARTNER: {

@@ -47,6 +47,19 @@ class MemberLines(Struct, frozen=True):
     next: int | None
 
 
+class TagName(Struct, frozen=True):
+    """A tag as it is called."""
+
+    code: str
+    name_zh: str
+    name_en: str
+
+
+_TAGS = "SELECT code, name_zh, name_en FROM tag WHERE active ORDER BY code"
+_TAGS_OF = """
+    SELECT t.code, t.name_zh, t.name_en FROM member_tag m JOIN tag t ON t.id = m.tag_id
+    WHERE m.member_id = %s AND t.active ORDER BY m.at, t.id"""
+
 _LINES = """
     SELECT m.id, m.external_id, m.card_number, m.name, m.phone, m.state, t.name_zh AS tier_zh, t.name_en AS tier_en, m.growth,
         a.balance, m.joined_at
@@ -98,6 +111,13 @@ async def list_members(
         values["after"] = after
     lines = await _read(connection, conditions, values | {"most": size + 1})
     return MemberLines(first + lines[:size], lines[size - 1].id if len(lines) > size else None)
+
+
+async def list_tag_names(connection: AsyncConnection[Any], member_id: int | None = None) -> list[TagName]:
+    """The tags that are in use, or those of one member."""
+    async with connection.cursor(row_factory=class_row(TagName)) as cursor:
+        await (cursor.execute(_TAGS) if member_id is None else cursor.execute(_TAGS_OF, (member_id,)))
+        return await cursor.fetchall()
 
 
 def _conditions_of_text(text: str) -> tuple[list[str], dict[str, Any]] | None:

@@ -128,7 +128,7 @@ class Party(Struct, frozen=True):
 
 
 class TierOutcome(Struct):
-    """The tier of the target before and after, by id, and until when it is valid."""
+    """The tier of the target before and after, by rank, and until when it is valid."""
 
     before: int
     after: int
@@ -235,7 +235,8 @@ async def _join_tiers(connection: AsyncConnection[Any], party: Party) -> TierOut
         for part in parts
     ]
     await save_tiers(connection, writes)
-    return TierOutcome(target.tier_id, joined.tier_id, joined.until, joined.growth)
+    before, after = ladder.step(target.tier_id).rank, ladder.step(joined.tier_id).rank
+    return TierOutcome(before, after, joined.until, joined.growth)
 
 
 def compare_profiles(source: Side, target: Side) -> tuple[dict[str, str], dict[str, list[str]]]:

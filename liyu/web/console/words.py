@@ -5,11 +5,11 @@ from liyu.catalog.names import KIND_NAMES, SCENE_NAMES
 from liyu.catalog.names import STATE_NAMES as ITEM_STATE_NAMES
 from liyu.core.i18n import N_, Message
 from liyu.members.points.history import Movement
-from liyu.members.points.pricing import Line
 from liyu.members.points.queries import RuleName
 from liyu.partners.settlement.states import STATE_NAMES as STATEMENT_STATE_NAMES
 from liyu.partners.states import STATE_NAMES as PARTNER_STATE_NAMES
-from liyu.web.i18n import gettext, text_of, translate
+from liyu.web.earning_words import EXPLAINED, event_type, explain_lines
+from liyu.web.i18n import gettext, translate
 from liyu.web.pages import ROLE_NAMES
 from liyu.web.state_words import ORDER_STATES, VOUCHER_STATES
 
@@ -25,6 +25,23 @@ MEMBER_STATES: dict[str, tuple[str, str]] = {
     "active": (N_("Active member"), ""),
     "frozen": (N_("Frozen"), "red"),
     "closed": (N_("Membership ended"), "grey"),
+    "merged": (N_("Merged into another"), "grey"),
+}
+
+REQUEST_STATES = {
+    "requested": N_("Waiting for approval"),
+    "approved": N_("Approved"),
+    "refused": N_("Refused"),
+}
+REQUEST_TONES = {"requested": "gold", "refused": "grey"}
+
+MEMBER_FIELDS = {
+    "phone": N_("Phone"),
+    "email": N_("E-mail"),
+    "name": N_("Name"),
+    "birthday": N_("Date of birth"),
+    "city": N_("City"),
+    "locale": N_("Language"),
 }
 
 ITEM_TONES = {"live": "", "paused": "gold", "ended": "grey", "returned": "red"}
@@ -68,6 +85,7 @@ REASONS = {
     "published": N_("Published"),
     "imported": N_("Imported from a file"),
     "joined": N_("Joined the program"),
+    "merged": N_("Merged with another membership"),
     "redeemed": N_("Redeemed"),
     "changed_mind": N_("Cancelled by the member"),
     "used_up": N_("Every use is taken"),
@@ -82,20 +100,9 @@ REASONS = {
     "confirmed by the partner": N_("Confirmed by the partner"),
     "carried over": N_("Closed; the balance is carried over"),
     "applied": N_("Applied"),
+    "activated": N_("Membership activated"),
 }
 """Reasons that programs write, in words; what a person wrote stands as it is."""
-
-EVENT_TYPES = {
-    "purchase": N_("Purchase"),
-    "return": N_("Return of a purchase"),
-    "check_in": N_("Daily check-in"),
-    "share": N_("Sharing"),
-    "referral": N_("Friend referred"),
-    "suggestion": N_("Suggestion adopted"),
-    "campaign": N_("Event joined"),
-    "profile": N_("Profile completed"),
-    "birthday": N_("Birthday"),
-}
 
 LEDGER_EVENTS = {
     "earn": N_("Points earned"),
@@ -107,6 +114,10 @@ LEDGER_EVENTS = {
     "debt": N_("Owed after a return"),
     "repay": N_("Debt paid off"),
     "adjust": N_("Manual adjustment"),
+    "extend": N_("Last day put off"),
+    "reinstate": N_("Lapsed points put back"),
+    "activate": N_("Validity began"),
+    "merge": N_("Memberships merged"),
     "partner_use": N_("Right used at a partner"),
     "partner_undo": N_("Use taken back"),
     "partner_payout": N_("Paid to a partner"),
@@ -119,6 +130,7 @@ ACCOUNTS = {
     "points_clawed_back": N_("Taken back after returns"),
     "points_adjusted": N_("Adjusted by hand"),
     "points_compensation": N_("Compensation"),
+    "points_extended": N_("On the way to a later day"),
     "member_points": N_("Held by members, usable"),
     "member_pending": N_("Held by members, pending"),
     "member_debt": N_("Owed by members"),
@@ -150,7 +162,21 @@ ACTIONS = {
     "codes.reveal": N_("Codes revealed"),
     "redemption.cancel": N_("Redemption cancelled"),
     "redemption.move": N_("Redemption moved on"),
+    "rule.create": N_("Points rule made"),
+    "rule.edit": N_("Points rule: new version"),
+    "rule.end": N_("Points rule ended"),
+    "rule.withdraw": N_("Planned version of a rule withdrawn"),
+    "rules.returns": N_("What returns take back: changed"),
     "member.adjust": N_("Points adjusted"),
+    "points.extend": N_("Points extended"),
+    "points.reinstate": N_("Lapsed points put back"),
+    "points.policy": N_("Expiry policy changed"),
+    "points.count": N_("Points counted"),
+    "member.adjust_request": N_("Adjustment asked for"),
+    "member.adjust_approve": N_("Adjustment approved"),
+    "member.adjust_refuse": N_("Adjustment refused"),
+    "member.merge": N_("Memberships merged"),
+    "member.note": N_("Note written"),
     "member.state": N_("Member: state changed"),
     "partner.state": N_("Partner: state changed"),
     "statements.prepare": N_("Settlement run"),
@@ -199,6 +225,21 @@ def member_state(state: str) -> str:
 def member_tone(state: str) -> str:
     """The tone of a member's state."""
     return MEMBER_STATES[state][1]
+
+
+def request_state(state: str) -> str:
+    """The state of an adjustment for two people in words."""
+    return gettext(REQUEST_STATES[state])
+
+
+def request_tone(state: str) -> str:
+    """The tone of such a state."""
+    return REQUEST_TONES.get(state, "")
+
+
+def member_field(name: str) -> str:
+    """A field of a member's profile in words."""
+    return gettext(MEMBER_FIELDS[name])
 
 
 def item_state(state: str) -> str:
@@ -307,13 +348,13 @@ def masked_phone(phone: str | None) -> str:
 def title_of(movement: Movement) -> str:
     """What a movement of points was, in a few words."""
     if movement.event_type:
-        return gettext(EVENT_TYPES.get(movement.event_type, movement.event_type))
+        return event_type(movement.event_type)
     return ledger_event(movement.event)
 
 
 def notes_on(movement: Movement, rules: dict[str, RuleName]) -> list[str]:
     """Why: the rule lines of an event, or what became of the points."""
-    notes = [_explain_line(line, rules) for line in movement.lines if movement.event in ("earn", "clawback")]
+    notes = explain_lines(movement.lines, rules) if movement.event in EXPLAINED else []
     match movement.event:
         case "earn" if movement.pending:
             notes.append(gettext(N_("Pending while a return is possible")))
@@ -328,20 +369,8 @@ def notes_on(movement: Movement, rules: dict[str, RuleName]) -> list[str]:
             notes.append(
                 translate(Message(N_("%(points)s points paid off what was owed"), {"points": movement.amount}))
             )
-        case "adjust" | "redeem":
+        case "adjust" | "redeem" | "extend" | "reinstate" | "activate":
             notes.append(movement.reason)
         case "cancel":
             notes.append(gettext(N_("Back in the lots they came from")))
     return notes
-
-
-def _explain_line(line: Line, rules: dict[str, RuleName]) -> str:
-    name = text_of(rules[line.rule], "name") if line.rule in rules else line.rule
-    values: dict[str, object] = {"rule": name, "points": line.points}
-    if line.capped_from is not None:
-        values |= {"points": line.capped_from, "left": line.points}
-        return translate(Message(N_("Rule “%(rule)s”: %(points)s, the cap left %(left)s"), values))
-    if line.multiplier_basis_points != _BASIS_POINTS:
-        values["factor"] = f"{line.multiplier_basis_points / _BASIS_POINTS:g}"
-        return translate(Message(N_("Rule “%(rule)s”: %(points)s, × %(factor)s for the tier"), values))
-    return translate(Message(N_("Rule “%(rule)s”: %(points)s"), values))

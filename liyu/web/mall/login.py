@@ -5,8 +5,9 @@ from typing import Any
 from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from liyu.core import outbox
 from liyu.core.access.codes import LIFETIME, issue_login_code, use_login_code
@@ -101,7 +102,13 @@ async def _show_phone_form(
 
 
 async def _find_member(session: AsyncSession, phone: str) -> Member | None:
-    member: Member | None = await session.scalar(select(Member).where(Member.phone == phone, Member.state != "closed"))
+    """Whose phone this is; that of somebody who was merged leads to the one who lives on."""
+    holder = aliased(Member)
+    member: Member | None = await session.scalar(
+        select(Member)
+        .join(holder, Member.id == func.coalesce(holder.merged_into, holder.id))
+        .where(holder.phone == phone, Member.state != "closed")
+    )
     return member
 
 

@@ -4,7 +4,7 @@ from liyu.core.i18n import N_, Message
 from liyu.core.money import BASIS_POINTS
 from liyu.members.tiers.queries import TierEntry
 from liyu.members.tiers.rules import MATCHING, ONE_STEP
-from liyu.web.i18n import gettext, text_of, translate
+from liyu.web.i18n import CHINESE, current_locale, gettext, text_of, translate
 
 REASONS: dict[str, str] = {
     "joined": N_("Joined the program"),
@@ -51,7 +51,12 @@ def explain_change(entry: TierEntry) -> str:
         parts.append(translate(Message(N_("“%(words)s”"), {"words": entry.note})))
     if entry.until is not None:
         parts.append(translate(Message(N_("Valid through %(day)s."), {"day": entry.until})))
-    return " ".join(parts)
+    return join_sentences(parts)
+
+
+def join_sentences(sentences: list[str]) -> str:
+    """Sentences one after the other; Chinese ones need no space between them."""
+    return ("" if current_locale() == CHINESE else " ").join(sentences)
 
 
 def tone_of(entry: TierEntry) -> str:

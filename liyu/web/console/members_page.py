@@ -103,7 +103,8 @@ async def change_state(request: AnyRequest, session: NamedDependency[AsyncSessio
         before={"state": before.state},
         after={"state": form.wanted, "reason": form.reason},
     )
-    leave_notice(request, N_("The account is frozen.") if form.wanted == "frozen" else N_("The account works again."))
+    notices = {"frozen": N_("The account is frozen."), "pre_registered": N_("The membership is active.")}
+    leave_notice(request, notices.get(form.wanted) or notices.get(before.state) or N_("The account works again."))
     return redirect(request, page_of(external_id))
 
 
@@ -151,6 +152,7 @@ async def show_member_page(
         voucher_counts=vouchers.counts,
         can_freeze=may_become(member.state, "frozen"),
         can_unfreeze=member.state == "frozen",
+        can_activate=member.state == "pre_registered",
         limit=(await load_terms(connection)).adjustment_limit,
         key=form.raw["key"] if form is not None and form.raw.get("key") else make_token(),
         form=form,

@@ -79,7 +79,7 @@ class PlanForm(Form):
 
 def blank_form(plan: TierPlan) -> PlanForm:
     """The form with the plan filled in."""
-    initial: dict[str, Any] = {"fall": plan.fall, "grace_days": str(plan.grace_days), f"{NEW}-multiplier": "1"}
+    initial: dict[str, Any] = {"fall": plan.fall, "grace_days": str(plan.grace_days), f"{NEW}-multiplier": "1", f"{NEW}-validity_months": "24"}
     for tier in plan.tiers:
         initial |= {
             f"{tier.code}-name_zh": tier.name_zh,
@@ -141,7 +141,7 @@ def _tier(form: PlanForm, prefix: str, code: str, slots: int) -> TierTerms:
 
 
 def _form_class(plan: TierPlan) -> type[PlanForm]:
-    fields: dict[str, Field[Any]] = {f"{NEW}-code": TextField(N_("Code"), required=False, maximum=32)}
+    fields: dict[str, Field[Any]] = {f"{NEW}-code": TextField(N_("Tier code"), required=False, maximum=32)}
     for tier in plan.tiers:
         fields |= _fields_of(tier.code, len(tier.rights) + SLOTS_TO_SPARE, required=True)
     fields |= _fields_of(NEW, SLOTS_OF_NEW, required=False)

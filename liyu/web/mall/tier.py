@@ -15,7 +15,7 @@ from liyu.web.actor import actor_of
 from liyu.web.i18n import gettext, text_of, translate
 from liyu.web.mall.member import AnyRequest, member_id_of, today_of
 from liyu.web.pages import Page, page
-from liyu.web.tier_words import explain_change, factor, name_change, tone_of
+from liyu.web.tier_words import explain_change, factor, join_sentences, name_change, tone_of
 
 MOST_CHANGES = 30
 
@@ -34,7 +34,7 @@ async def show_tier(request: AnyRequest, session: NamedDependency[AsyncSession])
         account=account,
         progress=progress,
         keeping=_keeping(request, account, progress, tiers),
-        counted=_counted(progress),
+        rising=join_sentences([gettext(N_("You rise at once when you reach it.")), _counted(progress)]),
         tiers=[_tier(tier, account) for tier in tiers],
         changes=[
             {"text": name_change(one), "when": one.at, "note": explain_change(one), "state": tone_of(one)}
@@ -65,7 +65,7 @@ def _keeping(
         notes.append(Message(N_("Otherwise you become %(lower)s."), own))
     return {
         "title": translate(title),
-        "notes": [translate(note) for note in notes],
+        "note": join_sentences([translate(note) for note in notes]),
         "kept": not missing,
     }
 

@@ -7,7 +7,7 @@ _OPERATOR_READS = frozenset(
 )
 _PARTNER_READS = frozenset({"today.read", "offers.read"})
 _SERVICE_ACTS = frozenset(
-    {"redemptions.cancel", "redemptions.fulfil", "redemptions.reveal", "members.freeze", "members.card", "members.note"}
+    {"redemptions.cancel", "redemptions.fulfil", "redemptions.reveal", "members.freeze", "members.card", "members.note", "members.identity"}
 )
 
 ROLES: dict[str, dict[str, frozenset[str]]] = {
@@ -22,6 +22,9 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
             "tiers.edit",
             "members.approve",
             "members.merge",
+            "members.erase",
+            "profile.edit",
+            "consents.edit",
             "rules.edit",
             "points.read",
             "points.expiry",

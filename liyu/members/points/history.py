@@ -12,6 +12,8 @@ from liyu.members.leads import PERSON
 from liyu.members.points.pricing import Line
 
 PAGE_SIZE = 30
+SHIFTS = ("extend", "activate")
+"""Movements out of one last day and into another: two transfers in the books, one line for people."""
 
 
 class Movement(Struct):
@@ -33,6 +35,14 @@ class Movement(Struct):
     lines: list[Line]
     balance: int
     """Usable points after it, in the order of time."""
+    from_day: date | None = None
+    """Of points that got another last day: the one they had."""
+    to_day: date | None = None
+
+    @property
+    def is_shift(self) -> bool:
+        """Whether points only got another last day: the balance stays as it was."""
+        return self.event in SHIFTS
 
 
 class History(Struct):
@@ -60,10 +70,13 @@ _MOVEMENTS = f"""
         LEFT JOIN mine c ON c.id = t.credit_account_id LEFT JOIN mine d ON d.id = t.debit_account_id),
     page AS (
         SELECT moves.*, sum(points) OVER (ORDER BY at, id)::bigint AS balance FROM moves)
-    SELECT p.*, e.type AS event_type, e.amount_minor, e.currency, coalesce(e.lines, '[]') AS lines
+    SELECT p.*, e.type AS event_type, e.amount_minor, e.currency, coalesce(e.lines, '[]') AS lines, x.from_day, x.to_day
     FROM page p LEFT JOIN earning_event e
         ON e.type = split_part(p.source, ':', 1) AND e.reference = substr(p.source, strpos(p.source, ':') + 1)
-    WHERE %(before)s::bigint IS NULL OR (p.at, p.id) < (SELECT b.at, b.id FROM moves b WHERE b.id = %(before)s)
+    LEFT JOIN expiry_change x
+        ON x.id = CASE WHEN p.event IN ('extend', 'activate', 'reinstate') THEN split_part(p.source, ':', 2)::bigint END
+    WHERE (%(before)s::bigint IS NULL OR (p.at, p.id) < (SELECT b.at, b.id FROM moves b WHERE b.id = %(before)s))
+        AND NOT (p.event = ANY(%(shifts)s) AND p.points + p.pending < 0)
     ORDER BY p.at DESC, p.id DESC LIMIT %(most)s"""
 
 
@@ -73,7 +86,8 @@ async def list_movements(connection: AsyncConnection[Any], member_id: int, befor
     `before` is the cursor of the page before; one that is not among the member's movements gives an empty page.
     """
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_MOVEMENTS, {"member": member_id, "before": before, "most": PAGE_SIZE + 1})
+        values = {"member": member_id, "before": before, "most": PAGE_SIZE + 1, "shifts": list(SHIFTS)}
+        await cursor.execute(_MOVEMENTS, values)
         movements = convert(await cursor.fetchall(), list[Movement])
     shown = movements[:PAGE_SIZE]
     return History(shown, shown[-1].id if len(movements) > PAGE_SIZE else None)

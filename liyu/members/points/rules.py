@@ -124,44 +124,46 @@ async def add_version(
     Raises InvalidInputError, NotFoundError or PlannedVersionError.
     """
     await _lock(connection, code)
-    latest = (await load_rule(connection, code))[0]
+    versions = await load_rule(connection, code)
+    latest = versions[0]
     faults = _check(draft, valid_from, now)
     if draft.event_type != latest.event_type:
         faults["event_type"] = Message(N_("A rule keeps its type; make another rule."))
     if faults:
         raise InvalidInputError.of_fields(faults)
-    if latest.status(now) == PLANNED:
-        raise PlannedVersionError(version=latest.version)
+    present = _present(versions, now)
     begins = valid_from or now
-    if latest.valid_to is None or latest.valid_to > begins:
-        await connection.execute(_END, (begins, code, latest.version))
+    if present is not None and (present.valid_to is None or present.valid_to > begins):
+        await connection.execute(_END, (begins, code, present.version))
     return await _insert(connection, code, latest.version + 1, draft, begins)
 
 
 async def end_rule(connection: AsyncConnection[Any], code: str, at: datetime | None, *, now: datetime) -> RuleVersion:
-    """Let a rule end at an instant, or at once. Raises InvalidInputError, NotFoundError, or when it is not in force."""
+    """Let a rule end at an instant, or at once.
+
+    Raises InvalidInputError, NotFoundError, PlannedVersionError, or NothingToEndError when it is not in force.
+    """
     await _lock(connection, code)
-    latest = (await load_rule(connection, code))[0]
+    present = _present(await load_rule(connection, code), now)
     if at is not None and at < now:
         raise InvalidInputError.of_fields({"valid_to": Message(N_("Must not lie in the past."))})
-    if latest.status(now) == PLANNED:
-        raise PlannedVersionError(version=latest.version)
-    if latest.status(now) != IN_FORCE:
+    if present is None:
         raise NothingToEndError
-    await connection.execute(_END, (at or now, code, latest.version))
-    return latest
+    await connection.execute(_END, (at or now, code, present.version))
+    return present
 
 
 async def withdraw_planned(connection: AsyncConnection[Any], code: str, *, now: datetime) -> RuleVersion:
     """Take a planned version back before it begins; the one before it goes on. Raises NotFoundError or NothingToEndError."""
     await _lock(connection, code)
     versions = await load_rule(connection, code)
-    planned = versions[0]
-    if planned.status(now) != PLANNED:
+    planned = next((one for one in versions if one.status(now) == PLANNED), None)
+    if planned is None:
         raise NothingToEndError
     await connection.execute(_END, (planned.valid_from, code, planned.version))
-    if len(versions) > 1 and versions[1].valid_to == planned.valid_from:
-        await connection.execute(_END, (None, code, versions[1].version))
+    for one in versions:
+        if one.valid_to == planned.valid_from and one.status(now) == IN_FORCE:
+            await connection.execute(_END, (None, code, one.version))
     return planned
 
 
@@ -194,6 +196,14 @@ def _check(draft: RuleDraft, valid_from: datetime | None, now: datetime) -> dict
     if valid_from is not None and valid_from < now:
         faults["valid_from"] = Message(N_("Must not lie in the past: what has happened keeps its price."))
     return faults
+
+
+def _present(versions: list[RuleVersion], now: datetime) -> RuleVersion | None:
+    """The version in force. Raises PlannedVersionError while another one is planned."""
+    for one in versions:
+        if one.status(now) == PLANNED:
+            raise PlannedVersionError(version=one.version)
+    return next((one for one in versions if one.status(now) == IN_FORCE), None)
 
 
 async def _insert(

@@ -2,7 +2,7 @@
 
 from liyu.core.i18n import N_, Message
 from liyu.members.points.history import Movement
-from liyu.members.points.pricing import Line
+from liyu.web.earning_words import EVENT_TYPES
 
 SCENES: dict[str, tuple[str, str]] = {
     "travel": (N_("Travel"), "plane"),
@@ -78,27 +78,6 @@ SHORT_REFUSALS: dict[str, str] = {
 }
 """A refusal in a few words, for cards; the full sentences belong to the desk."""
 
-EVENT_TYPES: dict[str, str] = {
-    "purchase": N_("Purchase"),
-    "return": N_("Return of a purchase"),
-    "check_in": N_("Daily check-in"),
-    "share": N_("Sharing"),
-    "referral": N_("Friend referred"),
-    "suggestion": N_("Suggestion adopted"),
-    "campaign": N_("Event joined"),
-    "profile": N_("Profile completed"),
-    "birthday": N_("Birthday"),
-}
-
-TIER_REASONS: dict[str, str] = {
-    "joined": N_("Joined the program"),
-    "threshold_reached": N_("Threshold reached"),
-    "retained": N_("Kept for another period"),
-    "downgraded": N_("Not enough growth in the period"),
-}
-
-_BASIS_POINTS = 10_000
-
 
 def describe_movement(movement: Movement) -> str:
     """What a movement was, in a few words."""
@@ -115,42 +94,39 @@ def describe_movement(movement: Movement) -> str:
             return N_("Points became usable")
         case "adjust":
             return N_("Manual adjustment")
+        case "extend":
+            return N_("Usable for longer")
+        case "activate":
+            return N_("Validity began")
+        case "reinstate":
+            return N_("Lapsed points put back")
         case _:
             return N_("Movement of points")
 
 
+_NOTES: dict[str, str] = {
+    "clawback": N_("Taken back because of the return"),
+    "mature": N_("The return period is over"),
+    "lapse": N_("Their last day was over"),
+    "cancel": N_("Back in the lots they came from"),
+}
+
+
 def explain_movement(movement: Movement) -> list[Message]:
-    """Why: the rule lines of an event, or what became of the points."""
-    notes = [explain_line(line) for line in movement.lines if movement.event in ("earn", "clawback")]
+    """What became of the points; the rule lines of an event say the rest."""
+    amount = {"points": movement.amount}
     match movement.event:
         case "earn" if movement.pending:
-            notes.append(Message(N_("Pending while a return is possible")))
-        case "clawback":
-            notes.append(Message(N_("Taken back because of the return")))
+            return [Message(N_("Pending while a return is possible"))]
         case "debt":
-            notes.append(
-                Message(N_("More was returned than you had: %(points)s points are owed"), {"points": movement.amount})
-            )
+            return [Message(N_("More was returned than you had: %(points)s points are owed"), amount)]
         case "repay":
-            notes.append(Message(N_("%(points)s points paid off what was owed"), {"points": movement.amount}))
-        case "mature":
-            notes.append(Message(N_("The return period is over")))
+            return [Message(N_("%(points)s points paid off what was owed"), amount)]
         case "adjust":
-            notes.append(Message(movement.reason))
-        case "lapse":
-            notes.append(Message(N_("Their last day was over")))
-        case "cancel":
-            notes.append(Message(N_("Back in the lots they came from")))
-    return notes
-
-
-def explain_line(line: Line) -> Message:
-    """One rule line, such as "× 1.2 for your tier" or "cut by the cap from 5"."""
-    if line.capped_from is not None:
-        return Message(
-            N_("By rule: %(points)s, the cap left %(left)s"), {"points": line.capped_from, "left": line.points}
-        )
-    if line.multiplier_basis_points != _BASIS_POINTS:
-        factor = f"{line.multiplier_basis_points / _BASIS_POINTS:g}"
-        return Message(N_("By rule: %(points)s, × %(factor)s for your tier"), {"points": line.points, "factor": factor})
-    return Message(N_("By rule: %(points)s"), {"points": line.points})
+            return [Message(movement.reason)]
+        case "activate":
+            return [Message(N_("Usable through %(day)s"), {"day": movement.to_day})]
+        case "extend" | "reinstate":
+            return [Message(N_("Usable through %(day)s"), {"day": movement.to_day}), Message(movement.reason)]
+        case event:
+            return [Message(_NOTES[event])] if event in _NOTES else []

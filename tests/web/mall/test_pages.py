@@ -33,6 +33,7 @@ OWN = [
     "/points",
     "/earn",
     "/tier",
+    "/card",
     "/me",
     "/notices",
     "/items/CHEAP/redeem",
@@ -194,7 +195,7 @@ async def test_the_balance_runs_through_the_history(shop: Shop, member: Client) 
     assert "−100" in page
     assert "Balance 900" in page
     assert "Balance 1,000" in page
-    assert "By rule: 1,000" in page
+    assert "“Purchases”: 1,000" in page
 
 
 async def test_stock_is_told_as_json_where_no_stream_is_wanted(shop: Shop, client: Client) -> None:

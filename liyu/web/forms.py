@@ -178,6 +178,28 @@ class MoneyField(ParsedField[int]):
         return int(minor)
 
 
+class DecimalField(ParsedField[Decimal]):
+    """A number with a few decimals, kept exact."""
+
+    def __init__(
+        self, label: str = "", *, minimum: Decimal | int = 0, maximum: Decimal | int = 10**9, places: int = 2
+    ) -> None:
+        super().__init__(label)
+        self.minimum, self.maximum, self.places = Decimal(minimum), Decimal(maximum), places
+
+    def parse(self, text: str) -> Decimal:
+        try:
+            number = Decimal(text.replace(",", "").replace("，", "").rstrip("%％ "))
+        except InvalidOperation:
+            raise FieldError(N_("Enter a number, such as 12.5.")) from None
+        if not number.is_finite() or number != round(number, self.places):
+            raise FieldError(N_("Enter a number with at most %(places)s decimals."), places=self.places)
+        if not self.minimum <= number <= self.maximum:
+            bounds = {"minimum": f"{self.minimum:f}", "maximum": f"{self.maximum:f}"}
+            raise FieldError(N_("Enter a number from %(minimum)s to %(maximum)s."), **bounds)
+        return number
+
+
 class ChoiceField(ParsedField[str]):
     """One of a few values. `choices` may be a function, for values that are known later only."""
 

@@ -7,8 +7,9 @@ from msgspec import structs
 from psycopg.errors import RestrictViolation
 
 from liyu.core.errors import DomainError, IdempotencyConflictError, InvalidInputError
+from liyu.members.account import DatedPoints
 from liyu.members.points import portions
-from liyu.members.points.expiry import DatedLot, MonthLapse, months_to_remind
+from liyu.members.points.expiry import MonthLapse, months_to_remind
 from liyu.members.points.expiry_change import carry_out_changes
 from liyu.members.points.expiry_models import EXTEND, REINSTATE
 from liyu.members.points.expiry_order import (
@@ -200,8 +201,8 @@ async def test_a_pre_registered_member_collects_and_validity_begins_with_activat
 def test_reminders_are_due_within_the_days_before_and_cover_the_whole_month() -> None:
     today = date(2026, 11, 22)
     lots = [
-        DatedLot(date(2027, 1, 21), 5), DatedLot(date(2027, 1, 31), 7), DatedLot(date(2027, 2, 28), 9), DatedLot(None, 3),
-        DatedLot(date(2026, 11, 21), 4), DatedLot(date(2026, 12, 31), 0),
+        DatedPoints(date(2027, 1, 21), 5), DatedPoints(date(2027, 1, 31), 7), DatedPoints(date(2027, 2, 28), 9), DatedPoints(None, 3),
+        DatedPoints(date(2026, 11, 21), 4), DatedPoints(date(2026, 12, 31), 0),
     ]  # fmt: skip
     january = MonthLapse(date(2027, 1, 1), date(2027, 1, 21), date(2027, 1, 31), 12)
     assert months_to_remind(lots, today, 60) == [january]

@@ -5,18 +5,12 @@ from datetime import date, timedelta
 
 from msgspec import Struct
 
+from liyu.members.account import DatedPoints
 from liyu.members.points.lots import last_day
 from liyu.members.program import ProgramTerms
 
 LONGEST_EXTENSION_YEARS = 5
 PRE_REGISTERED = "pre_registered"
-
-
-class DatedLot(Struct, frozen=True):
-    """Points with their last day; None never lapses."""
-
-    on: date | None
-    points: int
 
 
 class MonthLapse(Struct, frozen=True):
@@ -49,7 +43,7 @@ def latest_extension(from_day: date) -> date:
     return from_day.replace(day=min(from_day.day, 28), year=from_day.year + LONGEST_EXTENSION_YEARS)
 
 
-def months_to_remind(lots: Iterable[DatedLot], today: date, days_before: int) -> list[MonthLapse]:
+def months_to_remind(lots: Iterable[DatedPoints], today: date, days_before: int) -> list[MonthLapse]:
     """The months of which a member is to be told today: those in which a last day is at most `days_before` days ahead.
 
     The whole month counts, so that one message covers it: a member is told once for each month in which something lapses.

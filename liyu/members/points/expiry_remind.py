@@ -15,7 +15,8 @@ from liyu.core.bulk import encode_rows, insert_of, record_of
 from liyu.core.i18n import N_, Message
 from liyu.core.ids import make_token
 from liyu.core.outbox import MAIL, SMS
-from liyu.members.points.expiry import DatedLot, MonthLapse, months_to_remind
+from liyu.members.account import DatedPoints
+from liyu.members.points.expiry import MonthLapse, months_to_remind
 from liyu.members.points.lots import end_of_month
 from liyu.members.program import ProgramTerms, load_terms
 
@@ -42,7 +43,7 @@ class _Due(Struct):
     email: str | None
     phone: str | None
     locale: str
-    lots: list[DatedLot]
+    lots: list[DatedPoints]
 
     @property
     def channel(self) -> str:
@@ -102,7 +103,7 @@ async def remind_of_lapses(
     async with connection.cursor(f"remind_{make_token()[:8]}".replace("-", "_"), withhold=True) as found:
         await found.execute(_DUE, {"today": today, "horizon": horizon, "locale": locale})
         while rows := await found.fetchmany(PORTION):
-            people = [_Due(row[0], row[1], row[2], row[3], convert(row[4], list[DatedLot])) for row in rows]
+            people = [_Due(row[0], row[1], row[2], row[3], convert(row[4], list[DatedPoints])) for row in rows]
             due = [(one, month) for one in people for month in months_to_remind(one.lots, today, terms.reminder_days)]
             async with connection.transaction():
                 told += await _tell(connection, due, terms, now, translate, base_url)

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct, convert
 from psycopg import AsyncConnection
 
-from liyu.members.points.expiry import DatedLot
+from liyu.members.account import DatedPoints
 
 _OF_PROGRAM = """
     SELECT date_trunc('month', expires_on)::date AS month, sum(points)::bigint, sum(lots)::bigint FROM (
@@ -51,9 +51,9 @@ def months_of(months: list[dict[str, object]]) -> list[LapseMonth]:
     return convert(months, list[LapseMonth])
 
 
-def by_month(lots: list[DatedLot]) -> list[tuple[date | None, list[DatedLot]]]:
+def by_month(lots: list[DatedPoints]) -> list[tuple[date | None, list[DatedPoints]]]:
     """A member's points by the month in which they lapse, the next one first, what never lapses last."""
-    months: dict[date | None, list[DatedLot]] = {}
+    months: dict[date | None, list[DatedPoints]] = {}
     for lot in sorted(lots, key=lambda one: one.on or date.max):
         months.setdefault(lot.on.replace(day=1) if lot.on else None, []).append(lot)
     return list(months.items())

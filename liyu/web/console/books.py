@@ -26,6 +26,7 @@ from liyu.web.pages import Page, leave_notice, redirect
 HELD = {"member_points": "/console/members", "member_pending": "/console/members", "member_debt": "/console/members"}
 POINTS_ORDER = (
     "points_issued", "points_redeemed", "points_lapsed", "points_clawed_back", "points_adjusted", "points_compensation",
+    "points_extended",
     "member_points", "member_pending", "member_debt",
 )  # fmt: skip
 MONEY_ORDER = ("rights_cost", "partner_payable", "bank")

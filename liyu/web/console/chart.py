@@ -1,14 +1,37 @@
-"""The chart of points issued and spent, drawn on the server as plain SVG: it needs no script and no inline style."""
+"""The chart of points issued, spent and lapsed, drawn on the server as plain SVG: it needs no script and no inline style."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Protocol
 
 from msgspec import Struct
 
-from liyu.members.points.queries import MonthFigures
+from liyu.members.points.health import MonthOfPoints
 from liyu.web.formats import format_month
 from liyu.web.i18n import current_locale
 
 WIDTH, HEIGHT = 720, 250
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 30
 GRID_LINES = 4
+
+
+class MonthRow(Protocol):
+    """The figures of one month."""
+
+    @property
+    def month(self) -> date:
+        """First day of the month."""
+        ...
+
+    @property
+    def issued(self) -> int:
+        """Points issued."""
+        ...
+
+    @property
+    def spent(self) -> int:
+        """Points spent."""
+        ...
 
 
 class GridLine(Struct, frozen=True):
@@ -35,13 +58,16 @@ class Chart(Struct, frozen=True):
     area: str
     issued: str
     spent: str
+    lapsed: str | None
+    """Only where the figures have it."""
     grid: list[GridLine]
     labels: list[Label]
 
 
-def draw_months(months: list[MonthFigures]) -> Chart:
-    """Two lines over the months, upon a scale that begins at zero and ends at a round figure."""
-    top = _round_up(max([1, *(row.issued for row in months), *(row.spent for row in months)]))
+def draw_months(months: Sequence[MonthRow]) -> Chart:
+    """Two or three lines over the months, upon a scale that begins at zero and ends at a round figure."""
+    lapsed = [row.lapsed for row in months if isinstance(row, MonthOfPoints)]
+    top = _round_up(max([1, *(row.issued for row in months), *(row.spent for row in months), *lapsed]))
     bottom = HEIGHT - BOTTOM
     step = (WIDTH - LEFT - RIGHT) / max(1, len(months) - 1)
 
@@ -62,6 +88,7 @@ def draw_months(months: list[MonthFigures]) -> Chart:
         area=f"{at(0, 0)} {issued} {at(last, 0)}",
         issued=issued,
         spent=" ".join(at(index, row.spent) for index, row in enumerate(months)),
+        lapsed=" ".join(at(index, value) for index, value in enumerate(lapsed)) or None,
         grid=grid,
         labels=[
             Label(LEFT + index * step, format_month(row.month, current_locale()))

@@ -9,19 +9,27 @@ OPEN_TO_ALL = [
     "/console", "/console/items", "/console/items?kind=goods&scene=dining&only=sold_out&q=t%25", "/console/items/tea",
     "/console/redemptions", "/console/redemptions?state=confirmed&day=2026-11-22&q=nobody", "/console/members",
     "/console/members?q=138&state=active", "/console/members/m-1", "/console/partners", "/console/partners/P1",
+    "/console/members/m-1/expiry", "/console/members/m-1/tier", "/console/tiers", "/console/tiers/rising?tier=silver",
+    "/console/tiers/falling?after=50",
 ]  # fmt: skip
 NARROW = {
     "/console/items/new": {"admin", "operator"},
     "/console/items/import": {"admin", "operator"},
     "/console/items/tea/edit": {"admin", "operator"},
+    "/console/tiers/edit": {"admin", "operator"},
     "/console/settlements": {"admin", "finance"},
     "/console/settlements?period=2026-10&state=sent": {"admin", "finance"},
     "/console/books": {"admin", "operator", "finance"},
     "/console/books/points_issued?month=2026-11": {"admin", "operator", "finance"},
     "/console/audit": {"admin", "finance"},
+    "/console/points": {"admin", "operator", "finance"},
+    "/console/points/expiry": {"admin", "operator", "finance"},
+    "/console/points/expiry/change?kind=extend&from_day=2027-12-31&member=m-1": {"admin", "operator"},
+    "/console/points/expiry/change?kind=reinstate&from_day=never": {"admin", "operator"},
 }
 MISSING = [
     "/console/items/none", "/console/redemptions/R1", "/console/members/none", "/console/partners/NONE",
+    "/console/members/none/expiry", "/console/members/none/tier",
     "/console/settlements/S1", "/console/settlements/S1/entries", "/console/settlements/S1/entries.csv",
     "/console/books/member_points",
 ]  # fmt: skip

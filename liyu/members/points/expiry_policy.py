@@ -1,0 +1,41 @@
+"""The program's policies of expiry, as operators change them. They hold for points earned from then on."""
+
+from typing import Any
+
+from msgspec import Struct
+from psycopg import AsyncConnection
+
+from liyu.core.errors import InvalidInputError
+from liyu.core.i18n import N_, Message
+
+EXPIRY_POLICIES = ("year_end", "rolling", "never")
+LONGEST_MONTHS = 120
+LONGEST_DAYS = 366
+
+
+class ExpiryPolicy(Struct, frozen=True):
+    """When points lapse, for how many days lapsed ones can come back (0: not at all), how long before members are told."""
+
+    expiry_policy: str
+    expiry_months: int
+    lapsed_grace_days: int
+    reminder_days: int
+
+
+async def change_policy(connection: AsyncConnection[Any], policy: ExpiryPolicy) -> None:
+    """Put a policy in force. Lots keep the last day that they were given. Raises InvalidInputError."""
+    faults: dict[str, Message] = {}
+    if policy.expiry_policy not in EXPIRY_POLICIES:
+        faults["expiry_policy"] = Message(N_("Must be one of %(known)s."), {"known": ", ".join(EXPIRY_POLICIES)})
+    for name, least, most in (
+        ("expiry_months", 1, LONGEST_MONTHS), ("lapsed_grace_days", 0, LONGEST_DAYS), ("reminder_days", 0, LONGEST_DAYS),
+    ):  # fmt: skip
+        if not least <= getattr(policy, name) <= most:
+            values = {"minimum": least, "maximum": most}
+            faults[name] = Message(N_("Enter a number from %(minimum)s to %(maximum)s."), values)
+    if faults:
+        raise InvalidInputError.of_fields(faults)
+    await connection.execute(
+        "UPDATE program SET expiry_policy = %s, expiry_months = %s, lapsed_grace_days = %s, reminder_days = %s",
+        (policy.expiry_policy, policy.expiry_months, policy.lapsed_grace_days, policy.reminder_days),
+    )

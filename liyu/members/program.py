@@ -130,6 +130,16 @@ async def load_terms(connection: AsyncConnection[Any]) -> ProgramTerms:
     return terms
 
 
+async def save_account_rules(
+    connection: AsyncConnection[Any], *, birthday_change_days: int, phone_change_days: int, closing_days: int
+) -> None:
+    """Say how often members may change their birthday and phone, and how long they may think before they leave, in days."""
+    await connection.execute(
+        "UPDATE program SET birthday_change_days = %s, phone_change_days = %s, closing_days = %s",
+        (birthday_change_days, phone_change_days, closing_days),
+    )
+
+
 async def replace_program(
     connection: AsyncConnection[Any], terms: ProgramTerms, tiers: list[TierRow], rules: list[RuleRow]
 ) -> None:

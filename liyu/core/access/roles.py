@@ -7,7 +7,15 @@ _OPERATOR_READS = frozenset(
 )
 _PARTNER_READS = frozenset({"today.read", "offers.read"})
 _SERVICE_ACTS = frozenset(
-    {"redemptions.cancel", "redemptions.fulfil", "redemptions.reveal", "members.freeze", "members.card", "members.note", "members.identity"}
+    {
+        "redemptions.cancel",
+        "redemptions.fulfil",
+        "redemptions.reveal",
+        "members.freeze",
+        "members.card",
+        "members.note",
+        "members.identity",
+    }
 )
 
 ROLES: dict[str, dict[str, frozenset[str]]] = {

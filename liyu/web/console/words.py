@@ -82,6 +82,7 @@ PARTNER_STEPS = {
 }
 
 REASONS = {
+    "account_closed": N_("The member left and was erased"),
     "published": N_("Published"),
     "imported": N_("Imported from a file"),
     "joined": N_("Joined the program"),
@@ -105,6 +106,7 @@ REASONS = {
 """Reasons that programs write, in words; what a person wrote stands as it is."""
 
 LEDGER_EVENTS = {
+    "close": N_("Account closed"),
     "earn": N_("Points earned"),
     "redeem": N_("Redeemed"),
     "cancel": N_("Redemption cancelled"),
@@ -153,6 +155,23 @@ CHECKS = {
 }
 
 ACTIONS = {
+    "profile.edit": N_("Profile changed by its member"),
+    "profile.rules": N_("Rules of the account changed"),
+    "profile.field_add": N_("Profile question added"),
+    "profile.field_edit": N_("Profile question changed"),
+    "consent.publish": N_("Consent wording published"),
+    "address.save": N_("Address saved by its member"),
+    "address.delete": N_("Address deleted by its member"),
+    "phone.change": N_("Number changed by its member"),
+    "data.export": N_("Copy of the data taken"),
+    "account.close_asked": N_("Closing asked for by the member"),
+    "account.close_taken_back": N_("Closing taken back by the member"),
+    "member.birthday": N_("Birthday corrected"),
+    "member.phone": N_("Number changed for a member"),
+    "member.sign_out": N_("Member signed out everywhere"),
+    "member.close": N_("Closing noted for a member"),
+    "member.close_taken_back": N_("Closing taken back for a member"),
+    "member.erase": N_("Member erased"),
     "item.create": N_("Item created"),
     "item.edit": N_("Item changed"),
     "item.state": N_("Item: state changed"),

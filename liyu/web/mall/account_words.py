@@ -1,12 +1,6 @@
-"""Words of the member's own corner: purposes of consents, and a label for every column of the copy of one's data."""
+"""A label for every column of the copy that members get of their data, so that people can read it, too."""
 
 from liyu.core.i18n import N_
-
-CONSENT_PURPOSES: dict[str, str] = {
-    "sms": N_("Offers by text message"),
-    "mail": N_("Offers by e-mail"),
-    "personal": N_("Recommendations for me"),
-}
 
 COLUMN_LABELS: dict[str, str] = {
     "account": N_("Account"),

@@ -9,8 +9,8 @@ from liyu.core.i18n import N_
 from liyu.members.personal.consents import list_history, list_standings, say
 from liyu.web.actor import actor_of
 from liyu.web.acts import carry_out
+from liyu.web.consent_words import CONSENT_PURPOSES
 from liyu.web.forms import CheckField, Form, IntegerField
-from liyu.web.mall.account_words import CONSENT_PURPOSES
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
 from liyu.web.pages import Page, leave_notice, page, redirect
 

@@ -17,6 +17,7 @@ from liyu.core.access.staff import create_staff
 from liyu.core.clock import local_date, start_of_day
 from liyu.core.database import make_engine, make_sessions, unit_of_work
 from liyu.core.settings import Settings
+from liyu.demo.accounts import tell_of_themselves
 from liyu.demo.activity import DAYS, SEED, open_activity
 from liyu.demo.files import from_now, read_json
 from liyu.demo.history import ACTOR, all_events, enrol_everybody, replay_years
@@ -24,6 +25,7 @@ from liyu.demo.logins import STAFF_PASSWORD
 from liyu.demo.program import TERMS, TIERS, rules_from
 from liyu.demo.settle import settle_earlier_month
 from liyu.demo.tiers import bring_growth_along, set_one_by_hand
+from liyu.members.points.health_count import count_points
 from liyu.members.program import replace_program
 from liyu.partners.register import import_partners
 from liyu.redemption.books import prove_books
@@ -59,6 +61,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
     report("Two years of purchases and returns")
     events = all_events(today, zone, TERMS.currency)
     await enrol_everybody(connection, events, zone)
+    await tell_of_themselves(connection, now, zone)
     await bring_growth_along(connection, today, zone)
     begin = today - timedelta(days=DAYS)
     await replay_years(connection, [event for event in events if event.occurred_at < start_of_day(begin, zone)], zone)
@@ -76,6 +79,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
     await settle_earlier_month(connection, today, zone)
     async with connection.transaction():
         await prove_books(connection, now)
+        await count_points(connection, now=now, zone=zone)
         # Said last: a program that is the demo's and does not say so was left half-way.
         await connection.execute("UPDATE program SET demo = true")
     await connection.execute("VACUUM ANALYZE")

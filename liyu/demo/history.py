@@ -29,7 +29,7 @@ async def enrol_everybody(connection: AsyncConnection[Any], events: list[Event],
             phone=one["phone"],
             name=one["name"],
             birthday=date.fromisoformat(one["birthday"]),
-            city=one["city"],
+            city=one["city_name_zh"],
             locale=one["locale"],
         )
         for one in read_json("members")
@@ -75,7 +75,7 @@ def _small_things(today: date, zone: ZoneInfo) -> list[Event]:
     """Check-ins, shares and a referral of the named members, so that their histories show more than purchases."""
     events = []
     for place, member in enumerate(read_json("members")[:8]):
-        for back in range(2, 2 + DEMO_MEMBER_CHECK_INS - place):
+        for back in range(1, 1 + DEMO_MEMBER_CHECK_INS - place):
             at = datetime.combine(today - timedelta(days=back), datetime.min.time(), zone).replace(
                 hour=8, minute=7 + place
             )

@@ -44,6 +44,14 @@ TIERS = [
     ),
 ]  # fmt: skip
 
+EXTRAS = [
+    RuleRow("profile", "profile", "完善资料", "Complete profile", 20, lifetime_cap=20),
+    RuleRow("streak", "check_in", "连续签到奖励", "Days in a row", 5, condition="streak", every_days=7),
+    RuleRow("birthday_month", "purchase", "生日月加赠", "Birthday month", 1, per_minor=100, yearly_cap=200,
+            condition="birthday_month", pending_days=7),
+]  # fmt: skip
+"""What the demo's brand adds to the customer's list, to show what rules can do."""
+
 PENDING_DAYS = 7
 """Points of a purchase become usable when it can no longer be returned."""
 
@@ -54,4 +62,4 @@ def rules_from(growth_since: datetime) -> list[RuleRow]:
                     valid_from=BEGINNING, valid_to=growth_since)  # fmt: skip
     second = RuleRow("purchase", "purchase", "消费积分", "Purchases", 1, 1, 100, tier_multiplied=True,
                      pending_days=PENDING_DAYS, version=2, valid_from=growth_since)  # fmt: skip
-    return [first, second, *CUSTOMER_RULES]
+    return [first, second, *CUSTOMER_RULES, *EXTRAS]

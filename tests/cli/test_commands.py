@@ -134,3 +134,17 @@ def test_events_that_are_not_text_are_refused_before_any_is_posted(liyu: Run, tm
     assert refused.returncode == 1
     assert len(refused.stderr.strip().splitlines()) == 1
     assert json.loads(liyu("db", "prove", "--json").stdout)["transfers"] == 0
+
+
+def test_tiers_are_evaluated_as_of_a_day_and_a_second_time_changes_nothing(liyu: Run, tmp_path: Path) -> None:
+    file = tmp_path / "events.csv"
+    file.write_text(
+        "external_id,type,amount_minor,currency,occurred_at,reference\na,purchase,100000,CNY,2024-03-01T10:00:00,i-1\n"
+    )
+    liyu("events", "import", str(file))
+    early = liyu("tiers", "evaluate", "--as-of", "2026-03-31", "--json")
+    assert json.loads(early.stdout) == {"retained": 0, "downgraded": 0, "risen": 0, "ended": 0}
+    due = liyu("tiers", "evaluate", "--as-of", "2026-04-01", "--json")
+    assert json.loads(due.stdout) == {"retained": 0, "downgraded": 1, "risen": 0, "ended": 0}
+    assert json.loads(liyu("tiers", "evaluate", "--json").stdout)["downgraded"] == 0
+    assert json.loads(liyu("db", "prove", "--json").stdout)["balanced"] is True

@@ -199,3 +199,21 @@ async def test_members_need_their_scopes_and_partners_stay_outside(open_api: Ope
     )
     problem_of(answer, 403, "not_allowed")
     assert await world.fingerprint() == before
+
+
+async def test_somebody_new_can_be_pre_registered_and_is_active_later_but_never_the_other_way(
+    api: Api, world: World
+) -> None:
+    created = await api.put("/members/N1", json={"state": "pre_registered"})
+    assert (created.status_code, created.json()["state"]) == (201, "pre_registered")
+    assert await world.fetch("SELECT activated_at FROM member WHERE external_id = 'N1'") == [(None,)]
+    assert (await api.put("/members/N1", json={"state": "active"})).json()["state"] == "active"
+    refused = await api.put("/members/N1", json={"state": "pre_registered", "city": "上海"})
+    problem_of(refused, 409, "state_not_possible")
+    after = (await api.get("/members/N1")).json()
+    assert (after["state"], after["city"]) == ("active", None)
+
+
+async def test_a_blocked_card_is_no_card(api: Api, world: World) -> None:
+    await world.execute("UPDATE member SET card_number = NULL WHERE external_id = 'M1'")
+    assert (await api.get("/members/M1")).json()["card_number"] is None

@@ -114,10 +114,12 @@ async def test_a_count_adds_what_is_new_and_counts_nothing_twice(database_url: s
 
 @pytest.mark.parametrize(("member_days", "possible"), [(365, 365), (73, 73), (0, 0)])
 async def test_a_cap_counts_for_the_days_of_membership(database_url: str, member_days: int, possible: int) -> None:
-    async with open_world(database_url, rules=[PURCHASES, *CUSTOMER_RULES]) as world:
-        await world.member("m")
+    birthday = RuleRow("birthday_month", "purchase", "生日月", "Birthday", 1, per_minor=100, yearly_cap=200)
+    async with open_world(database_url, rules=[PURCHASES, birthday, *CUSTOMER_RULES]) as world:
+        await world.member("m", points=500)
         joined = NOW - timedelta(days=member_days - 1)
         await world.connection.execute("UPDATE member SET joined_at = %s", (joined,))
         found = await health(world)
+        assert [source.type for source in found.sources] == ["check_in", "share", "campaign"]
         assert found.sources[0].possible == possible
         assert found.accrual_rate == (0 if possible else None)

@@ -3,7 +3,8 @@
 Definitions (loyalty.md §0 and §5):
 
 - accrual rate 积累率: of what members could have earned from the sources with a yearly cap, the share that they did earn;
-  the limit is 80 %. A member counts for the days of membership within the year.
+  the limit is 80 %. A member counts for the days of membership within the year. Purchases have no end and do not count, even
+  where a rule of theirs is capped; what bonus rules of a source give counts as earned.
 - redemption rate 兑换率: of the points issued, the share that was spent (cancelled redemptions taken off); the limit is 40 %.
 
 Both over the last twelve months with the present one. All figures come from the roll-ups, as of their last count.
@@ -21,6 +22,7 @@ from psycopg.rows import class_row, dict_row
 from liyu.core.clock import local_date
 from liyu.members.points.forecast import LapseMonth, months_of
 from liyu.members.points.lots import add_months
+from liyu.members.points.pricing import AMOUNT_TYPES
 
 ACCRUAL_LIMIT = 80
 REDEMPTION_LIMIT = 40
@@ -124,6 +126,7 @@ _CAPPED = """
         sum(yearly_cap)::bigint AS cap
     FROM earning_rule
     WHERE yearly_cap IS NOT NULL AND valid_from <= %(now)s AND (valid_to IS NULL OR %(now)s < valid_to)
+        AND event_type <> ALL(%(unbounded)s)
     GROUP BY event_type ORDER BY min(id)"""
 
 
@@ -159,7 +162,7 @@ async def load_health(connection: AsyncConnection[Any], *, now: datetime, zone: 
         await moves.execute(_MOVED, {"first": first, "last": last})
         moved = await moves.fetchall()
     async with connection.cursor(row_factory=class_row(_Capped)) as rules:
-        await rules.execute(_CAPPED, {"now": now})
+        await rules.execute(_CAPPED, {"now": now, "unbounded": list(AMOUNT_TYPES)})
         capped = await rules.fetchall()
     member_days = latest.pop("member_days")
     return Health(

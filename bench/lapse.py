@@ -64,16 +64,17 @@ class Seconds(NamedTuple):
 
 def measure(installation: Installation, members: int) -> Seconds:
     """Our lapse and the bare INSERT…SELECT + UPDATE of the same rows, each on its own copy of the same database."""
-    with _database(installation, FILLED) as filled:
+    with own_database(installation, FILLED) as filled:
         migrations.upgrade(filled)
         asyncio.run(_fill(filled, members))
-        with _database(installation, BARE, template=FILLED) as bare:
+        with own_database(installation, BARE, template=FILLED) as bare:
             whole, half = _lapse_barely(bare)
         return Seconds(asyncio.run(_lapse(filled, members)), whole, half)
 
 
 @contextmanager
-def _database(installation: Installation, name: str, template: str = "template0") -> Iterator[str]:
+def own_database(installation: Installation, name: str, template: str = "template0") -> Iterator[str]:
+    """A database beside that of the installation, for as long as the block lasts."""
     parts: dict[str, Any] = conninfo_to_dict(installation.url)
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
     with psycopg.connect(installation.url, autocommit=True) as connection:

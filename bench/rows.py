@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 
-from bench import lapse
+from bench import events, lapse, members
 from bench.installation import Installation, free_port, running, serve
 from bench.load import Findings, Load
 from bench.pgbench import measure_redemptions
@@ -19,6 +19,7 @@ from bench.pgbench import measure_redemptions
 CONNECTIONS = 128
 WORKERS = 2
 PAGE_CONNECTIONS = 32
+EVENT_BATCHES = 40
 
 
 class Row(msgspec.Struct):
@@ -38,12 +39,16 @@ class Row(msgspec.Struct):
         return self.ratio >= self.goal
 
 
-def measure_all(installation: Installation, seconds: int, lapsing: int) -> Iterator[Row]:
-    """Measure every row; ceilings run next to what they are compared with. `lapsing` is the members of the lapse."""
+def measure_all(installation: Installation, seconds: int, lapsing: int, visited: int) -> Iterator[Row]:
+    """Measure every row; ceilings run next to what they are compared with. `lapsing` is the members of the lapse,
+    `visited` those of the console's pages.
+    """
     yield measure_drop(installation, seconds, hot=True)
     yield measure_drop(installation, seconds, hot=False)
     yield measure_mall_list(installation, seconds)
+    yield measure_events(installation)
     yield measure_lapse(installation, lapsing)
+    yield measure_member_page(installation, visited)
 
 
 def measure_drop(installation: Installation, seconds: int, *, hot: bool) -> Row:
@@ -92,12 +97,27 @@ def measure_mall_list(installation: Installation, seconds: int) -> Row:
     return Row("mall list of 24, guest", found.rate, "/s", bare.rate, found.rate / bare.rate, 0.7, note)
 
 
+def measure_events(installation: Installation) -> Row:
+    """Purchases in batches of 1,000 over the API, against COPY of the same batches into a plain table."""
+    found = events.measure_batches(installation, EVENT_BATCHES)
+    note = f"{found.batches} batches of {events.BATCH}, {events.SENDERS} connections"
+    return Row("events/batch, rows", found.posted, "/s", found.copied, found.posted / found.copied, 0.1, note)
+
+
 def measure_lapse(installation: Installation, members: int) -> Row:
     """Lots that lapse a second, one for each member, against bare SQL that writes the same rows in one go."""
     took = lapse.measure(installation, members)
     note = f"{took.ours:.1f} s; bare {took.bare:.1f} s, {took.half:.1f} s of it for transfers and lots alone"
     value, ceiling = members / took.ours, members / took.bare
     return Row(f"lapse of {members:,} members' lots", value, "/s", ceiling, value / ceiling, 0.5, note)
+
+
+def measure_member_page(installation: Installation, count: int) -> Row:
+    """The console's page of one member among so many, p50, against the 30 ms that it may take."""
+    took = members.measure(installation, count)
+    searches = ", ".join(f"{kind} {milliseconds:.0f}" for kind, milliseconds in took.searches.items())
+    note = f"p50 {took.page:.1f} ms, p99 {took.slow:.0f} ms; search by {searches} ms"
+    return Row(f"member page among {count:,}, a second", 1000 / took.page, "/s", 1000 / 30, 30 / took.page, 1, note)
 
 
 def send(load: Load) -> Findings:

@@ -7,7 +7,7 @@ locks of the accounts out.
 import asyncio
 import sys
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Error
 
 from liyu.core.errors import DomainError
 from liyu.members import leads
@@ -29,7 +29,7 @@ async def work(url: str, source: str, target: str) -> str:
                 await asyncio.sleep(PAUSE)
         except DomainError as refusal:
             return f"refused {refusal.code}"
-        except Exception as fault:  # the database's own refusal, which the test names
+        except Error as fault:
             return f"failed {type(fault).__name__}"
         return f"merged {merged.members.points.usable} {merged.redemptions}"
 

@@ -118,8 +118,9 @@ def _voucher(data: dict[str, Any], _rules: dict[str, RuleName]) -> dict[str, Any
 
 
 def _adjustment(data: dict[str, Any], _rules: dict[str, RuleName]) -> dict[str, Any]:
-    row: dict[str, Any] = {"title": gettext(_STEPS[data["step"]]), "notes": [data["reason"]]}
-    if data["step"] == "moved":
+    step = data["step"]
+    row: dict[str, Any] = {"title": gettext(_STEPS[step]), "notes": [data["reason"]]}
+    if step == "moved":
         return row | {"amount": data["points"], "moves": True}
     row["notes"].insert(0, translate(Message(N_("%(points)s points"), {"points": data["points"]})))
     return row
@@ -134,7 +135,8 @@ def _tier(data: dict[str, Any], _rules: dict[str, RuleName]) -> dict[str, Any]:
 
 def _state(data: dict[str, Any], _rules: dict[str, RuleName]) -> dict[str, Any]:
     if "card" in data:
-        return {"title": gettext(_CARDS[data["change"]]), "notes": [data["card"], data["reason"]]}
+        change = data["change"]
+        return {"title": gettext(_CARDS[change]), "notes": [data["card"], data["reason"]]}
     if data["state"] == "merged":
         title = translate(Message(N_("%(member)s was merged into this member"), {"member": data["member"]}))
         return {"title": title, "notes": [data["reason"]]}

@@ -54,7 +54,8 @@ _FILL_HISTORY = """
         INSERT INTO earning_event (member_id, type, reference, amount_minor, currency, occurred_at, received_at, points, growth,
             lines, body_hash)
         SELECT member_id, 'purchase', external_id || '-' || n, 1000, 'CNY', now() - n * interval '3 days', now(), 10, 0,
-            '[{"rule": "purchase", "version": 1, "points": 10, "growth": 0}]', '' FROM visited, generate_series(1, %(events)s) AS n),
+            '[{"rule": "purchase", "version": 1, "points": 10, "growth": 0}]', ''
+        FROM visited, generate_series(1, %(events)s) AS n),
     moves AS (
         INSERT INTO transfer (debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
         SELECT (SELECT id FROM account WHERE kind = 'points_issued'), account_id, 10, 'PTS', 'earn',

@@ -45,12 +45,11 @@ AGREED = ("sms", "personal")
 
 async def tell_of_themselves(connection: AsyncConnection[Any], now: datetime, zone: ZoneInfo) -> None:
     """Ask the questions, and let some members answer; the login of the demo has a little left to fill in."""
-    said_at = now - timedelta(days=40)
     async with connection.transaction():
         for question in QUESTIONS:
             await add_field(connection, question)
         people = {person["role"]: person for person in reversed(read_json("members"))}
-        await _tell(connection, people["demo_login"], said_at, zone)
+        await _tell(connection, people["demo_login"], now, zone)
         leaving = await find_member_id(connection, people["one_time"]["customer"])
         await ask_to_close(
             connection, leaving, reason="搬去国外", actor=f"member:{leaving}", now=now - timedelta(days=2)

@@ -24,12 +24,15 @@ _PERSON = """
 
 PERSONAL_DATA = [
     PersonalTable(
-        table="member_address",
-        title=N_("Addresses"),
+        table="member",
+        title=N_("Profile"),
         read="""
-            SELECT recipient, phone, province, city, district, detail, label, is_default, changed_at FROM member_address
-            WHERE member_id = ANY(%(members)s) ORDER BY id""",
-        erase="DELETE FROM member_address WHERE member_id = ANY(%(members)s)",
+            SELECT external_id, card_number, name, phone, email, birthday, city, locale, state, growth, joined_at
+            FROM member WHERE id = ANY(%(members)s) ORDER BY id""",
+        erase="""
+            UPDATE member SET external_id = 'erased-' || gen_random_uuid(), card_number = NULL, name = NULL, phone = NULL,
+                email = NULL, birthday = NULL, city = NULL, locale = NULL, birthday_changed_at = NULL
+            WHERE id = ANY(%(members)s)""",
     ),
     PersonalTable(
         table="profile_value",
@@ -38,6 +41,14 @@ PERSONAL_DATA = [
             SELECT f.name_zh, f.name_en, v.value FROM profile_value v JOIN profile_field f ON f.id = v.field_id
             WHERE v.member_id = ANY(%(members)s) ORDER BY f.position, f.id""",
         erase="DELETE FROM profile_value WHERE member_id = ANY(%(members)s)",
+    ),
+    PersonalTable(
+        table="member_address",
+        title=N_("Addresses"),
+        read="""
+            SELECT recipient, phone, province, city, district, detail, label, is_default, changed_at FROM member_address
+            WHERE member_id = ANY(%(members)s) ORDER BY id""",
+        erase="DELETE FROM member_address WHERE member_id = ANY(%(members)s)",
     ),
     PersonalTable(
         table="consent_entry",
@@ -172,18 +183,6 @@ PERSONAL_DATA = [
         title=N_("Points brought along"),
         read="""
             SELECT at, points, expires_on FROM opening_balance WHERE member_id = ANY(%(members)s) ORDER BY id""",
-    ),
-    # The last one: its contacts are what the others are found by.
-    PersonalTable(
-        table="member",
-        title=N_("Profile"),
-        read="""
-            SELECT external_id, card_number, name, phone, email, birthday, city, locale, state, growth, joined_at
-            FROM member WHERE id = ANY(%(members)s) ORDER BY id""",
-        erase="""
-            UPDATE member SET external_id = 'erased-' || gen_random_uuid(), card_number = NULL, name = NULL, phone = NULL,
-                email = NULL, birthday = NULL, city = NULL, locale = NULL, birthday_changed_at = NULL
-            WHERE id = ANY(%(members)s)""",
     ),
 ]
 

@@ -25,7 +25,7 @@ OWN = [
     PersonalTable(table="limit_use", title=N_("Limits used"), read=None),
 ]
 
-PERSONAL_DATA: list[PersonalTable] = [*OWN, *vouchers.PERSONAL_DATA, *core.PERSONAL_DATA, *members.PERSONAL_DATA]
+PERSONAL_DATA: list[PersonalTable] = [*members.PERSONAL_DATA, *OWN, *vouchers.PERSONAL_DATA, *core.PERSONAL_DATA]
 
 
 class ExportLine(Struct, frozen=True):
@@ -40,8 +40,7 @@ class ExportLine(Struct, frozen=True):
 async def export_member(connection: AsyncConnection[Any], member_id: int) -> dict[str, list[dict[str, Any]]]:
     """Everything that is held about a member, by table. Raises NotFoundError."""
     person = await find_person(connection, member_id)
-    # The profile comes first for a reader; it is erased last.
-    return await read_personal_data(connection, PERSONAL_DATA[::-1], person)
+    return await read_personal_data(connection, PERSONAL_DATA, person)
 
 
 async def note_export(

@@ -58,7 +58,7 @@ class NewFieldForm(FieldForm):
 
 
 class RulesForm(Form):
-    birthday_change_days = IntegerField(N_("Birthday"), maximum=LONGEST_RULE)
+    birthday_change_days = IntegerField(N_("Date of birth"), maximum=LONGEST_RULE)
     phone_change_days = IntegerField(N_("Mobile number"), maximum=LONGEST_RULE)
     closing_days = IntegerField(N_("Closing"), maximum=90)
 

@@ -48,7 +48,7 @@ COLUMN_LABELS: dict[str, str] = {
     "last_seen_at": N_("Last seen"),
     "locale": N_("Language"),
     "made_at": N_("Created"),
-    "name": N_("Name"),
+    "name": N_("Full name"),
     "name_en": N_("Name in English"),
     "name_zh": N_("Name in Chinese"),
     "new_phone": N_("New mobile number"),

@@ -35,7 +35,7 @@ from liyu.web.pages import Page, leave_notice, page, redirect
 
 PATH = "/account/profile"
 PLAIN_LABELS = {
-    "name": N_("Name"),
+    "name": N_("Full name"),
     "birthday": N_("Date of birth"),
     "email": N_("E-mail"),
     "city": N_("City"),

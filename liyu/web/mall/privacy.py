@@ -54,7 +54,7 @@ async def show_privacy(request: AnyRequest, session: NamedDependency[AsyncSessio
         request,
         "mall/privacy.html",
         tab="me",
-        sections=[gettext(table.title) for table in PERSONAL_DATA[::-1] if table.read],
+        sections=[gettext(table.title) for table in PERSONAL_DATA if table.read],
         exports=await list_exports(connection, member_id),
         closing=await find_closing(connection, member_id),
     )

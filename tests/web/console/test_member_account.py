@@ -114,7 +114,7 @@ async def test_a_new_wording_is_published_by_who_may(sign_in: SignIn, world: Wor
     assert await world.one("SELECT count(*) FROM consent_text") == 3
     words = {"purpose": "sms", "text_zh": "新文本", "text_en": "New words"}
     assert (await submit(client, page, page, **words)).status_code == 303
-    assert "Version 2 New words" in texts_of(await client.get(page)).replace("0 members stand by it 新文本 ", "")
+    assert "Version 2 New words" in texts_of(await client.get(page)).replace("Agreed: 0 新文本 ", "")
     assert await audit_of(world, "consent.publish") == [("consent:sms", {"version": 2})]
     service = await sign_in("service")
     assert (await submit(service, page, page, **words)).status_code == 403

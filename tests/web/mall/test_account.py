@@ -260,8 +260,8 @@ async def test_every_column_of_the_copy_has_its_words(shop: Shop) -> None:
 async def test_leaving_is_told_before_asked_and_can_be_taken_back(member: Client, shop: Shop) -> None:
     await shop.world.redeem("M1", shop.cheap)
     page = await member.get("/account/close")
-    assert "Your 900 points are lost" in page.text
-    assert "Your 1 vouchers stay good" in page.text
+    assert "Your 900 points are lost." in page.text
+    assert "Vouchers that you hold (1) stay good" in page.text
     assert (await submit(member, "/account/close", reason="x")).status_code == 422
     assert await shop.world.one("SELECT count(*) FROM closing_request") == 0
     assert (await submit(member, "/account/close", reason="搬家", understood="yes")).status_code == 303

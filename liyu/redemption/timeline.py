@@ -27,6 +27,9 @@ EVENTS = {
 """The query of each kind, in the order in which they are offered."""
 
 
+_BEHIND = "(%(at)s::timestamptz IS NULL OR (e.at, e.kind, e.id) < (%(at)s, %(kind)s::text, %(id)s::bigint))"
+
+
 class TimelineEvent(Struct, frozen=True):
     """One event; what `data` holds depends on the kind."""
 
@@ -61,13 +64,11 @@ async def read_timeline(
     size: int = PAGE_SIZE,
 ) -> TimelinePage:
     """One page of what happened to a member and to those merged into them; `kinds` None is everything."""
-    values: dict[str, Any] = {"member": member_id, "most": size + 1}
-    condition = "true"
-    if after is not None:
-        condition = "(e.at, e.kind, e.id) < (%(at)s, %(kind)s, %(id)s)"
-        values |= {"at": after.at, "kind": after.kind, "id": after.id}
+    values = {
+        "member": member_id, "most": size + 1, "at": after and after.at, "kind": after and after.kind, "id": after and after.id,
+    }  # fmt: skip
     parts = [
-        f"(SELECT * FROM (SELECT '{kind}' AS kind, q.* FROM ({EVENTS[kind]}) AS q) AS e WHERE {condition} "
+        f"(SELECT * FROM (SELECT '{kind}' AS kind, q.* FROM ({EVENTS[kind]}) AS q) AS e WHERE {_BEHIND} "
         "ORDER BY at DESC, id DESC LIMIT %(most)s)"
         for kind in kinds or EVENTS
     ]

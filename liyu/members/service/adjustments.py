@@ -49,10 +49,10 @@ class RequestLines(Struct, frozen=True):
 
 
 _MOVED_TODAY = f"""
-    SELECT coalesce(sum(t.amount), 0)::bigint FROM account a
-    JOIN transfer t ON a.id IN (t.debit_account_id, t.credit_account_id)
-    WHERE a.member_id IN {PERSON} AND t.event = 'adjust' AND t.actor = %(actor)s AND t.at >= %(since)s
-        AND t.key NOT LIKE 'adjust:request:%%'"""
+    SELECT coalesce(sum(t.amount), 0)::bigint FROM (
+        SELECT t.* FROM account a JOIN transfer t ON t.debit_account_id = a.id WHERE a.member_id IN {PERSON}
+        UNION SELECT t.* FROM account a JOIN transfer t ON t.credit_account_id = a.id WHERE a.member_id IN {PERSON}) AS t
+    WHERE t.event = 'adjust' AND t.actor = %(actor)s AND t.at >= %(since)s AND t.key NOT LIKE 'adjust:request:%%'"""
 
 _KNOWN = "SELECT EXISTS (SELECT FROM transfer WHERE key IN (%(key)s, %(repay)s))"
 

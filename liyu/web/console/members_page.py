@@ -23,7 +23,7 @@ from liyu.members.service.finder import list_tag_names
 from liyu.members.service.notes import LONGEST_NOTE, add_note, list_notes
 from liyu.members.states import may_become
 from liyu.redemption.timeline import read_timeline
-from liyu.vouchers.queries import wallet
+from liyu.vouchers.queries import wallet_page
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
@@ -134,7 +134,6 @@ async def show_member_page(
     connection = await driver_connection(session)
     member = await read_member(connection, external_id)
     _, member_id = await follow(connection, external_id)
-    vouchers = await wallet(connection, member_id, now_of(request))
     notes = await list_notes(connection, member_id, NOTES_SHOWN)
     requests = (await list_requests(connection, state="requested", member_id=member_id)).lines
     people = [*(one.author for one in notes), *(one.requested_by for one in requests)]
@@ -148,8 +147,7 @@ async def show_member_page(
         notes=notes,
         requests=requests,
         tags=await list_tag_names(connection, member_id),
-        vouchers=[*vouchers.usable, *vouchers.used, *vouchers.expired][:VOUCHERS_SHOWN],
-        voucher_counts=vouchers.counts,
+        vouchers=await wallet_page(connection, member_id, "usable", now_of(request), limit=VOUCHERS_SHOWN),
         can_freeze=may_become(member.state, "frozen"),
         can_unfreeze=member.state == "frozen",
         can_activate=member.state == "pre_registered",

@@ -93,9 +93,15 @@ def explain_lines(lines: Iterable[Line], rules: Mapping[str, RuleName]) -> list[
 
 
 def explain_line(line: Line, rules: Mapping[str, RuleName]) -> str:
-    """One rule line, such as "“Purchases”: 384, × 1.2 for the tier, the year's cap left 50 of 384"."""
+    """One rule line, such as "“Purchases”: 50 · × 1.2 for the tier · the year's cap left 50 of 384"."""
     name = text_of(rules[line.rule], "name") if line.rule in rules else line.rule
-    parts = [translate(Message(N_("“%(rule)s”: %(points)s"), {"rule": name, "points": line.points}))]
+    head = translate(Message(N_("“%(rule)s”: %(points)s"), {"rule": name, "points": line.points}))
+    return " · ".join([head, *reasons_of(line)])
+
+
+def reasons_of(line: Line) -> list[str]:
+    """What made a line what it is beyond its rule's rate: a condition that was met, multipliers, what cut it."""
+    parts = []
     if line.condition != "always":
         parts.append(_met(line))
     if line.multiplier_basis_points != BASIS_POINTS:
@@ -105,7 +111,7 @@ def explain_line(line: Line, rules: Mapping[str, RuleName]) -> str:
     if line.capped_from is not None:
         values = {"points": abs(line.points), "whole": abs(line.capped_from)}
         parts.append(translate(Message(_CUTS[line.cut_by], values)))
-    return gettext(N_(", ")).join(parts)
+    return parts
 
 
 def what_it_gives(rule: RuleTerms, currency: str) -> str:

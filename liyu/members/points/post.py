@@ -86,6 +86,8 @@ async def _open_lots(connection: AsyncConnection[Any], writes: Writes) -> None:
     ids = await reserve_ids(connection, "lot", len(writes.new_lots))
     rows = []
     for lot, lot_id in zip(writes.new_lots.values(), ids, strict=True):
-        lot.id = lot_id
         rows.append(LotRow(lot_id, lot.account_id, FUNDER, lot.expires_on, lot.matures_on, 0))
-    await connection.execute(OPEN_LOTS, (encode_rows(rows),))
+    opened = await connection.execute(OPEN_LOTS, (encode_rows(rows),))
+    # A lot of the same key that was emptied before keeps its own id.
+    for lot_id, account_id, _, expires_on, matures_on in await opened.fetchall():
+        writes.new_lots[account_id, expires_on, matures_on].id = lot_id

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -166,13 +167,21 @@ def _read_event(content: Any, services: Services) -> Event | Faults:
     """An event, or every fault of it: those of its form and, where the form allows to tell, those of its meaning."""
     if not isinstance(content, Mapping):
         return {"": Message(N_("Must be a JSON object."))}
+    currency, now = services.program.current(services.sessions).currency, services.clock.now()
+    try:
+        event = msgspec.convert(msgspec.convert(content, EventBody), Event, from_attributes=True)
+    except msgspec.ValidationError:
+        return _find_all_faults(content, currency, now)
+    return check_event(event, currency, now) or event
+
+
+def _find_all_faults(content: Mapping[Any, Any], currency: str, now: datetime) -> Faults:
+    """The faults of a form that cannot be read as a whole, and those of the meaning of what can."""
     faults = find_faults(content, EventBody)
     readable = {name: content[name] for name in EventBody.__struct_fields__ if name in content and name not in faults}
-    instead = {"member": "-", "type": "check_in", "reference": "-", "occurred_at": services.clock.now()}
+    instead = {"member": "-", "type": "check_in", "reference": "-", "occurred_at": now}
     event = msgspec.convert(instead | readable, Event)
-    currency = services.program.current(services.sessions).currency
-    faults = check_event(event, currency, services.clock.now()) | faults
-    return faults or event
+    return check_event(event, currency, now) | faults
 
 
 async def _post(

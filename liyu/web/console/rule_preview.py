@@ -34,7 +34,7 @@ class TrialForm(Form):
     trial_at = InstantField(N_("Time"), required=False)
     trial_member = TextField(N_("Member"), required=False, maximum=LONGEST_ID)
     trial_tier = TextField(N_("Tier"), required=False, maximum=64)
-    trial_birthday = DateField(N_("Birthday"), required=False)
+    trial_birthday = DateField(N_("Born on"), required=False)
     trial_streak = IntegerField(N_("Days in a row"), required=False, minimum=1, maximum=10_000, default=1)
     trial_first = CheckField(N_("The first of its kind"))
 
@@ -128,8 +128,9 @@ def _in_words(
             "name": text_of(names[one.rule.code], "name") if one.rule.code in names else one.rule.code,
             "code": one.rule.code,
             "version": one.rule.version,
-            "rule": earning_words.what_it_gives(one.rule, terms.currency),
-            "why": earning_words.explain_line(one.line, names) if one.line else None,
+            "why": [earning_words.what_it_gives(one.rule, terms.currency), *earning_words.reasons_of(one.line)]
+            if one.line
+            else None,
             "missing": None if one.line else "; ".join(earning_words.when_it_gives(one.rule)),
             "points": one.line.points if one.line else 0,
             "growth": one.line.growth if one.line else 0,

@@ -1,5 +1,6 @@
 """Points rules: the list by type of event, one rule with its versions, making and ending versions, what returns take back."""
 
+from itertools import pairwise
 from typing import Any
 
 from litestar import get, post
@@ -34,7 +35,7 @@ from liyu.web.pages import Page, leave_notice, redirect
 
 STATUS_WORDS = {
     PLANNED: (N_("Planned"), "blue"),
-    IN_FORCE: (N_("In force"), ""),
+    IN_FORCE: (N_("Valid now"), ""),
     ENDED: (N_("Ended"), "grey"),
 }
 POLICY_WORDS: dict[str, tuple[str, str]] = {
@@ -123,11 +124,13 @@ async def _show_list(request: AnyRequest, session: AsyncSession, form: PolicyFor
     connection = await driver_connection(session)
     currency = (terms := await load_terms(connection)).currency
     rules = [rule_row(rule, currency, request) for rule in _current_of_each(await list_rules(connection), request)]
-    groups = [(earning_words.event_type(kind), [row for row in rules if row["type"] == kind]) for kind in EARNING_TYPES]
+    rows = sorted(rules, key=lambda row: EARNING_TYPES.index(row["type"]))
+    for before, row in pairwise(rows):
+        row["repeated"] = before["type"] == row["type"]
     return show(
         request,
         "rules",
-        groups=[(name, rows) for name, rows in groups if rows],
+        rows=rows,
         policies=[(name, gettext(POLICY_WORDS[name][0]), gettext(POLICY_WORDS[name][1])) for name in POLICY_WORDS],
         policy=terms.return_policy,
         policy_name=gettext(POLICY_WORDS[terms.return_policy][0]),
@@ -183,6 +186,7 @@ def rule_row(rule: RuleVersion, currency: str, request: AnyRequest) -> dict[str,
         "code": rule.code,
         "version": rule.version,
         "type": rule.event_type,
+        "repeated": False,
         "type_name": earning_words.event_type(rule.event_type),
         "name": text_of(rule, "name"),
         "gives": earning_words.what_it_gives(rule, currency),

@@ -16,9 +16,9 @@ from liyu.members.points.history import WayToEarn, check_in_reference, list_chec
 from liyu.members.points.post import post_events
 from liyu.members.points.pricing import ALWAYS, CHECK_IN, STREAK, streak_on
 from liyu.web.actor import actor_of
-from liyu.web.earning_words import limits_of, what_it_gives, when_it_gives
-from liyu.web.formats import current_zone
-from liyu.web.i18n import gettext, text_of
+from liyu.web.earning_words import limits_of, when_it_gives
+from liyu.web.formats import current_zone, format_money
+from liyu.web.i18n import gettext, text_of, translate
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of, today_of
 from liyu.web.pages import Page, leave_notice, page, redirect
 from liyu.web.visit import visit_of
@@ -133,28 +133,31 @@ def _bonus(done: set[date], today: date, ahead: int, streaks: list[WayToEarn]) -
 
 
 def _next_bonus(done: set[date], today: date, streaks: list[WayToEarn]) -> dict[str, int] | None:
-    """In how many days the next bonus of the streak comes, and how much it is."""
+    """How many check-ins are still missing to the next bonus of the streak, and how much it is."""
     if not streaks:
         return None
     first = 1 if today in done else 0
     ahead = next(
         n for n in range(first, first + max(way.every_days or 1 for way in streaks)) if _bonus(done, today, n, streaks)
     )
-    return {"days": ahead, "points": _bonus(done, today, ahead, streaks)}
+    return {"days": ahead + 1 - first, "points": _bonus(done, today, ahead, streaks)}
 
 
 def _way(way: WayToEarn, currency: str) -> dict[str, Any]:
     used, cap = (
         (way.used_this_year, way.yearly_cap) if way.yearly_cap is not None else (way.used_ever, way.lifetime_cap)
     )
+    unit = gettext(N_("each time"))
+    if way.per_minor is not None:
+        unit = translate(Message(N_("per %(amount)s"), {"amount": format_money(way.per_minor, currency)}))
+    growth = [translate(Message(N_("growth value %(growth)s"), {"growth": way.growth}))] if way.growth else []
     return {
         "name": text_of(way, "name"),
         "icon": _ICONS.get(way.event_type, "coins"),
-        "gives": what_it_gives(way, currency),
         "points": way.points,
-        "each": way.per_minor is None,
+        "unit": unit,
         "how": gettext(_HOW.get(way.event_type, N_("Comes by itself"))),
-        "notes": [*when_it_gives(way), *limits_of(way)],
+        "notes": [*growth, *when_it_gives(way), *limits_of(way)],
         "left_today": way.left_today,
         "used": used,
         "cap": cap,

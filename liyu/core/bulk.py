@@ -1,6 +1,7 @@
 """Set-based writes: any number of rows travel as one JSON document into one statement."""
 
 import types
+from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -28,6 +29,12 @@ def insert_of(table: str, row: type[msgspec.Struct]) -> str:
     """The statement that inserts a JSON document of such rows into a table; the struct's fields are the columns."""
     names = ", ".join(get_type_hints(row))
     return f"INSERT INTO {table} ({names}) SELECT {names} FROM {record_of(row)}"
+
+
+def all_of(statements: Sequence[str]) -> str:
+    """Several writing statements as one that does them all, in no particular order; none sees what another writes."""
+    named = ", ".join(f"part_{number} AS ({statement})" for number, statement in enumerate(statements))
+    return f"WITH {named} SELECT"
 
 
 def _sql_type(hint: Any) -> str:

@@ -19,12 +19,11 @@ from liyu.core.errors import BusyError, DomainError, IdempotencyConflictError
 from liyu.core.ledger.posting import system_accounts
 from liyu.redemption.decide import apply, decide
 from liyu.redemption.errors import RefusedError, UnknownItemError, UnknownMemberError, make_reason
-from liyu.redemption.load import load_state
+from liyu.redemption.load import is_contested, load_state, lock_and_read_stocks
 from liyu.redemption.save import Batch, add_granted, add_refused, save
 from liyu.redemption.state import Answer, DeskState, Granted, Ids, RedeemRequest
 
 BATCH_SIZE = 256
-SMALL_BATCH = 32
 LOCK_SECONDS = 3
 TRIES = 3
 
@@ -37,6 +36,8 @@ CONNECTION_SETTINGS = (
     "enable_seqscan=off",
     "enable_hashjoin=off",
     "enable_mergejoin=off",
+    # The same few statements again and again: planned once, whatever the values.
+    "plan_cache_mode=force_generic_plan",
 )
 
 log = structlog.get_logger()
@@ -117,8 +118,7 @@ class Desk:
     async def _work(self) -> None:
         while True:
             await self._something_waits.wait()
-            size = batch_size(len(self._waiting))
-            batch, self._waiting = self._waiting[:size], self._waiting[size:]
+            batch, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
             if not self._waiting:
                 self._something_waits.clear()
             # A batch in hand is finished even when the desk is told to close: its outcome may already be committed.
@@ -162,6 +162,8 @@ class Desk:
             state, ids = await load_state(
                 connection, requests, now, today, self.zone, payments_available=self.payments_available
             )
+            if is_contested(state, requests):
+                await lock_and_read_stocks(connection, state, requests)
             batch = Batch()
             outcomes = [self._settle_one(batch, state, request, ids) for request in requests]
             await save(connection, batch)
@@ -211,14 +213,6 @@ class Desk:
             await self._connect()
         except OperationalError:
             await asyncio.sleep(0.5)
-
-
-def batch_size(waiting: int) -> int:
-    """How many of those who wait go into the next batch.
-
-    Half of a crowd: while the database works on one half, this process reads and answers the requests of the other.
-    """
-    return min(BATCH_SIZE, max(SMALL_BATCH, waiting // 2))
 
 
 def replay(answer: Answer, request: RedeemRequest) -> Outcome:

@@ -9,67 +9,92 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import Struct
 from psycopg import AsyncConnection, AsyncCursor
 
-from liyu.core.bulk import encode_rows
-from liyu.members.points.lots import OpenLot
 from liyu.redemption.state import Answer, DeskState, Ids, ItemState, MemberState, RedeemRequest
 
-_WISHES = "json_to_recordset(%(wishes)s::json) AS w(member text, sku text, scope text, key text, quantity bigint)"
+SCARCE = 4
+"""Stock counts as scarce when it would not last for so many batches that want as much as this one."""
 
-_LOCK_ACCOUNTS = f"""
+_LOCK_ACCOUNTS = """
     SELECT a.id FROM account a
-    WHERE a.kind = 'member_points' AND a.member_id IN (SELECT m.id FROM {_WISHES} JOIN member m ON m.external_id = w.member)
+    WHERE a.kind = 'member_points' AND a.member_id IN (SELECT id FROM member WHERE external_id = ANY(%(members)b::text[]))
     ORDER BY a.id FOR UPDATE"""
 
-_LOCK_STOCKS = f"""
-    SELECT s.item_id FROM item_stock s
-    WHERE s.item_id IN (SELECT i.id FROM {_WISHES} JOIN item i ON i.sku = w.sku)
-    ORDER BY s.item_id FOR UPDATE"""
+_LOCK_STOCKS = "SELECT item_id FROM item_stock WHERE item_id = ANY(%(items)b::bigint[]) ORDER BY item_id FOR UPDATE"
 
-_MEMBERS = f"""
-    SELECT m.external_id, m.id, a.id, m.state, m.growth, t.rank, t.name_zh, t.name_en
-    FROM (SELECT DISTINCT member FROM {_WISHES}) AS w JOIN member m ON m.external_id = w.member
-    JOIN tier t ON t.id = m.tier_id JOIN account a ON a.member_id = m.id AND a.kind = 'member_points'"""
+_MEMBERS = """
+    SELECT json_object_agg(m.external_id, json_build_array(
+        m.id, a.id, m.state, m.growth, t.rank, t.name_zh, t.name_en,
+        ARRAY(SELECT json_build_array(l.id, l.account_id, l.expires_on, l.remaining)
+            FROM lot l WHERE l.account_id = a.id AND l.remaining > 0)))
+    FROM member m JOIN tier t ON t.id = m.tier_id JOIN account a ON a.member_id = m.id AND a.kind = 'member_points'
+    WHERE m.external_id = ANY(%(members)b::text[])"""
 
-_LOTS = f"""
-    SELECT l.id, l.account_id, l.expires_on, l.remaining
-    FROM (SELECT DISTINCT member FROM {_WISHES}) AS w JOIN member m ON m.external_id = w.member
-    JOIN account a ON a.member_id = m.id AND a.kind = 'member_points'
-    CROSS JOIN LATERAL (SELECT * FROM lot l WHERE l.account_id = a.id AND l.remaining > 0 OFFSET 0) AS l"""
-
-_ITEMS = f"""
-    SELECT i.id, i.sku, i.kind, i.state, i.points, i.cash_minor, s.total, s.taken, i.on_sale_from, i.on_sale_to,
+_ITEMS = """
+    SELECT json_object_agg(i.sku, json_build_array(
+        i.id, i.sku, i.kind, i.state, i.points, i.cash_minor, s.total, s.taken, i.on_sale_from, i.on_sale_to,
         i.per_member_limit, i.per_day_limit, coalesce(t.rank, 0), coalesce(t.threshold, 0),
         coalesce(t.name_zh, ''), coalesce(t.name_en, ''), i.partner_id, coalesce(p.state = 'active', true),
-        i.agreement_line_id, i.voucher_days, i.uses
-    FROM (SELECT DISTINCT sku FROM {_WISHES}) AS w JOIN item i ON i.sku = w.sku JOIN item_stock s ON s.item_id = i.id
-    LEFT JOIN tier t ON t.id = i.tier_id LEFT JOIN partner p ON p.id = i.partner_id"""
+        i.agreement_line_id, i.voucher_days, i.uses))
+    FROM item i JOIN item_stock s ON s.item_id = i.id
+    LEFT JOIN tier t ON t.id = i.tier_id LEFT JOIN partner p ON p.id = i.partner_id
+    WHERE i.sku = ANY(%(skus)b::text[])"""
 
 # The tables below grow for ever and what is looked up in them is new: whatever the planner believes of their size, each wish
 # is a look-up by key. OFFSET 0 keeps it from turning the question around.
-_LIMITS = f"""
-    SELECT u.item_id, u.member_id, u.period, u.used
-    FROM {_WISHES} JOIN member m ON m.external_id = w.member JOIN item i ON i.sku = w.sku
+_USED = """
+    SELECT json_agg(json_build_array(u.item_id, u.member_id, u.period, u.used))
+    FROM unnest(%(wished_by)b::text[], %(wished)b::text[]) AS w(member, sku)
+    JOIN member m ON m.external_id = w.member JOIN item i ON i.sku = w.sku
     CROSS JOIN LATERAL (
         SELECT * FROM limit_use u
         WHERE u.item_id = i.id AND u.member_id = m.id AND u.period IN ('', %(today)s) OFFSET 0) AS u"""
 
-_ANSWERS = f"""
-    SELECT a.scope, a.key, a.answer
-    FROM {_WISHES} CROSS JOIN LATERAL (
+_ANSWERS = """
+    SELECT json_agg(json_build_array(a.scope, a.key, a.answer))
+    FROM unnest(%(scopes)b::text[], %(keys)b::text[]) AS w(scope, key)
+    CROSS JOIN LATERAL (
         SELECT * FROM idempotent_answer a WHERE a.scope = w.scope AND a.key = w.key OFFSET 0) AS a"""
 
-_POOL_CODES = f"""
-    SELECT c.item_id, c.id
-    FROM (SELECT i.id, sum(w.quantity) AS wanted FROM {_WISHES} JOIN item i ON i.sku = w.sku AND i.kind = 'code' GROUP BY i.id) AS w
-    CROSS JOIN LATERAL (
-        SELECT id, item_id FROM pool_code WHERE item_id = w.id AND redemption_id IS NULL ORDER BY id LIMIT w.wanted) AS c"""
+_RESERVED = """
+    SELECT json_build_array(
+        ARRAY(SELECT nextval('redemption_id_seq') FROM generate_series(1, %(orders)s)),
+        ARRAY(SELECT nextval('transfer_id_seq') FROM generate_series(1, %(orders)s)),
+        ARRAY(SELECT nextval('voucher_id_seq') FROM generate_series(1, %(units)s)))"""
 
-_RESERVE = """
-    SELECT array(SELECT nextval('redemption_id_seq') FROM generate_series(1, %(orders)s)),
-        array(SELECT nextval('transfer_id_seq') FROM generate_series(1, %(orders)s)),
-        array(SELECT nextval('voucher_id_seq') FROM generate_series(1, %(units)s))"""
+_LOAD = f"""
+    SELECT json_build_object('members', ({_MEMBERS}), 'items', ({_ITEMS}), 'used', ({_USED}), 'answers', ({_ANSWERS}),
+        'ids', ({_RESERVED}))::text"""
+
+_FREE_CODES = """
+    SELECT json_object_agg(w.id, ARRAY(
+        SELECT c.id FROM pool_code c WHERE c.item_id = w.id AND c.redemption_id IS NULL ORDER BY c.id LIMIT w.quantity))
+    FROM unnest(%(items_with_codes)b::bigint[], %(wanted)b::bigint[]) AS w(id, quantity)"""
+
+_LOAD_STOCKS = f"SELECT json_build_object('items', ({_ITEMS}), 'codes', ({_FREE_CODES}))::text"
+
+
+class _Loaded(Struct):
+    """The answer of `_LOAD`. What is not there is null."""
+
+    members: dict[str, MemberState] | None
+    items: dict[str, ItemState] | None
+    used: list[tuple[int, int, str, int]] | None
+    answers: list[tuple[str, str, Answer]] | None
+    ids: Ids
+
+
+class _LoadedStocks(Struct):
+    """The answer of `_LOAD_STOCKS`."""
+
+    items: dict[str, ItemState] | None
+    codes: dict[int, list[int]] | None
+
+
+_loaded = msgspec.json.Decoder(_Loaded)
+_loaded_stocks = msgspec.json.Decoder(_LoadedStocks)
 
 
 async def load_state(
@@ -81,50 +106,87 @@ async def load_state(
     *,
     payments_available: bool,
 ) -> tuple[DeskState, Ids]:
-    """Begin a transaction, lock the accounts and stocks that the requests touch, load all that deciding needs, reserve ids.
+    """Begin a transaction, lock the members' accounts, load all that deciding needs, reserve ids. Stocks are not locked yet.
 
     Raises psycopg's LockNotAvailable when a lock cannot be had in time.
     """
-    values = {"wishes": encode_rows(requests), "today": today.isoformat()}
-    counts = {"orders": len(requests), "units": sum(request.quantity for request in requests)}
+    wishes = {(request.member, request.sku) for request in requests}
+    values = {
+        "members": sorted({member for member, _ in wishes}),
+        "skus": sorted({sku for _, sku in wishes}),
+        "wished_by": [member for member, _ in wishes],
+        "wished": [sku for _, sku in wishes],
+        "today": today.isoformat(),
+        "scopes": [request.scope for request in requests],
+        "keys": [request.key for request in requests],
+        "orders": len(requests),
+        "units": sum(request.quantity for request in requests),
+    }
     async with connection.pipeline():
         await connection.execute("BEGIN")
         await connection.execute(_LOCK_ACCOUNTS, values)
-        of_members = (_MEMBERS, _LOTS, _LIMITS, _ANSWERS)
-        members, lots, limits, answers = [await connection.execute(query, values) for query in of_members]
-        reserved = await connection.execute(_RESERVE, counts)
-        # The stock of a hot item is what everybody waits for: it is locked last, when all else has been read.
-        await connection.execute(_LOCK_STOCKS, values)
-        items, codes = [await connection.execute(query, values) for query in (_ITEMS, _POOL_CODES)]
+        answer = await connection.execute(_LOAD, values)
+    loaded = _loaded.decode(await _text_of(answer))
     state = DeskState(
         now=now,
         today=today,
-        members=await _read_members(members, lots),
-        items={row[1]: ItemState(*row) for row in await items.fetchall()},
-        used={(item, member, period): used for item, member, period, used in await limits.fetchall()},
-        answers={(scope, key): msgspec.convert(answer, Answer) for scope, key, answer in await answers.fetchall()},
-        pool_codes=await _read_codes(codes),
+        members=loaded.members or {},
+        items=loaded.items or {},
+        used={(item, member, period): used for item, member, period, used in loaded.used or ()},
+        answers={(scope, key): kept for scope, key, kept in loaded.answers or ()},
+        pool_codes={},
         zone=zone,
         payments_available=payments_available,
     )
-    return state, Ids(*(await reserved.fetchone() or ([], [], [])))
+    return state, loaded.ids
 
 
-async def _read_members(members: AsyncCursor[Any], lots: AsyncCursor[Any]) -> dict[str, MemberState]:
-    lots_of: dict[int, list[OpenLot]] = {}
-    for row in await lots.fetchall():
-        lot = OpenLot(*row)
-        lots_of.setdefault(lot.account_id, []).append(lot)
-    return {
-        external_id: MemberState(
-            member_id, account_id, state, growth, rank, name_zh, name_en, lots_of.get(account_id, [])
-        )
-        for external_id, member_id, account_id, state, growth, rank, name_zh, name_en in await members.fetchall()
-    }
+async def lock_stocks(connection: AsyncConnection[Any], items: list[int]) -> None:
+    """Lock the stocks of items until the end of the transaction. Raises psycopg's LockNotAvailable."""
+    await connection.execute(_LOCK_STOCKS, {"items": items})
 
 
-async def _read_codes(codes: AsyncCursor[Any]) -> dict[int, Any]:
-    found: dict[int, list[int]] = {}
-    for item_id, code_id in await codes.fetchall():
-        found.setdefault(item_id, []).append(code_id)
-    return {item_id: iter(ids) for item_id, ids in found.items()}
+def is_contested(state: DeskState, requests: list[RedeemRequest]) -> bool:
+    """Whether stock must be locked before it is decided on: it is scarce, or its units are codes, each of which is one of a kind.
+
+    Plenty of stock is claimed at the end instead, so that nobody waits for a hot item while others are decided and saved.
+    """
+    wanted = _wanted_units(state, requests)
+    return len(requests) == 1 or any(_is_scarce(item, wanted[item.id]) for item in state.items.values())
+
+
+def _is_scarce(item: ItemState, wanted: int) -> bool:
+    return item.kind == "code" or (item.total is not None and 0 < item.total - item.taken < SCARCE * wanted)
+
+
+async def lock_and_read_stocks(
+    connection: AsyncConnection[Any], state: DeskState, requests: list[RedeemRequest]
+) -> None:
+    """Lock the stocks of all items that the requests touch, and read the items and their free codes anew.
+
+    Raises psycopg's LockNotAvailable when a lock cannot be had in time.
+    """
+    wanted = _wanted_units(state, requests)
+    codes = [item.id for item in state.items.values() if item.kind == "code"]
+    values = {"skus": list(state.items), "items_with_codes": codes, "wanted": [wanted[item] for item in codes]}
+    async with connection.pipeline():
+        await lock_stocks(connection, list(wanted))
+        answer = await connection.execute(_LOAD_STOCKS, values)
+    loaded = _loaded_stocks.decode(await _text_of(answer))
+    state.items = loaded.items or {}
+    state.pool_codes = {item: iter(free) for item, free in (loaded.codes or {}).items()}
+
+
+def _wanted_units(state: DeskState, requests: list[RedeemRequest]) -> dict[int, int]:
+    wanted = {item.id: 0 for item in state.items.values()}
+    for request in requests:
+        if request.sku in state.items:
+            wanted[state.items[request.sku].id] += request.quantity
+    return wanted
+
+
+async def _text_of(answer: AsyncCursor[Any]) -> str:
+    """The JSON document that is all of an answer."""
+    row = await answer.fetchone()
+    assert row is not None
+    return str(row[0])

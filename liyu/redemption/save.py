@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct, field
 from psycopg import AsyncConnection
 
-from liyu.core.bulk import encode_rows, insert_of, record_of
+from liyu.core.bulk import all_of, encode_rows, insert_of
 from liyu.core.clock import start_of_day
 from liyu.core.ids import make_number
 from liyu.core.ledger.posting import INSERT_TRANSFERS, MOVE_BALANCES, BalanceChange, TransferRow
@@ -78,10 +78,6 @@ class _Amount(Struct):
     amount: int
 
 
-_TAKE_STOCK = (
-    "UPDATE item_stock SET taken = item_stock.taken + r.amount "
-    "FROM json_to_recordset(%s::json) AS r(id bigint, amount bigint) WHERE item_stock.item_id = r.id"
-)
 _ASSIGN_CODES = (
     "UPDATE pool_code SET redemption_id = r.amount, assigned_at = now() "
     "FROM json_to_recordset(%s::json) AS r(id bigint, amount bigint) WHERE pool_code.id = r.id AND pool_code.redemption_id IS NULL"
@@ -89,7 +85,28 @@ _ASSIGN_CODES = (
 _USE_LIMITS = insert_of("limit_use", _LimitRow) + (
     " ON CONFLICT (item_id, member_id, period) DO UPDATE SET used = limit_use.used + excluded.used, cap = excluded.cap"
 )
-_NOTIFY = f"SELECT pg_notify('{STOCK_CHANNEL}', id::text) FROM {record_of(_Amount)}"
+_SAVE = all_of(
+    [
+        insert_of("redemption", _RedemptionRow),
+        insert_of("redemption_transition", _TransitionRow),
+        INSERT_TRANSFERS,
+        INSERT_ENTRIES,
+        MOVE_LOTS,
+        MOVE_BALANCES,
+        _USE_LIMITS,
+        insert_of("voucher", _VoucherRow),
+        _ASSIGN_CODES,
+        insert_of("idempotent_answer", _AnswerRow),
+    ]
+)
+_CLAIM_STOCKS = f"""
+    WITH locked AS MATERIALIZED (
+        SELECT item_id FROM item_stock WHERE item_id = ANY(%(items)b::bigint[]) ORDER BY item_id FOR UPDATE),
+    claimed AS (
+        UPDATE item_stock SET taken = item_stock.taken + r.amount
+        FROM unnest(%(items)b::bigint[], %(amounts)b::bigint[]) AS r(id, amount) JOIN locked ON locked.item_id = r.id
+        WHERE item_stock.item_id = r.id RETURNING item_stock.item_id)
+    SELECT pg_notify('{STOCK_CHANNEL}', item_id::text) FROM claimed"""
 
 
 class Batch(Struct):
@@ -200,25 +217,26 @@ async def save(connection: AsyncConnection[Any], batch: Batch) -> None:
 
     Raises psycopg's IntegrityError when a constraint of the database finds what the decision missed.
     """
-    stocks = [_Amount(*change) for change in sorted(batch.stocks.items())]
-    statements: list[tuple[str, list[Any]]] = [
-        (insert_of("redemption", _RedemptionRow), batch.redemptions),
-        (insert_of("redemption_transition", _TransitionRow), batch.transitions),
-        (INSERT_TRANSFERS, batch.transfers),
-        (INSERT_ENTRIES, batch.entries),
-        (MOVE_LOTS, [LotChange(*change) for change in sorted(batch.lots.items())]),
-        (MOVE_BALANCES, [BalanceChange(*change) for change in sorted(batch.balances.items())]),
-        (_TAKE_STOCK, stocks),
-        (_USE_LIMITS, list(batch.limits.values())),
-        (insert_of("voucher", _VoucherRow), batch.vouchers),
-        (_ASSIGN_CODES, batch.codes),
-        (insert_of("idempotent_answer", _AnswerRow), batch.answers),
-        (_NOTIFY, stocks),
+    tables: list[list[Any]] = [
+        batch.redemptions,
+        batch.transitions,
+        batch.transfers,
+        batch.entries,
+        [LotChange(*change) for change in sorted(batch.lots.items())],
+        [BalanceChange(*change) for change in sorted(batch.balances.items())],
+        list(batch.limits.values()),
+        batch.vouchers,
+        batch.codes,
+        batch.answers,
     ]
     async with connection.pipeline():
-        for statement, rows in statements:
-            if rows:
-                await connection.execute(statement, (encode_rows(rows),))
+        await connection.execute(_SAVE, [encode_rows(rows) for rows in tables])
+        if batch.stocks:
+            # The stock of a hot item is what everybody waits for: it is claimed last. Where there was plenty when it was read
+            # and others were quicker, its CHECK refuses the batch.
+            await connection.execute(
+                _CLAIM_STOCKS, {"items": list(batch.stocks), "amounts": list(batch.stocks.values())}
+            )
         await connection.execute("COMMIT")
 
 

@@ -26,7 +26,7 @@ class RedeemRequest(Struct, frozen=True):
     actor: str
 
 
-class MemberState(Struct):
+class MemberState(Struct, array_like=True):
     """A member under lock."""
 
     id: int
@@ -39,7 +39,7 @@ class MemberState(Struct):
     lots: list[OpenLot]
 
 
-class ItemState(Struct):
+class ItemState(Struct, array_like=True):
     """An item whose stock is under lock. `total` None means unlimited."""
 
     id: int
@@ -96,7 +96,7 @@ class Answer(Struct):
     expires_at: datetime | None = None
 
 
-class Ids(Struct):
+class Ids(Struct, array_like=True):
     """Ids reserved for a batch, so that its rows can refer to each other before they are written; each is used once."""
 
     redemptions: list[int]

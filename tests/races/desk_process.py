@@ -15,7 +15,7 @@ import msgspec
 from liyu.core.clock import SystemClock
 from liyu.core.errors import DomainError
 from liyu.redemption import desk as desk_module
-from liyu.redemption import load
+from liyu.redemption import load, save
 from liyu.redemption.desk import Desk
 from liyu.redemption.state import RedeemRequest
 from tests.world import ZONE
@@ -33,8 +33,8 @@ class Orders(msgspec.Struct):
 
 def leave_out_the_locks() -> None:
     """Read accounts and stocks without locking them."""
-    for name in ("_LOCK_ACCOUNTS", "_LOCK_STOCKS"):
-        setattr(load, name, getattr(load, name).replace("FOR UPDATE", ""))
+    for module, name in ((load, "_LOCK_ACCOUNTS"), (load, "_LOCK_STOCKS"), (save, "_CLAIM_STOCKS")):
+        setattr(module, name, getattr(module, name).replace("FOR UPDATE", ""))
 
 
 def pause_before_writing(seconds: float) -> None:
@@ -73,5 +73,5 @@ if __name__ == "__main__":
         leave_out_the_locks()
     if given.pause:
         pause_before_writing(given.pause)
-    desk_module.BATCH_SIZE = desk_module.SMALL_BATCH = given.batch_size
+    desk_module.BATCH_SIZE = given.batch_size
     asyncio.run(work(given))

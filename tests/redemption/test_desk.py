@@ -5,11 +5,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
 
+from liyu.core.clock import local_date
 from liyu.core.errors import IdempotencyConflictError
+from liyu.redemption import desk as desk_module
 from liyu.redemption.desk import Redeemed
 from liyu.redemption.errors import RefusedError, UnknownItemError, UnknownMemberError
-from tests.world import NOW, open_world
+from liyu.redemption.load import is_contested, load_state, lock_and_read_stocks
+from liyu.redemption.save import Batch
+from liyu.redemption.state import DeskState, RedeemRequest
+from tests.world import NOW, ZONE, World, open_world
 
 
 async def test_a_redemption_moves_points_stock_limit_and_voucher_together(database_url: str) -> None:
@@ -136,6 +142,62 @@ async def test_one_request_that_the_database_refuses_harms_no_other_of_its_batch
         )
         assert [isinstance(outcome, Redeemed) for outcome in outcomes] == [True, False, True]
         assert (await world.balances("b"))["points"] == 500
+
+
+async def _load(world: World, connection: AsyncConnection[Any], wishes: list[RedeemRequest]) -> DeskState:
+    """Read what a batch needs and lock what it must, as the desk does; the transaction stays open."""
+    today = local_date(NOW, ZONE)
+    state, _ = await load_state(connection, wishes, NOW, today, ZONE, payments_available=False)
+    if is_contested(state, wishes):
+        await lock_and_read_stocks(connection, state, wishes)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_locked"),
+    [
+        ({"stock": None}, False),
+        ({"stock": 8}, False),
+        ({"stock": 7}, True),
+        ({"stock": 0}, False),
+        ({"kind": "code"}, True),
+    ],
+)
+async def test_only_scarce_stock_and_codes_are_locked_while_a_batch_is_decided(
+    database_url: str, facts: dict[str, Any], is_locked: bool
+) -> None:
+    async with open_world(database_url) as world:
+        wishes = [world.wish(await world.member(name, points=500), "item-1") for name in ("a", "b")]
+        await world.item(**facts)
+        async with await AsyncConnection.connect(database_url, autocommit=True) as connection:
+            await _load(world, connection, wishes)
+            free = await world.one("SELECT count(*) FROM (SELECT FROM item_stock FOR UPDATE SKIP LOCKED) AS free")
+            assert free == (0 if is_locked else 1)
+            await connection.rollback()
+
+
+async def test_a_batch_that_counted_on_stock_which_others_took_is_decided_again_one_by_one(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(database_url) as world, world.desk() as desk:
+        wishes = [world.wish(await world.member(name, points=500), "item-1") for name in ("a", "b")]
+        await world.item(stock=8)
+        save_batch = desk_module.save
+
+        async def save_after_others(connection: AsyncConnection[Any], batch: Batch) -> None:
+            await world.connection.execute("UPDATE item_stock SET taken = 7 WHERE taken = 0")
+            await save_batch(connection, batch)
+
+        monkeypatch.setattr(desk_module, "save", save_after_others)
+        first, second = await asyncio.gather(*(desk.redeem(wish) for wish in wishes), return_exceptions=True)
+        assert isinstance(first, Redeemed)
+        assert isinstance(second, RefusedError)
+        assert second.stable_code == "sold_out"
+        assert await world.footprint() | {"transfer": 0, "lot_entry": 0} == {
+            "redemption": 1, "redemption_transition": 1, "transfer": 0, "lot_entry": 0, "voucher": 1, "limit_use": 0,
+            "points": 900, "taken": 8,
+        }  # fmt: skip
+        await world.connection.execute("UPDATE item_stock SET taken = 1")
 
 
 async def test_a_caller_that_goes_away_changes_nothing_about_the_outcome(database_url: str) -> None:

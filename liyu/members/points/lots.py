@@ -8,7 +8,7 @@ from msgspec import Struct
 NEVER = date.max
 
 
-class OpenLot(Struct):
+class OpenLot(Struct, array_like=True):
     """A lot with points in it, as a decision sees it."""
 
     id: int

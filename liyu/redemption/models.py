@@ -14,7 +14,7 @@ class Redemption(Base):
     __tablename__ = "redemption"
     __table_args__ = (
         CheckConstraint("quantity > 0", name="quantity_is_positive"),
-        UniqueConstraint("member_id", "id"),
+        UniqueConstraint("member_id", "id", "item_id"),
         Index("ix_redemption_item", "item_id", "id"),
         {"postgresql_with": {"fillfactor": "85"}},
     )

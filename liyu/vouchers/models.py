@@ -14,9 +14,11 @@ class Voucher(Base):
     __tablename__ = "voucher"
     __table_args__ = (
         CheckConstraint("uses >= 0 AND uses <= uses_allowed", name="not_used_too_often"),
-        # One key for both: a voucher is always that of its redemption's member, also when two members are merged.
+        # One key for all: a voucher is always of its redemption's member and item, also when two members are merged.
         ForeignKeyConstraint(
-            ["member_id", "redemption_id"], ["redemption.member_id", "redemption.id"], onupdate="CASCADE"
+            ["member_id", "redemption_id", "item_id"],
+            ["redemption.member_id", "redemption.id", "redemption.item_id"],
+            onupdate="CASCADE",
         ),
         Index("ix_voucher_member", "member_id", "id"),
         Index("ix_voucher_redemption", "redemption_id"),
@@ -26,7 +28,7 @@ class Voucher(Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     redemption_id: Mapped[int]
     member_id: Mapped[int]
-    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
+    item_id: Mapped[int]
     partner_id: Mapped[int | None] = mapped_column(ForeignKey("partner.id"))
     agreement_line_id: Mapped[int | None] = mapped_column(ForeignKey("agreement_line.id"))
     """The version of the terms it was priced with."""

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Identity, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,7 +16,7 @@ class Lot(Base):
     __table_args__ = (
         CheckConstraint("remaining >= 0", name="never_below_zero"),
         UniqueConstraint("account_id", "expires_on", "funder", "matures_on", postgresql_nulls_not_distinct=True),
-        Index("ix_lot_open_expiry", "expires_on", postgresql_where="remaining > 0"),
+        Index("ix_lot_open_expiry", "expires_on", postgresql_where="is_open"),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 
@@ -28,6 +28,8 @@ class Lot(Base):
     matures_on: Mapped[date | None]
     """For pending points: the day from which they can be used."""
     remaining: Mapped[int]
+    is_open: Mapped[bool] = mapped_column(Computed("remaining > 0", persisted=True))
+    """What the index asks. Asked about `remaining` itself, it would have to be written anew with every point that moves."""
 
 
 class LotEntry(Base):

@@ -747,6 +747,7 @@ def upgrade() -> None:
         sa.Column("expires_on", sa.Date(), nullable=True),
         sa.Column("matures_on", sa.Date(), nullable=True),
         sa.Column("remaining", sa.BigInteger(), nullable=False),
+        sa.Column("is_open", sa.Boolean(), sa.Computed("remaining > 0", persisted=True), nullable=False),
         sa.CheckConstraint("remaining >= 0", name=op.f("ck_lot_never_below_zero")),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_lot_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lot")),
@@ -760,7 +761,7 @@ def upgrade() -> None:
         ),
         postgresql_with={"fillfactor": "70"},
     )
-    op.create_index("ix_lot_open_expiry", "lot", ["expires_on"], unique=False, postgresql_where="remaining > 0")
+    op.create_index("ix_lot_open_expiry", "lot", ["expires_on"], unique=False, postgresql_where="is_open")
     op.create_table(
         "redemption",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -777,7 +778,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_redemption_item_id")),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_redemption_member_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_redemption")),
-        sa.UniqueConstraint("member_id", "id", name=op.f("uq_redemption_member_id_id")),
+        sa.UniqueConstraint("member_id", "id", "item_id", name=op.f("uq_redemption_member_id_id_item_id")),
         sa.UniqueConstraint("number", name=op.f("uq_redemption_number")),
         postgresql_with={"fillfactor": "85"},
     )
@@ -966,11 +967,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["agreement_line_id"], ["agreement_line.id"], name=op.f("fk_voucher_agreement_line_id")
         ),
-        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_voucher_item_id")),
         sa.ForeignKeyConstraint(
-            ["member_id", "redemption_id"],
-            ["redemption.member_id", "redemption.id"],
-            name=op.f("fk_voucher_member_id_redemption_id"),
+            ["member_id", "redemption_id", "item_id"],
+            ["redemption.member_id", "redemption.id", "redemption.item_id"],
+            name=op.f("fk_voucher_member_id_redemption_id_item_id"),
             onupdate="CASCADE",
         ),
         sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_voucher_partner_id")),

@@ -28,6 +28,7 @@ from liyu.web.routes import collect_routes
 from liyu.web.security import REQUEST_MAX_BODY_SIZE
 from liyu.web.services import Services, make_services, open_services
 from liyu.web.shell import Shell
+from liyu.web.shortcut import find_shortcuts
 
 GARBAGE_THRESHOLDS = (20_000, 20, 50)
 
@@ -63,7 +64,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
-    app.asgi_handler = Shell(app.asgi_handler, services, metrics)
+    app.asgi_handler = Shell(app.asgi_handler, services, metrics, find_shortcuts(app))
     return app
 
 

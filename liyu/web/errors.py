@@ -93,6 +93,13 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
 }
 
 
+def answer_exception(request: Request[Any, Any, Any], error: Exception) -> Page:
+    """The answer to whatever went wrong, by the nearest kind that has one."""
+    kind = next(kind for kind in type(error).__mro__ if kind in EXCEPTION_HANDLERS)
+    answer: Page = EXCEPTION_HANDLERS[kind](request, error)
+    return answer
+
+
 def _greet(request: Request[Any, Any, Any]) -> Visit:
     """The visit, with a language: unknown paths and wrong methods never reached the door."""
     visit = visit_of(request)

@@ -5,7 +5,7 @@ A route without a guard carries the option `public`; a test walks all routes and
 
 from collections.abc import Sequence
 
-from litestar import Request, Router
+from litestar import Router
 from litestar.types import ControllerRouterHandler
 
 from liyu.core.access.models import MEMBER, OPERATOR, PARTNER
@@ -15,6 +15,7 @@ from liyu.web.account import account_router
 from liyu.web.actor import require_member, require_operator, require_partner
 from liyu.web.api import routes as api
 from liyu.web.api.auth import require_api_key
+from liyu.web.api.bodies import ApiRequest
 from liyu.web.api.health import healthz, metrics, readyz
 from liyu.web.assets import serve_asset, serve_cover
 from liyu.web.console import routes as console
@@ -63,7 +64,7 @@ def collect_routes(settings: Settings) -> list[ControllerRouterHandler]:
             route_handlers=api.CALLS,
             before_request=require_api_key,
             opt={EXEMPT: True},
-            request_class=Request,
+            request_class=ApiRequest,
         ),
         Router("/api/webhooks", route_handlers=api.WEBHOOKS, opt={EXEMPT: True, SIGNED_OPTION: True}),
         *([_open("/", dev.ROUTES)] if settings.is_development else []),

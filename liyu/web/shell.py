@@ -23,8 +23,11 @@ log = structlog.get_logger("liyu.web")
 class Shell:
     """One ASGI layer instead of five, because each of them would cost every page."""
 
-    def __init__(self, app: ASGIApp, services: Services, metrics: Metrics) -> None:
+    def __init__(
+        self, app: ASGIApp, services: Services, metrics: Metrics, shortcuts: dict[tuple[str, str], ASGIApp]
+    ) -> None:
         self.app = app
+        self.shortcuts = shortcuts
         self.services = services
         self.metrics = metrics
         self.headers = security_headers(services.settings)
@@ -63,7 +66,8 @@ class Shell:
             await send(message)
 
         try:
-            await self.app(inner, receive, send_dressed)
+            serve = self.shortcuts.get((visit.method, visit.path), self.app)
+            await serve(inner, receive, send_dressed)
         finally:
             seconds = perf_counter() - began
             self.metrics.observe(visit.method, inner.get("path_template") or "(unknown)", status, seconds)

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from liyu.web.api.auth import FOR_PARTNERS, SCOPE
+from liyu.web.shortcut import SHORTCUT
 
 OPTION = "call"
 
@@ -36,6 +37,9 @@ class Call(Struct, frozen=True, kw_only=True):
     tag: str
 
 
-def route(call: Call, *, for_partners: bool = False) -> dict[str, Any]:
+def route(call: Call, *, for_partners: bool = False, shortcut: bool = False) -> dict[str, Any]:
     """The arguments of the route decorator for a call; partners' keys are let in where the handler keeps them to their own."""
-    return {"opt": {OPTION: call, SCOPE: call.scope, FOR_PARTNERS: for_partners}, "include_in_schema": False}
+    return {
+        "opt": {OPTION: call, SCOPE: call.scope, FOR_PARTNERS: for_partners, SHORTCUT: shortcut},
+        "include_in_schema": False,
+    }

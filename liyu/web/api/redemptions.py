@@ -77,7 +77,8 @@ _cancel_body = msgspec.json.Decoder(CancelBody)
                 422: ["invalid_input"],
             },
             example=_EXAMPLE,
-        )
+        ),
+        shortcut=True,
     ),
 )
 async def post_redemption(request: ApiRequest) -> Page:

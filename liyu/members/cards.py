@@ -15,6 +15,7 @@ from psycopg.rows import class_row
 from liyu.core.errors import DomainError, InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.core.ids import make_number
+from liyu.members.leads import PERSON
 
 PREFIX = "6"
 LONGEST_REASON = 200
@@ -88,8 +89,8 @@ async def list_card_changes(connection: AsyncConnection[Any], member_id: int) ->
     """The changes of a member's cards, the newest first; empty while the first card is valid."""
     async with connection.cursor(row_factory=class_row(CardLine)) as cursor:
         await cursor.execute(
-            "SELECT number, change, reason, actor, at FROM card_change WHERE member_id = %s ORDER BY id DESC",
-            (member_id,),
+            f"SELECT number, change, reason, actor, at FROM card_change WHERE member_id IN {PERSON} ORDER BY id DESC",
+            {"member": member_id},
         )
         return await cursor.fetchall()
 

@@ -7,6 +7,8 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from liyu.members.leads import PERSON
+
 OUTLOOK = timedelta(days=92)
 """How far ahead the end of a validity is worth a word."""
 NEAR_PERCENT = 80
@@ -83,18 +85,18 @@ class TierEntry(Struct, frozen=True):
     """1 up, -1 down, 0 the same tier."""
 
 
-_HISTORY = """
+_HISTORY = f"""
     SELECT f.name_zh AS from_zh, f.name_en AS from_en, t.name_zh AS to_zh, t.name_en AS to_en, c.reason, c.growth,
         c.period_growth, c.needed, c.since, c.until, c.actor, c.note, c.at,
         coalesce(sign(t.rank - f.rank), 1)::int AS direction
     FROM tier_change c JOIN tier t ON t.id = c.to_tier_id LEFT JOIN tier f ON f.id = c.from_tier_id
-    WHERE c.member_id = %s ORDER BY c.id DESC LIMIT %s"""
+    WHERE c.member_id IN {PERSON} ORDER BY c.id DESC LIMIT %(most)s"""
 
 
 async def list_tier_history(connection: AsyncConnection[Any], member_id: int, most: int) -> list[TierEntry]:
-    """The latest changes of a member's tier, the newest first."""
+    """The latest changes of a member's tier, those of members merged into them included, the newest first."""
     async with connection.cursor(row_factory=class_row(TierEntry)) as cursor:
-        await cursor.execute(_HISTORY, (member_id, most))
+        await cursor.execute(_HISTORY, {"member": member_id, "most": most})
         return await cursor.fetchall()
 
 

@@ -1,5 +1,6 @@
 """The timeline of a member in words: what happened, why, by whom, and what it did to the points."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -67,7 +68,7 @@ def row_of(event: TimelineEvent, rules: dict[str, RuleName], names: Names) -> di
         "moves": False,
         "href": None,
     }
-    return row | _IN_WORDS[event.kind](event.data, rules)
+    return row | IN_WORDS[event.kind](event.data, rules)
 
 
 def movement_row(movement: Movement, rules: dict[str, RuleName]) -> dict[str, Any]:
@@ -163,7 +164,7 @@ def _audit(data: dict[str, Any], _rules: dict[str, RuleName]) -> dict[str, Any]:
     return {"title": words.action(data["action"]), "notes": [data["address"] or ""]}
 
 
-_IN_WORDS = {
+IN_WORDS: dict[str, Callable[[dict[str, Any], dict[str, RuleName]], dict[str, Any]]] = {
     "points": _points,
     "orders": _order,
     "vouchers": _voucher,

@@ -44,14 +44,14 @@ _FILL = """
 _INSERT_TRANSFERS = """
     INSERT INTO transfer (debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
     SELECT account_id, %(lapsed)s, remaining, 'PTS', 'lapse', 'lot:' || id, expires_on::text, 'bare', 'lapse:' || id, now()
-    FROM lot WHERE remaining > 0 AND expires_on <= %(day)s"""
+    FROM lot WHERE is_open AND expires_on <= %(day)s"""
 _INSERT_ENTRIES = """
     INSERT INTO lot_entry (transfer_id, lot_id, amount)
     SELECT t.id, l.id, -t.amount FROM transfer t JOIN lot l ON l.account_id = t.debit_account_id WHERE t.actor = 'bare'"""
 _UPDATE_BALANCES = """
     UPDATE account SET balance = balance - l.remaining FROM lot l
-    WHERE l.account_id = account.id AND l.remaining > 0 AND l.expires_on <= %(day)s"""
-_UPDATE_LOTS = "UPDATE lot SET remaining = 0 WHERE remaining > 0 AND expires_on <= %(day)s"
+    WHERE l.account_id = account.id AND l.is_open AND l.expires_on <= %(day)s"""
+_UPDATE_LOTS = "UPDATE lot SET remaining = 0 WHERE is_open AND expires_on <= %(day)s"
 
 
 class Seconds(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct, convert
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 
 from liyu.core.errors import NotFoundError
 from liyu.members.tiers.rights import TierRight
@@ -53,7 +53,7 @@ class MemberAccount(Struct):
 _LOTS = """(
     SELECT coalesce(json_agg(json_build_object('on', day, 'points', points) ORDER BY day NULLS LAST), '[]')
     FROM (SELECT {day} AS day, sum(remaining)::bigint AS points FROM lot
-        WHERE account_id = {account} AND remaining > 0 AND {condition} GROUP BY 1) AS days)"""
+        WHERE account_id = {account} AND is_open AND {condition} GROUP BY 1) AS days)"""
 
 _ACCOUNT = f"""
     SELECT m.id AS member_id, m.external_id, m.name, m.phone, m.card_number, m.state, m.growth, m.joined_at, m.tier_until,
@@ -93,28 +93,9 @@ class TierStanding(Struct, frozen=True):
     rights: list[TierRight]
 
 
-class TierMove(Struct, frozen=True):
-    """One change of a member's tier; `from_zh` is None for the first one."""
-
-    from_zh: str | None
-    from_en: str | None
-    to_zh: str
-    to_en: str
-    reason: str
-    growth: int
-    at: datetime
-    rises: bool
-
-
 _TIERS = """
     SELECT rank, code, name_zh, name_en, threshold, validity_months, multiplier_basis_points, rights
     FROM tier ORDER BY rank"""
-
-_TIER_MOVES = """
-    SELECT f.name_zh AS from_zh, f.name_en AS from_en, t.name_zh AS to_zh, t.name_en AS to_en, c.reason, c.growth, c.at,
-        t.rank >= coalesce(f.rank, 0) AS rises
-    FROM tier_change c JOIN tier t ON t.id = c.to_tier_id LEFT JOIN tier f ON f.id = c.from_tier_id
-    WHERE c.member_id = %s ORDER BY c.id DESC LIMIT %s"""
 
 
 async def list_tiers(connection: AsyncConnection[Any]) -> list[TierStanding]:
@@ -122,10 +103,3 @@ async def list_tiers(connection: AsyncConnection[Any]) -> list[TierStanding]:
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_TIERS)
         return convert(await cursor.fetchall(), list[TierStanding])
-
-
-async def list_tier_moves(connection: AsyncConnection[Any], member_id: int, most: int) -> list[TierMove]:
-    """The latest changes of a member's tier, the newest first."""
-    async with connection.cursor(row_factory=class_row(TierMove)) as cursor:
-        await cursor.execute(_TIER_MOVES, (member_id, most))
-        return await cursor.fetchall()

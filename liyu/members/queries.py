@@ -49,7 +49,7 @@ _MEMBER = """
         (SELECT coalesce(json_agg(json_build_object('expires_on', l.expires_on, 'remaining', l.remaining)
                 ORDER BY l.expires_on NULLS LAST), '[]')
             FROM (SELECT expires_on, sum(remaining)::bigint AS remaining FROM lot
-                WHERE account_id = p.id AND remaining > 0 GROUP BY expires_on) AS l) AS lots,
+                WHERE account_id = p.id AND is_open GROUP BY expires_on) AS l) AS lots,
         m.growth, m.tier_until, m.card_number, m.name, m.phone, m.email, m.birthday, m.city, m.locale, m.joined_at
     FROM member k JOIN member m ON m.id = coalesce(k.merged_into, k.id) JOIN tier t ON t.id = m.tier_id
     JOIN account p ON p.member_id = m.id AND p.kind = 'member_points'

@@ -19,13 +19,13 @@ _MEMBER = "AND o.member_id = %(member_id)s"
 _DUE_TO_EXTEND = """
     SELECT m.id, l.id FROM lot l JOIN account o ON o.id = l.account_id
     JOIN account m ON m.member_id = o.member_id AND m.kind = 'member_points'
-    WHERE l.remaining > 0 AND {which} ORDER BY m.id, l.id"""
+    WHERE l.is_open AND {which} ORDER BY m.id, l.id"""
 
 _WHICH = {EXTEND: "l.expires_on = %(from_day)s", ACTIVATE: "l.expires_on IS NULL"}
 
 _OPEN_LATER = """
     INSERT INTO lot (account_id, funder, expires_on, matures_on, remaining)
-    SELECT l.account_id, l.funder, %(to_day)s, l.matures_on, 0 FROM lot l WHERE l.id = ANY(%(lots)s) AND l.remaining > 0
+    SELECT l.account_id, l.funder, %(to_day)s, l.matures_on, 0 FROM lot l WHERE l.id = ANY(%(lots)s) AND l.is_open
     ON CONFLICT (account_id, expires_on, funder, matures_on) DO NOTHING"""
 
 # Two transfers for each lot, out of its old day and into its new one; between them the points lie in an account that is empty
@@ -36,7 +36,7 @@ _EXTEND = """
             nextval('transfer_id_seq') AS out_id, nextval('transfer_id_seq') AS in_id
         FROM lot l JOIN lot t ON t.account_id = l.account_id AND t.funder = l.funder AND t.expires_on = %(to_day)s
             AND t.matures_on IS NOT DISTINCT FROM l.matures_on
-        WHERE l.id = ANY(%(lots)s) AND l.remaining > 0 AND {which}),
+        WHERE l.id = ANY(%(lots)s) AND l.is_open AND {which}),
     aside AS (SELECT id FROM account WHERE kind = 'points_extended'),
     transfers AS (
         INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)

@@ -73,7 +73,7 @@ class Given(Struct, frozen=True):
 _WEIGH_OPEN = """
     SELECT count(*), coalesce(sum(l.remaining), 0)::bigint, count(DISTINCT o.member_id)
     FROM lot l JOIN account o ON o.id = l.account_id
-    WHERE l.remaining > 0 AND l.expires_on = %(day)s AND (%(member)s::bigint IS NULL OR o.member_id = %(member)s)"""
+    WHERE l.is_open AND l.expires_on = %(day)s AND (%(member)s::bigint IS NULL OR o.member_id = %(member)s)"""
 
 _WEIGH_LAPSED = """
     SELECT count(DISTINCT l.id), coalesce(sum(t.amount), 0)::bigint, count(DISTINCT o.member_id)
@@ -92,7 +92,7 @@ _SAME = (
 
 _UNDATED = """
     SELECT EXISTS (SELECT FROM lot l JOIN account o ON o.id = l.account_id
-        WHERE o.member_id = %s AND l.remaining > 0 AND l.expires_on IS NULL)"""
+        WHERE o.member_id = %s AND l.is_open AND l.expires_on IS NULL)"""
 
 
 async def weigh(connection: AsyncConnection[Any], kind: str, member_id: int | None, day: date) -> Weight:

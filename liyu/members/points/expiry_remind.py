@@ -31,7 +31,7 @@ _DUE = """
     SELECT m.id, m.email, m.phone, coalesce(m.locale, %(locale)s) AS locale,
         json_agg(json_build_object('on', l.expires_on, 'points', l.remaining) ORDER BY l.expires_on) AS lots
     FROM lot l JOIN account o ON o.id = l.account_id JOIN member m ON m.id = o.member_id AND m.state IN ('active', 'frozen')
-    WHERE l.remaining > 0 AND l.expires_on BETWEEN %(today)s AND %(horizon)s AND NOT EXISTS (
+    WHERE l.is_open AND l.expires_on BETWEEN %(today)s AND %(horizon)s AND NOT EXISTS (
         SELECT FROM lapse_reminder r WHERE r.member_id = m.id AND r.month = date_trunc('month', l.expires_on)::date)
     GROUP BY m.id ORDER BY m.id"""
 

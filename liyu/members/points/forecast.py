@@ -10,12 +10,12 @@ from liyu.members.account import DatedPoints
 
 _OF_PROGRAM = """
     SELECT date_trunc('month', expires_on)::date AS month, sum(points)::bigint, sum(lots)::bigint FROM (
-        SELECT expires_on, sum(remaining) AS points, count(*) AS lots FROM lot WHERE remaining > 0 GROUP BY 1) AS days
+        SELECT expires_on, sum(remaining) AS points, count(*) AS lots FROM lot WHERE is_open GROUP BY 1) AS days
     GROUP BY 1 ORDER BY 1 NULLS LAST"""
 
 _DAYS = """
     SELECT expires_on, sum(remaining)::bigint, count(*) FROM lot
-    WHERE remaining > 0 AND expires_on >= %s GROUP BY 1 ORDER BY 1 LIMIT %s"""
+    WHERE is_open AND expires_on >= %s GROUP BY 1 ORDER BY 1 LIMIT %s"""
 
 
 class LapseMonth(Struct, frozen=True):

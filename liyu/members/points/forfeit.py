@@ -24,7 +24,7 @@ class Forfeited(Struct, frozen=True):
 
 
 _ACCOUNTS = "SELECT id, kind, balance FROM account WHERE member_id = %s ORDER BY id FOR UPDATE"
-_LOTS = "SELECT id, remaining FROM lot WHERE account_id = %s AND remaining > 0 ORDER BY id"
+_LOTS = "SELECT id, remaining FROM lot WHERE account_id = %s AND is_open ORDER BY id"
 
 
 async def forfeit_points(connection: AsyncConnection[Any], member_id: int, *, actor: str, now: datetime) -> Forfeited:

@@ -44,7 +44,7 @@ _HEALTH = """
             least(365, greatest(0, %(day)s::date - (joined_at AT TIME ZONE %(zone)s)::date + 1))), 0)::bigint AS member_days
         FROM member WHERE state NOT IN ('closed', 'merged')),
     by_day AS (
-        SELECT expires_on, sum(remaining)::bigint AS points, count(*) AS lots FROM lot WHERE remaining > 0 GROUP BY 1),
+        SELECT expires_on, sum(remaining)::bigint AS points, count(*) AS lots FROM lot WHERE is_open GROUP BY 1),
     by_month AS (
         SELECT date_trunc('month', expires_on)::date AS month, sum(points)::bigint AS points, sum(lots)::bigint AS lots
         FROM by_day GROUP BY 1)

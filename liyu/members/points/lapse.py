@@ -12,14 +12,14 @@ from liyu.members.points.portions import Moved, Report, move_in_portions
 _DUE_TO_LAPSE = """
     SELECT m.id, l.id FROM lot l JOIN account o ON o.id = l.account_id
     JOIN account m ON m.member_id = o.member_id AND m.kind = 'member_points'
-    WHERE l.remaining > 0 AND l.expires_on < %(day)s ORDER BY m.id, l.id"""
+    WHERE l.is_open AND l.expires_on < %(day)s ORDER BY m.id, l.id"""
 
-_COUNT_DUE = "SELECT count(*) FROM lot WHERE remaining > 0 AND expires_on < %s"
+_COUNT_DUE = "SELECT count(*) FROM lot WHERE is_open AND expires_on < %s"
 
 _LAPSE = """
     WITH due AS (
         SELECT id AS lot_id, account_id, remaining, expires_on, nextval('transfer_id_seq') AS transfer_id
-        FROM lot WHERE id = ANY(%(lots)s) AND remaining > 0 AND expires_on < %(day)s),
+        FROM lot WHERE id = ANY(%(lots)s) AND is_open AND expires_on < %(day)s),
     transfers AS (
         INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
         SELECT transfer_id, account_id, %(lapsed)s, remaining, 'PTS', 'lapse',
@@ -34,13 +34,13 @@ _LAPSE = """
 _DUE_TO_MATURE = """
     SELECT m.id, l.id FROM lot l JOIN account o ON o.id = l.account_id AND o.kind = 'member_pending'
     JOIN account m ON m.member_id = o.member_id AND m.kind = 'member_points'
-    WHERE l.remaining > 0 AND l.matures_on <= %(day)s ORDER BY m.id, l.id"""
+    WHERE l.is_open AND l.matures_on <= %(day)s ORDER BY m.id, l.id"""
 
 _OPEN_USABLE = """
     INSERT INTO lot (account_id, funder, expires_on, matures_on, remaining)
     SELECT DISTINCT m.id, l.funder, l.expires_on, NULL::date, 0
     FROM lot l JOIN account o ON o.id = l.account_id JOIN account m ON m.member_id = o.member_id AND m.kind = 'member_points'
-    WHERE l.id = ANY(%(lots)s) AND l.remaining > 0 AND l.matures_on <= %(day)s
+    WHERE l.id = ANY(%(lots)s) AND l.is_open AND l.matures_on <= %(day)s
     ON CONFLICT (account_id, expires_on, funder, matures_on) DO NOTHING"""
 
 _MATURE = """
@@ -51,7 +51,7 @@ _MATURE = """
         JOIN account m ON m.member_id = o.member_id AND m.kind = 'member_points'
         JOIN lot t ON t.account_id = m.id AND t.funder = l.funder AND t.expires_on IS NOT DISTINCT FROM l.expires_on
             AND t.matures_on IS NULL
-        WHERE l.id = ANY(%(lots)s) AND l.remaining > 0 AND l.matures_on <= %(day)s),
+        WHERE l.id = ANY(%(lots)s) AND l.is_open AND l.matures_on <= %(day)s),
     transfers AS (
         INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
         SELECT transfer_id, account_id, to_account_id, remaining, 'PTS', 'mature', 'lot:' || lot_id, matures_on::text,

@@ -90,7 +90,7 @@ _EARNERS = """
 _LOTS = """
     SELECT m.external_id, l.id, l.account_id, l.expires_on, l.remaining, l.matures_on
     FROM member m JOIN account a ON a.member_id = m.id JOIN lot l ON l.account_id = a.id
-    WHERE m.external_id = ANY(%s) AND l.remaining > 0"""
+    WHERE m.external_id = ANY(%s) AND l.is_open"""
 
 _RULES = f"SELECT {RULE_COLUMNS} FROM earning_rule ORDER BY id"
 

@@ -79,9 +79,9 @@ _OWED = """
         coalesce(sum(a.balance) FILTER (WHERE a.kind = 'member_pending'), 0)::bigint AS pending,
         coalesce(-sum(a.balance) FILTER (WHERE a.kind = 'member_debt'), 0)::bigint AS debt,
         count(*) FILTER (WHERE a.kind = 'member_points') AS members,
-        (SELECT min(expires_on) FROM lot WHERE remaining > 0 AND expires_on >= %(today)s) AS lapses_on,
-        (SELECT coalesce(sum(remaining), 0)::bigint FROM lot WHERE remaining > 0 AND expires_on = (
-            SELECT min(expires_on) FROM lot WHERE remaining > 0 AND expires_on >= %(today)s)) AS lapsing
+        (SELECT min(expires_on) FROM lot WHERE is_open AND expires_on >= %(today)s) AS lapses_on,
+        (SELECT coalesce(sum(remaining), 0)::bigint FROM lot WHERE is_open AND expires_on = (
+            SELECT min(expires_on) FROM lot WHERE is_open AND expires_on >= %(today)s)) AS lapsing
     FROM account a WHERE a.member_id IS NOT NULL"""
 
 _MONTHS = """

@@ -24,7 +24,7 @@ _PAIRS = """
     SELECT l.id AS lot_id, l.account_id, t.id AS to_account_id, t.kind, l.funder, l.remaining, l.matures_on,
         coalesce(l.expires_on, %(first_day)s::date) AS expires_on
     FROM account s JOIN account t ON t.member_id = %(target)s AND t.kind = s.kind JOIN lot l ON l.account_id = s.id
-    WHERE s.member_id = %(source)s AND l.remaining > 0"""
+    WHERE s.member_id = %(source)s AND l.is_open"""
 
 _OPEN_LOTS = f"""
     INSERT INTO lot (account_id, funder, expires_on, matures_on, remaining)

@@ -45,7 +45,7 @@ def import_file(file: Path, only_compare: bool, as_json: bool) -> None:
 async def _import(settings: Settings, file: Path, *, only_compare: bool) -> dict[str, Any]:
     now, digest = clock().now(), digest_of(file)
     async with connect(settings) as connection:
-        import_id = await find_unfinished(connection, digest)
+        import_id = await find_unfinished(connection, digest, ACTOR)
         if import_id is None:
             async with connection.transaction():
                 import_id = await take_in(connection, file.name, digest, storage=None, actor=ACTOR, now=now)

@@ -16,6 +16,10 @@ def make_job_app(database_url: str, blueprints: list[Any]) -> App:
     return app
 
 
-async def defer(app: App, connection: AsyncConnection[Any], task: str, **arguments: Any) -> None:
+_deferring = App(connector=PsycopgConnector())
+"""Never opened: jobs are deferred through the connections of those who need them."""
+
+
+async def defer(connection: AsyncConnection[Any], task: str, **arguments: Any) -> None:
     """Defer a task inside the transaction of `connection`: a rollback leaves no job, a commit leaves exactly one."""
-    await app.configure_task(f"liyu:{task}", connection=connection).defer_async(**arguments)
+    await _deferring.configure_task(f"liyu:{task}", connection=connection).defer_async(**arguments)

@@ -1,7 +1,10 @@
 """Background work of the domain: each task is idempotent and harmless when it runs twice."""
 
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -14,11 +17,18 @@ from liyu.core.database import Sessions, unit_of_work
 from liyu.core.limits import forget_old
 from liyu.core.outbox import deliver_due
 from liyu.core.settings import Settings
+from liyu.core.storage import open_storage
+from liyu.members.imports.apply import apply_import
+from liyu.members.imports.errors import FileUnreadableError, ImportNotReadyError
+from liyu.members.imports.queries import load_import
+from liyu.members.imports.service import Work, dry_run, forget_upload
+from liyu.members.imports.undo import undo_import
 from liyu.members.points.expiry_change import carry_out_changes
 from liyu.members.points.expiry_remind import Translate, remind_of_lapses
 from liyu.members.points.health_count import count_points
 from liyu.members.points.lapse import lapse_points, mature_points
 from liyu.members.service.index import index_due
+from liyu.members.tags.service import evaluate_rules
 from liyu.members.tiers.evaluate import evaluate_tiers
 from liyu.redemption.books import prove_books
 from liyu.redemption.closing import close_due_accounts
@@ -116,6 +126,56 @@ async def evaluate_tiers_due(context: JobContext, timestamp: int) -> None:
     async with await services.connect() as connection:
         evaluated = await evaluate_tiers(connection, local_date(now, services.settings.timezone), now=now)
     log.info("tiers_evaluated", **to_builtins(evaluated))
+
+
+@tasks.task(name="read_import", pass_context=True, retry=RETRY)
+async def read_import(context: JobContext, import_id: int, actor: str) -> None:
+    """Read an uploaded file of members and compare it with them; then the upload is not needed any more."""
+    services = _services(context)
+    now = services.clock.now()
+    storage = open_storage(services.settings)
+    async with await services.connect() as connection:
+        name = (await load_import(connection, import_id)).storage_name
+        if name is None:
+            return
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(await storage.get(name))
+            file.flush()
+            today = local_date(now, services.settings.timezone)
+            # A file that cannot be read is refused, and the page says why. One that was read before needs nothing more.
+            with suppress(FileUnreadableError, ImportNotReadyError):
+                await dry_run(connection, Work(import_id, actor, now), Path(file.name), today)
+        await forget_upload(connection, import_id)
+    await storage.delete(name)
+
+
+@tasks.task(name="apply_import", pass_context=True, retry=RETRY)
+async def apply_confirmed_import(context: JobContext, import_id: int, actor: str) -> None:
+    """Apply what was confirmed; a second worker finds nothing left to do."""
+    services = _services(context)
+    async with await services.connect() as connection:
+        with suppress(ImportNotReadyError):
+            await apply_import(connection, Work(import_id, actor, services.clock.now()), services.settings.timezone)
+
+
+@tasks.task(name="undo_import", pass_context=True, retry=RETRY)
+async def undo_applied_import(context: JobContext, import_id: int, actor: str) -> None:
+    """Undo an import; a second worker finds nothing left to do."""
+    services = _services(context)
+    async with await services.connect() as connection:
+        with suppress(ImportNotReadyError):
+            await undo_import(connection, Work(import_id, actor, services.clock.now()))
+
+
+@tasks.periodic(cron="25 * * * *")
+@tasks.task(name="evaluate_tags", pass_context=True, queueing_lock="evaluate_tags", retry=RETRY)
+async def evaluate_tags(context: JobContext, timestamp: int = 0, code: str | None = None) -> None:
+    """Let the rules of tags and badges give and take theirs; hourly, and at once when a rule was changed."""
+    services = _services(context)
+    now, zone = services.clock.now(), services.settings.timezone
+    async with await services.connect() as connection:
+        done = await evaluate_rules(connection, local_date(now, zone), now=now, zone=zone, code=code)
+    log.info("tags_evaluated", given=done.given, taken=done.taken)
 
 
 @tasks.periodic(cron="10 * * * *")

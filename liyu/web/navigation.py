@@ -78,6 +78,9 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
                 Place(N_("Profile fields"), "/console/profile-fields", "circle-user", "members.read"),
                 Place(N_("Consents"), "/console/consents", "clipboard-check", "members.read"),
                 Place(N_("Points rules"), "/console/rules", "coins", "rules.read"),
+                Place(N_("Tags and badges"), "/console/tags", "tags", "members.read"),
+                Place(N_("Segments"), "/console/segments", "list-filter", "members.read"),
+                Place(N_("Import studio"), "/console/imports", "file-spreadsheet", "members.import"),
             ],
         ),
         (

@@ -15,6 +15,7 @@ _SERVICE_ACTS = frozenset(
         "members.card",
         "members.note",
         "members.identity",
+        "members.tag",
     }
 )
 
@@ -38,6 +39,9 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
             "points.expiry",
             "partners.edit",
             "books.read",
+            "members.import",
+            "members.export",
+            "tags.edit",
         },
         "finance": _OPERATOR_READS
         | {"statements.read", "settlement.prepare", "settlement.approve", "books.read", "books.prove", "audit.read"}

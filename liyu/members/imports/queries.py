@@ -179,12 +179,12 @@ async def load_import(connection: AsyncConnection[Any], import_id: int) -> Impor
         return convert({**record, "counts": counts, "totals": await cursor.fetchone()}, Import)
 
 
-async def find_unfinished(connection: AsyncConnection[Any], digest: str) -> int | None:
-    """The latest import of the same content that was stopped on its way."""
+async def find_unfinished(connection: AsyncConnection[Any], digest: str, made_by: str) -> int | None:
+    """The latest import of the same content by the same hand that was stopped on its way."""
     found = await connection.execute(
         "SELECT id FROM member_import WHERE digest = %s AND state IN ('uploaded', 'reading', 'ready', 'applying') "
-        "AND storage_name IS NULL ORDER BY id DESC LIMIT 1",
-        (digest,),
+        "AND made_by = %s ORDER BY id DESC LIMIT 1",
+        (digest, made_by),
     )
     row = await found.fetchone()
     return row[0] if row else None

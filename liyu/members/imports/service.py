@@ -94,6 +94,17 @@ async def dry_run(connection: AsyncConnection[Any], work: Work, path: Path, toda
         await move(connection, work, "ready")
 
 
+async def discard(connection: AsyncConnection[Any], work: Work) -> None:
+    """Let a dry run go, with its rows; in the caller's transaction. Raises UnknownImportError or ImportNotReadyError."""
+    await move(connection, work, "discarded")
+    await connection.execute("DELETE FROM member_import_row WHERE import_id = %s", (work.import_id,))
+
+
+async def forget_upload(connection: AsyncConnection[Any], import_id: int) -> None:
+    """The uploaded file was read and is not kept."""
+    await connection.execute("UPDATE member_import SET storage_name = NULL WHERE id = %s", (import_id,))
+
+
 async def portions(connection: AsyncConnection[Any], import_id: int) -> list[tuple[int, int]]:
     """The bounds of the portions in which the rows are worked on: row numbers of leads, both included."""
     found = await connection.execute("SELECT max(row) FROM member_import_row WHERE import_id = %s", (import_id,))

@@ -40,7 +40,7 @@ async def download_csv(request: AnyRequest, session: NamedDependency[AsyncSessio
             ):
                 yield piece
 
-    return Stream(pieces(), media_type="text/csv; charset=utf-8", headers=_headers(f"{number}.csv"))
+    return Stream(pieces(), media_type="text/csv; charset=utf-8", headers=headers_of(f"{number}.csv"))
 
 
 @get("/settlements/{number:str}/entries.xlsx", guards=[GUARD])
@@ -59,7 +59,7 @@ async def download_xlsx(request: AnyRequest, session: NamedDependency[AsyncSessi
             language=current_locale(),
             translate=gettext,
         )
-        return _file(path.read_bytes(), XLSX, f"{number}.xlsx")
+        return attach(path.read_bytes(), XLSX, f"{number}.xlsx")
 
 
 @get("/settlements/{number:str}/statement.json", guards=[GUARD])
@@ -69,17 +69,19 @@ async def download_json(request: AnyRequest, session: NamedDependency[AsyncSessi
     statement_id = await find_statement_id(EVERY_PARTNER, connection, number)
     secret_key = visit_of(request).services.settings.secret_key
     body = await export_json(EVERY_PARTNER, connection, statement_id, secret_key=secret_key)
-    return _file(body, "application/json", f"{number}.json")
+    return attach(body, "application/json", f"{number}.json")
 
 
-def _file(body: bytes, media_type: str, name: str) -> Page:
+def attach(body: bytes, media_type: str, name: str) -> Page:
+    """A finished file as a download."""
     answer = Page(body)
-    for header, value in {"content-type": media_type, **_headers(name)}.items():
+    for header, value in {"content-type": media_type, **headers_of(name)}.items():
         answer.add_header(header, value)
     return answer
 
 
-def _headers(name: str) -> dict[str, str]:
+def headers_of(name: str) -> dict[str, str]:
+    """The headers that make an answer a download."""
     return {"content-disposition": f'attachment; filename="{name}"', "cache-control": "private, no-store"}
 
 

@@ -19,7 +19,6 @@ from liyu.members.profile import MemberChanges, save_member
 from liyu.members.program import load_terms
 from liyu.members.queries import read_member
 from liyu.members.service.adjustments import list_requests
-from liyu.members.service.finder import list_tag_names
 from liyu.members.service.notes import LONGEST_NOTE, add_note, list_notes
 from liyu.members.states import may_become
 from liyu.redemption.timeline import read_timeline
@@ -43,6 +42,7 @@ from liyu.web.console.common import (
     try_act,
 )
 from liyu.web.console.members_timeline import KINDS, movement_row, read_place, row_of, write_place
+from liyu.web.console.tags import member_tags
 from liyu.web.formats import current_zone
 from liyu.web.forms import ChoiceField, Form, TextField
 from liyu.web.i18n import gettext
@@ -146,7 +146,7 @@ async def show_member_page(
         account=await load_account(connection, member_id, today_of(request)),
         notes=notes,
         requests=requests,
-        tags=await list_tag_names(connection, member_id),
+        tags=await member_tags(connection, member_id),
         vouchers=await wallet_page(connection, member_id, "usable", now_of(request), limit=VOUCHERS_SHOWN),
         can_freeze=may_become(member.state, "frozen"),
         can_unfreeze=member.state == "frozen",

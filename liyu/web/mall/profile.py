@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
 from liyu.members.account import MemberAccount, load_account
+from liyu.members.tags.queries import badges_for
 from liyu.vouchers.queries import wallet
 from liyu.web.actor import actor_of
 from liyu.web.formats import current_zone, mask_phone
@@ -37,6 +38,7 @@ async def show_me(request: AnyRequest, session: NamedDependency[AsyncSession]) -
         phone=mask_phone(account.phone),
         lapsing=lapsing_next(account, today_of(request)),
         usable_vouchers=vouchers.counts["usable"],
+        badges=sum(badge.at is not None for badge in await badges_for(connection, member_id)),
     )
 
 

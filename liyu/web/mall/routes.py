@@ -4,6 +4,7 @@ from litestar.types import ControllerRouterHandler
 
 from liyu.web.mall import (
     addresses,
+    badges,
     browse,
     card,
     consents,
@@ -32,6 +33,7 @@ MEMBERS: list[ControllerRouterHandler] = [
     *earn.ROUTES,
     *profile.ROUTES,
     *tier.ROUTES,
+    *badges.ROUTES,
     *card.ROUTES,
     *my_profile.ROUTES,
     *addresses.ROUTES,

@@ -1,0 +1,211 @@
+"""Segments: saved filters over members, who is in them now, and members as a file by tier, tag and segment."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Stream
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from liyu.core.database import driver_connection
+from liyu.core.errors import InvalidInputError
+from liyu.core.i18n import N_
+from liyu.members.account import list_tiers
+from liyu.members.tags.conditions import Conditions, read_conditions
+from liyu.members.tags.export import export_csv, export_xlsx
+from liyu.members.tags.queries import (
+    Audience,
+    count_audience,
+    first_of_audience,
+    list_segments,
+    list_tags,
+    load_segment,
+)
+from liyu.members.tags.segments import delete_segment, save_segment
+from liyu.web.actor import actor_of, require_permission
+from liyu.web.audit import record_act
+from liyu.web.console import condition_fields
+from liyu.web.console.common import AnyRequest, Connection, now_of, read_choice, show, today_of, try_act
+from liyu.web.console.condition_fields import ConditionsForm
+from liyu.web.console.downloads import XLSX, attach, headers_of
+from liyu.web.formats import current_zone
+from liyu.web.forms import TextField
+from liyu.web.i18n import gettext, text_of
+from liyu.web.pages import Page, leave_notice, redirect
+from liyu.web.visit import visit_of
+
+CSV = "text/csv; charset=utf-8"
+EXPORT = require_permission("members.export")
+
+
+class SegmentForm(ConditionsForm):
+    name = TextField(N_("Name"), maximum=100)
+
+
+@get("/segments", guards=[require_permission("members.read")])
+async def show_segments(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """All segments, and the export."""
+    connection = await driver_connection(session)
+    segments = await list_segments(connection)
+    today, zone = today_of(request), current_zone()
+    counts = {
+        one.id: await count_audience(connection, Audience(conditions=one.conditions), today, zone) for one in segments
+    }
+    return show(
+        request,
+        "segments",
+        lines=segments,
+        counts=counts,
+        in_words=condition_fields.in_words,
+        tiers=[(tier.code, text_of(tier, "name")) for tier in await list_tiers(connection)],
+        tags=[(tag.code, text_of(tag, "name")) for tag in await list_tags(connection)],
+    )
+
+
+@get("/segments/new", guards=[require_permission("tags.edit")])
+async def show_new_segment(request: AnyRequest) -> Page:
+    """An empty form."""
+    return await _form_page(request, None, SegmentForm.blank(match="all"), condition_fields.rows_of(None))
+
+
+@post("/segments/new", guards=[require_permission("tags.edit")])
+async def create_segment(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """Save a new segment, or with `preview` only show who is in it."""
+    return await _save(request, session, None)
+
+
+@get("/segments/{segment_id:int}", guards=[require_permission("members.read")])
+async def show_segment(request: AnyRequest, session: NamedDependency[AsyncSession], segment_id: FromPath[int]) -> Page:
+    """Who is in a segment now, and its conditions."""
+    connection = await driver_connection(session)
+    found = await load_segment(connection, segment_id)
+    form = SegmentForm.blank(name=found.name, match=found.conditions.match)
+    rows = condition_fields.rows_of(found.conditions)
+    return await _form_page(request, connection, form, rows, segment_id=segment_id, conditions=found.conditions)
+
+
+@post("/segments/{segment_id:int}", guards=[require_permission("tags.edit")])
+async def change_segment(
+    request: AnyRequest, session: NamedDependency[AsyncSession], segment_id: FromPath[int]
+) -> Page:
+    """Change a segment, or with `preview` only show who would be in it."""
+    await load_segment(await driver_connection(session), segment_id)
+    return await _save(request, session, segment_id)
+
+
+@post("/segments/{segment_id:int}/delete", guards=[require_permission("tags.edit")])
+async def remove_segment(
+    request: AnyRequest, session: NamedDependency[AsyncSession], segment_id: FromPath[int]
+) -> Page:
+    """Forget a segment."""
+    connection = await driver_connection(session)
+    found = await load_segment(connection, segment_id)
+    await delete_segment(connection, segment_id)
+    await record_act(request, session, "segment.delete", f"segment:{segment_id}", before={"name": found.name})
+    leave_notice(request, N_("The segment is deleted; its members are as they were."))
+    return redirect(request, "/console/segments")
+
+
+@get("/export/members.csv", guards=[EXPORT])
+async def download_csv(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Stream:
+    """Members as CSV, sent as they are read."""
+    audience = await _audience(request, session)
+    today, zone, sessions = today_of(request), current_zone(), visit_of(request).services.sessions
+
+    async def pieces() -> AsyncIterator[bytes]:
+        async with sessions() as reading:
+            async for piece in export_csv(await driver_connection(reading), audience, today, zone, gettext):
+                yield piece
+
+    return Stream(pieces(), media_type=CSV, headers=headers_of("members.csv"))
+
+
+@get("/export/members.xlsx", guards=[EXPORT])
+async def download_xlsx(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """Members as a workbook."""
+    audience = await _audience(request, session)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "members.xlsx"
+        connection = await driver_connection(session)
+        await export_xlsx(connection, audience, path, today_of(request), current_zone(), gettext)
+        return attach(path.read_bytes(), XLSX, "members.xlsx")
+
+
+async def _audience(request: AnyRequest, session: AsyncSession) -> Audience:
+    """Who is meant by the address, noted in the audit log with their number: an export takes personal data out."""
+    connection = await driver_connection(session)
+    tier = read_choice(request, "tier", [one.code for one in await list_tiers(connection)])
+    tag = read_choice(request, "tag", [one.code for one in await list_tags(connection)])
+    segments = {str(one.id): one for one in await list_segments(connection)}
+    chosen = read_choice(request, "segment", segments)
+    audience = Audience(tier, tag, segments[chosen].conditions if chosen else None)
+    number = await count_audience(connection, audience, today_of(request), current_zone())
+    await record_act(
+        request, session, "members.export", "members:all",
+        after={"tier": tier, "tag": tag, "segment": segments[chosen].name if chosen else None, "members": number},
+    )  # fmt: skip
+    return audience
+
+
+async def _save(request: AnyRequest, session: AsyncSession, segment_id: int | None) -> Page:
+    form = await SegmentForm.read(request)
+    connection = await driver_connection(session)
+    conditions: Conditions | None = None
+    try:
+        conditions = read_conditions(form.rows, form.raw["match"], today_of(request), current_zone())
+    except InvalidInputError as fault:
+        for reason in fault.reasons:
+            form.refuse(reason.message, str(reason.details["field"]))
+    if conditions is None or not form.is_valid:
+        return await _form_page(request, connection, form, form.rows, segment_id=segment_id, status=422)
+    if (await request.form()).get("preview"):
+        return await _form_page(request, connection, form, form.rows, segment_id=segment_id, conditions=conditions)
+    actor = actor_of(request).reference
+    refusal = await try_act(
+        connection,
+        save_segment(connection, form.name, conditions, segment_id=segment_id, actor=actor, now=now_of(request)),
+    )
+    if refusal:
+        form.refuse(refusal.text, "name")
+        return await _form_page(request, connection, form, form.rows, segment_id=segment_id, status=422)
+    await record_act(
+        request,
+        session,
+        "segment.save",
+        f"segment:{form.name}",
+        after={"conditions": condition_fields.in_words(conditions)},
+    )
+    leave_notice(request, N_("Saved."))
+    return redirect(request, "/console/segments")
+
+
+async def _form_page(
+    request: AnyRequest,
+    connection: Connection | None,
+    form: SegmentForm,
+    rows: list[tuple[str, str]],
+    *,
+    segment_id: int | None = None,
+    conditions: Conditions | None = None,
+    status: int = 200,
+) -> Page:
+    context: dict[str, Any] = {"members": None, "count": 0}
+    if connection is not None and conditions is not None:
+        audience, today, zone = Audience(conditions=conditions), today_of(request), current_zone()
+        context = {
+            "members": await first_of_audience(connection, audience, today, zone),
+            "count": await count_audience(connection, audience, today, zone),
+        }
+    return show(
+        request, "segment_form", status=status, form=form, rows=rows, kinds=condition_fields.kinds(), segment_id=segment_id,
+        **context,
+    )  # fmt: skip
+
+
+ROUTES = [
+    show_segments, show_new_segment, create_segment, show_segment, change_segment, remove_segment, download_csv, download_xlsx,
+]  # fmt: skip

@@ -1,0 +1,32 @@
+"""A worker for tests: it does what waits, and stops."""
+
+from procrastinate import PsycopgConnector
+
+from liyu.core.clock import FixedClock
+from liyu.core.database import Sessions
+from liyu.core.jobs import make_job_app
+from liyu.core.settings import Settings
+from liyu.redemption.tasks import WorkerServices, tasks
+from liyu.web.i18n import translate
+
+_app = make_job_app("", [tasks])
+"""One for all tests: tasks belong to the app that they were added to first."""
+
+
+class Worker:
+    """Does what waits."""
+
+    def __init__(self, settings: Settings, clock: FixedClock, sessions: Sessions) -> None:
+        self.services = WorkerServices(settings, clock, sessions, translate)
+        self.url = settings.database_url or ""
+
+    async def run(self) -> None:
+        """Do all jobs that wait."""
+        with _app.replace_connector(PsycopgConnector(conninfo=self.url, min_size=1, max_size=4)) as app:
+            async with app.open_async():
+                await app.run_worker_async(
+                    wait=False,
+                    install_signal_handlers=False,
+                    listen_notify=False,
+                    additional_context={"services": self.services},
+                )

@@ -23,6 +23,7 @@ from liyu.members.personal.fields import FieldDraft, add_field
 from liyu.members.personal.own_profile import OwnProfile, save_own_profile
 from liyu.members.personal.phone import change_phone_for
 from liyu.redemption.closing import close_account, close_due_accounts, load_holdings
+from liyu.redemption.merge import merge
 from liyu.redemption.personal_data import PERSONAL_DATA, export_member
 from tests.members.personal.people import OTHER_PHONE, PHONE, enrol
 from tests.world import NOW, ZONE, World, open_world
@@ -236,3 +237,20 @@ async def test_closing_and_everything_else_at_once_leave_no_trace(database_url: 
         assert [outcomes[1], outcomes[3]].count("done") == 1
         assert await places_of(world, ["林岚"]) == set()
         assert await world.one("SELECT count(*) FROM transfer WHERE event = 'close'") == 1
+
+
+async def test_whoever_was_merged_into_somebody_is_erased_with_them(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        one = await enrol(world, "M-1", PHONE, name="林岚", email="lin@example.com")
+        two = await enrol(world, "M-2", OTHER_PHONE, name="林岚")
+        await world.post(world.purchase("M-1", 10_000), world.purchase("M-2", 5_000))
+        async with world.connection.transaction():
+            await merge(world.connection, "M-2", "M-1", reason="One person", actor="staff:1", now=NOW, zone=ZONE)
+        with pytest.raises(MemberClosedError):
+            await close_account(world.connection, two, actor="staff:1", now=NOW)
+        assert await places_of(world, [OTHER_PHONE]) != set()
+        async with world.connection.transaction():
+            forfeited = await close_account(world.connection, one, actor="staff:1", now=NOW)
+        assert forfeited.points == 150
+        assert await places_of(world, ["林岚", "lin@example.com", PHONE, OTHER_PHONE]) == set()
+        assert await world.one("SELECT count(*) FROM member WHERE erased_at IS NOT NULL") == 2

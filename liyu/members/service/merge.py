@@ -253,7 +253,7 @@ def compare_profiles(source: Side, target: Side) -> tuple[dict[str, str], dict[s
 
 async def close_source(connection: AsyncConnection[Any], party: Party, moved: Struct) -> None:
     """Let the source lead to the target from now on: its external id, its card, and its phone when the target has its own."""
-    values = party.values | {"moved": Jsonb(to_builtins(moved))}
+    values = party.values | {"moved": Jsonb(_without_words(to_builtins(moved)))}
     await connection.execute(_END_SESSIONS, values)
     await connection.execute(_LEAD_ON, values)
     await connection.execute(_CLOSE, values)
@@ -268,3 +268,9 @@ async def close_source(connection: AsyncConnection[Any], party: Party, moved: St
     await connection.execute(_NOTE_STATE, values)
     await connection.execute(_NOTE_MERGE, values)
     await index_members(connection, [party.source.id, party.target.id])
+
+
+def _without_words(moved: dict[str, Any]) -> dict[str, Any]:
+    """Which fields went over, not what they said: the row stays for ever, and the person may be erased."""
+    words = {name: sorted(moved["members"][name]) for name in ("filled", "kept")}
+    return {**moved, "members": {**moved["members"], **words}}

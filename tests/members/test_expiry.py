@@ -1,8 +1,12 @@
 """Expiry: the three policies at their boundaries in the program's zone, extension, grace, and validity that begins late."""
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec import structs
 from psycopg.errors import RestrictViolation
 
@@ -21,6 +25,7 @@ from liyu.members.points.expiry_order import (
     give_order,
     weigh,
 )
+from liyu.members.points.expiry_policy import ExpiryPolicy, change_policy
 from liyu.members.points.lapse import lapse_points
 from liyu.members.profile import MemberChanges, save_member
 from liyu.members.program import DEFAULT_RULES, DEFAULT_TERMS, RuleRow
@@ -201,11 +206,93 @@ async def test_a_pre_registered_member_collects_and_validity_begins_with_activat
 def test_reminders_are_due_within_the_days_before_and_cover_the_whole_month() -> None:
     today = date(2026, 11, 22)
     lots = [
-        DatedPoints(date(2027, 1, 21), 5), DatedPoints(date(2027, 1, 31), 7), DatedPoints(date(2027, 2, 28), 9), DatedPoints(None, 3),
-        DatedPoints(date(2026, 11, 21), 4), DatedPoints(date(2026, 12, 31), 0),
+        DatedPoints(date(2027, 1, 21), 5), DatedPoints(date(2027, 1, 31), 7), DatedPoints(date(2027, 2, 28), 9),
+        DatedPoints(None, 3), DatedPoints(date(2026, 11, 21), 4), DatedPoints(date(2026, 12, 31), 0),
     ]  # fmt: skip
     january = MonthLapse(date(2027, 1, 1), date(2027, 1, 21), date(2027, 1, 31), 12)
     assert months_to_remind(lots, today, 60) == [january]
     assert months_to_remind(lots, today, 59) == []
     assert months_to_remind(lots, today, 0) == []
     assert [due.points for due in months_to_remind(lots, today, 98)] == [12, 9]
+
+
+async def test_what_was_spent_does_not_lapse_and_what_lapsed_was_not_spent(database_url: str) -> None:
+    """Asks 1, 2 and 4: debits are bound to lots, so a lapse takes the rest of its own lot, once, and nothing else."""
+    async with open_world(database_url) as world:
+        await world.member("m")
+        await world.post(world.purchase("m", 50_000, at=datetime(2025, 6, 1, tzinfo=UTC)))
+        await world.post(world.purchase("m", 30_000, at=datetime(2026, 6, 1, tzinfo=UTC)))
+        await world.redeem("m", await world.item(points=450))
+        assert await world.lots("m") == {date(2026, 12, 31): 50, END_2027: 300}
+        assert await lapse(world, date(2027, 1, 1)) == 50
+        assert (await world.balances("m"))["points"] == 300
+        bound = """
+            SELECT t.event, l.expires_on, e.amount
+            FROM transfer t JOIN lot_entry e ON e.transfer_id = t.id JOIN lot l ON l.id = e.lot_id
+            WHERE e.amount < 0 ORDER BY t.id, l.expires_on"""
+        assert await (await world.connection.execute(bound)).fetchall() == [
+            ("redeem", date(2026, 12, 31), -450),
+            ("lapse", date(2026, 12, 31), -50),
+        ]
+
+
+async def test_a_changed_policy_has_its_effect_on_what_is_earned_from_then_on(database_url: str) -> None:
+    """Ask 3: the switch works, and every lot keeps a day of its own."""
+    async with open_world(database_url) as world:
+        await world.member("m", points=10)
+        for policy, months in (("rolling", 6), ("never", 6)):
+            await change_policy(world.connection, ExpiryPolicy(policy, months, 0, 60))
+            await world.post(world.purchase("m", 2_000, at=NOW))
+        assert await world.lots("m") == {END_2027: 10, date(2027, 5, 31): 20, None: 20}
+        before = await world.footprint()
+        with pytest.raises(InvalidInputError) as refusal:
+            await change_policy(world.connection, ExpiryPolicy("sometimes", 0, -1, 1_000))
+        assert {reason.details["field"] for reason in refusal.value.reasons} == {
+            "expiry_policy", "expiry_months", "lapsed_grace_days", "reminder_days",
+        }  # fmt: skip
+        assert await world.footprint() == before
+
+
+def _moves() -> st.SearchStrategy[list[tuple[str, int, int]]]:
+    kinds = st.sampled_from(["earn", "spend", "return", "extend", "reinstate", "lapse"])
+    return st.lists(st.tuples(kinds, st.integers(0, 2), st.integers(1, 400)), min_size=30, max_size=30)
+
+
+@given(_moves())
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_random_histories_of_expiry_keep_the_books(database_url: str, moves: list[tuple[str, int, int]]) -> None:
+    """Every example goes on where the last one ended; the books are proven after each."""
+    terms = structs.replace(DEFAULT_TERMS, expiry_policy="rolling", expiry_months=2, lapsed_grace_days=20)
+    async with open_world(database_url, terms=terms) as world:
+        started = await world.one("SELECT max(at) FROM transfer")
+        world.clock.instant = max(NOW, (started or NOW) + timedelta(days=1))
+        members = [await world.member(f"m-{number}") for number in range(3)]
+        for kind, who, size in moves:
+            await _move(world, kind, members[who], size)
+            world.clock.instant += timedelta(days=size % 40)
+        assert await world.one("SELECT sum(balance) FROM account WHERE kind = 'member_points'") == await world.one(
+            "SELECT sum(remaining) FROM lot"
+        )
+
+
+async def _move(world: World, kind: str, member: str, size: int) -> None:
+    today = world.clock.now().astimezone(ZONE).date()
+    match kind:
+        case "earn":
+            await world.post(world.event(member, "purchase", size * 100, reference=uuid4().hex))
+        case "return":
+            await world.post(world.event(member, "return", size * 50, reference=uuid4().hex))
+        case "lapse":
+            await lapse(world, today)
+        case "spend":
+            sku = f"item-{next(world.keys)}-{uuid4().hex}"
+            with suppress(DomainError):
+                await world.redeem(member, await world.item(sku, points=size))
+        case "extend" | "reinstate":
+            days = [day for day in await world.lots(member) if day]
+            for day in days[:1]:
+                with suppress(DomainError):
+                    key = uuid4().hex
+                    await order(
+                        world, kind, day, day + timedelta(days=size), member=member if size % 2 else None, key=key
+                    )

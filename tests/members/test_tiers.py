@@ -253,6 +253,7 @@ async def changed_plan(world: World, **thresholds: int) -> tuple[TierPlan, str]:
 
 
 async def test_a_plan_is_previewed_applied_and_lifts_members_but_throws_nobody_down(database_url: str) -> None:
+    # frappe/erpnext#14847: thresholds that are unset or out of order, and members who were there before
     async with open_world(database_url, now=START) as world:
         await gold_member(world, "gold", 900)
         await world.member("near")

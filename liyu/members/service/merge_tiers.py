@@ -47,7 +47,11 @@ def _outranks(ladder: Ladder, source: Standing, target: Standing) -> bool:
 
 def _take_over(ladder: Ladder, target: Standing, source: Standing, day: date) -> Standing:
     until = source.until or ladder.last_day(ladder.step(source.tier_id), day)
+    fallback = None
+    if source.fallback_id is not None:
+        own = target.fallback_id or target.tier_id
+        fallback = max(source.fallback_id, own, key=lambda tier_id: ladder.step(tier_id).rank)
     return replace(
         target, tier_id=source.tier_id, period=target.period + 1, since=day, until=until, period_growth=0,
-        fallback_id=source.fallback_id,
+        fallback_id=fallback,
     )  # fmt: skip

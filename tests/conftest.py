@@ -111,7 +111,8 @@ def template_database(cluster: EmbeddedPostgres) -> str:
 def database_url(cluster: EmbeddedPostgres, template_database: str) -> Iterator[str]:
     """A fresh migrated database, for this test alone."""
     name = f"test_{uuid.uuid4().hex}"
-    _run_on_server(cluster, "CREATE DATABASE {} TEMPLATE {}", name, template_database)
+    # Copying the files takes a third of the time that copying block by block through the log does.
+    _run_on_server(cluster, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template_database)
     yield cluster.url(name)
     _run_on_server(cluster, "DROP DATABASE {} WITH (FORCE)", name)
 

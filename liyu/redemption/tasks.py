@@ -23,6 +23,7 @@ from liyu.members.imports.errors import FileUnreadableError, ImportNotReadyError
 from liyu.members.imports.queries import load_import
 from liyu.members.imports.service import Work, dry_run, forget_upload
 from liyu.members.imports.undo import undo_import
+from liyu.members.points.birthdays import post_birthdays
 from liyu.members.points.expiry_change import carry_out_changes
 from liyu.members.points.expiry_remind import Translate, remind_of_lapses
 from liyu.members.points.health_count import count_points
@@ -75,6 +76,17 @@ async def turn_the_day(context: JobContext, timestamp: int) -> None:
         matured = await mature_points(connection, day, actor=ACTOR, now=now)
         lapsed = await lapse_points(connection, day, actor=ACTOR, now=now)
     log.info("day_turned", day=day.isoformat(), matured=matured.points, lapsed=lapsed.points)
+
+
+@tasks.periodic(cron="20 * * * *")
+@tasks.task(name="post_birthdays", pass_context=True, queueing_lock="post_birthdays", retry=RETRY)
+async def post_birthdays_due(context: JobContext, timestamp: int) -> None:
+    """Give members what the rules say for their birthday; hourly, so that a worker that was away makes up for the day."""
+    services = _services(context)
+    now, zone = services.clock.now(), services.settings.timezone
+    async with await services.connect() as connection:
+        given = await post_birthdays(connection, local_date(now, zone), actor=ACTOR, now=now, zone=zone)
+    log.info("birthdays_posted", members=given)
 
 
 @tasks.periodic(cron="* * * * *")

@@ -137,7 +137,8 @@ def test_the_validity_of_the_pre_registered_begins_with_activation() -> None:
 
 @given(ladders, happenings)
 def test_any_history_keeps_the_rules(ladder: Ladder, history: list[tuple[int, int]]) -> None:
-    standing, day, booked = Standing(1), TODAY, {}
+    standing, day = Standing(1), TODAY
+    booked: dict[int, int] = {}
     for days, amount in history:
         day += timedelta(days=days)
         before = standing

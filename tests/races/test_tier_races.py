@@ -25,7 +25,7 @@ async def race(world: World, monkeypatch: pytest.MonkeyPatch) -> Evaluated:
         await world.member(member)
         await world.post(world.purchase(member, 300_000, at=START))
     has_read = asyncio.Event()
-    write = evaluation.save_tiers
+    write = save.save_tiers
 
     async def write_late(*arguments: Any) -> None:
         has_read.set()

@@ -9,7 +9,7 @@ from litestar import Request
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.core.money import BASIS_POINTS
-from liyu.members.tiers.edit import LONGEST_NAME, TierPlan, TierTerms
+from liyu.members.tiers.edit import LONGEST_NAME, LONGEST_VALIDITY, TierPlan, TierTerms
 from liyu.members.tiers.rights import LONGEST_TITLE, RIGHT_ICONS, TierRight
 from liyu.members.tiers.rules import FALL_POLICIES
 from liyu.web.forms import ChoiceField, Field, FieldError, Form, IntegerField, ParsedField, TextField
@@ -79,7 +79,8 @@ class PlanForm(Form):
 
 def blank_form(plan: TierPlan) -> PlanForm:
     """The form with the plan filled in."""
-    initial: dict[str, Any] = {"fall": plan.fall, "grace_days": str(plan.grace_days), f"{NEW}-multiplier": "1", f"{NEW}-validity_months": "24"}
+    initial: dict[str, Any] = {"fall": plan.fall, "grace_days": str(plan.grace_days)}
+    initial |= {f"{NEW}-multiplier": "1", f"{NEW}-validity_months": str(LONGEST_VALIDITY)}
     for tier in plan.tiers:
         initial |= {
             f"{tier.code}-name_zh": tier.name_zh,

@@ -89,6 +89,6 @@ class PointsHealth(Base):
     usable: Mapped[int]
     pending: Mapped[int]
     debt: Mapped[int]
-    months: Mapped[list[dict[str, object]]] = mapped_column(JSONB)
-    """Points by the month in which they lapse; `month` null for those that never do."""
+    days: Mapped[list[dict[str, object]]] = mapped_column(JSONB)
+    """Points by their last day; `day` null for those that never lapse."""
     milliseconds: Mapped[int]

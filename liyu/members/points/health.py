@@ -15,12 +15,12 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import Struct, convert
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row
 
 from liyu.core.clock import local_date
-from liyu.members.points.forecast import LapseMonth, months_of
+from liyu.members.points.forecast import LapseDay, LapseMonth, by_month_of
 from liyu.members.points.lots import add_months
 from liyu.members.points.pricing import AMOUNT_TYPES
 
@@ -68,9 +68,15 @@ class Health(Struct, frozen=True):
     pending: int
     debt: int
     months: list[MonthOfPoints]
-    lapses: list[LapseMonth]
+    days: list[LapseDay]
+    """What lapses when, by last day."""
     sources: list[SourceRate]
     milliseconds: int
+
+    @property
+    def lapses(self) -> list[LapseMonth]:
+        """What lapses when, by month."""
+        return by_month_of(self.days)
 
     @property
     def outstanding(self) -> int:
@@ -114,7 +120,7 @@ def percent(part: int, whole: int) -> Fraction | None:
 
 
 _LATEST = """
-    SELECT at, members, member_days, holders, usable, pending, debt, months, milliseconds
+    SELECT at, members, member_days, holders, usable, pending, debt, days, milliseconds
     FROM points_health ORDER BY day DESC LIMIT 1"""
 
 _MOVED = """
@@ -166,7 +172,7 @@ async def load_health(connection: AsyncConnection[Any], *, now: datetime, zone: 
         capped = await rules.fetchall()
     member_days = latest.pop("member_days")
     return Health(
-        **latest | {"months": _months(moved, first), "lapses": months_of(latest["months"])},
+        **latest | {"months": _months(moved, first), "days": convert(latest["days"], list[LapseDay])},
         sources=[_rate(one, moved, member_days) for one in capped],
     )
 

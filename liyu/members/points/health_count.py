@@ -44,18 +44,15 @@ _HEALTH = """
             least(365, greatest(0, %(day)s::date - (joined_at AT TIME ZONE %(zone)s)::date + 1))), 0)::bigint AS member_days
         FROM member WHERE state NOT IN ('closed', 'merged')),
     by_day AS (
-        SELECT expires_on, sum(remaining)::bigint AS points, count(*) AS lots FROM lot WHERE is_open GROUP BY 1),
-    by_month AS (
-        SELECT date_trunc('month', expires_on)::date AS month, sum(points)::bigint AS points, sum(lots)::bigint AS lots
-        FROM by_day GROUP BY 1)
-    INSERT INTO points_health (day, at, members, member_days, holders, usable, pending, debt, months, milliseconds)
+        SELECT expires_on AS day, sum(remaining)::bigint AS points, count(*) AS lots FROM lot WHERE is_open GROUP BY 1)
+    INSERT INTO points_health (day, at, members, member_days, holders, usable, pending, debt, days, milliseconds)
     SELECT %(day)s, %(at)s, members, member_days, holders, usable, pending, debt, (
-        SELECT coalesce(jsonb_agg(jsonb_build_object('month', month, 'points', points, 'lots', lots) ORDER BY month NULLS LAST),
-            '[]') FROM by_month), 0
+        SELECT coalesce(jsonb_agg(jsonb_build_object('day', day, 'points', points, 'lots', lots) ORDER BY day NULLS LAST), '[]')
+        FROM by_day), 0
     FROM held, joined
     ON CONFLICT (day) DO UPDATE SET at = excluded.at, members = excluded.members, member_days = excluded.member_days,
         holders = excluded.holders, usable = excluded.usable, pending = excluded.pending, debt = excluded.debt,
-        months = excluded.months"""
+        days = excluded.days"""
 
 
 async def count_points(connection: AsyncConnection[Any], *, now: datetime, zone: ZoneInfo) -> None:

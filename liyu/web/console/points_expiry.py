@@ -19,7 +19,6 @@ from liyu.members.points.expiry_models import EXTEND, REINSTATE
 from liyu.members.points.expiry_order import LONGEST_REASON, Order, Weight, check_order, give_order
 from liyu.members.points.expiry_policy import EXPIRY_POLICIES, ExpiryPolicy, change_policy
 from liyu.members.points.expiry_queries import list_changes, list_lapsed, list_reminders
-from liyu.members.points.forecast import next_lapse_days
 from liyu.members.points.health import load_health
 from liyu.members.points.lots import add_months, end_of_month
 from liyu.members.program import ProgramTerms, load_terms
@@ -195,7 +194,7 @@ async def _show_expiry(request: AnyRequest, session: AsyncSession, *, form: Poli
             }
             for row in lapses
         ],
-        days=await next_lapse_days(connection, today, DAYS_SHOWN),
+        days=[day for day in health.days if day.day and day.day >= today][:DAYS_SHOWN] if health else [],
         terms=terms,
         policies=[(name, gettext(label)) for name, label in POLICY_NAMES.items()],
         policy_words=gettext(POLICY_NAMES[terms.expiry_policy]),

@@ -691,7 +691,7 @@ def upgrade() -> None:
         sa.Column("usable", sa.BigInteger(), nullable=False),
         sa.Column("pending", sa.BigInteger(), nullable=False),
         sa.Column("debt", sa.BigInteger(), nullable=False),
-        sa.Column("months", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("days", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("milliseconds", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("day", name=op.f("pk_points_health")),
     )

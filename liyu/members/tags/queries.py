@@ -13,7 +13,7 @@ from liyu.members.tags.conditions import Condition, Conditions, compile_conditio
 from liyu.members.tags.errors import UnknownSegmentError, UnknownTagError
 
 ROWS_AT_ONCE = 1_000
-SHOWN = 50
+SHOWN = 20
 
 
 class TagLine(Struct, frozen=True):

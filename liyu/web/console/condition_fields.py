@@ -10,6 +10,7 @@ from liyu.web.forms import ChoiceField, Form
 from liyu.web.i18n import gettext, translate
 
 LONGEST_VALUE = 500
+EMPTY_ROWS = 4
 
 
 class ConditionsForm(Form):
@@ -34,7 +35,13 @@ class ConditionsForm(Form):
 def rows_of(conditions: Conditions | None) -> list[tuple[str, str]]:
     """The rows to show: what is there, and empty ones."""
     filled = [(one.kind, one.value) for one in conditions.conditions] if conditions else []
-    return [*filled, *[("", "")] * MOST_CONDITIONS][:MOST_CONDITIONS]
+    return trimmed(filled)
+
+
+def trimmed(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The rows through the last one with something in it, in their places, and a few empty ones."""
+    used = max((place for place, row in enumerate(rows, 1) if any(row)), default=0)
+    return [*rows[:used], *[("", "")] * max(EMPTY_ROWS - used, 2)][:MOST_CONDITIONS]
 
 
 def kinds() -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ STATES = {
 }
 STATUSES = {
     "new": (N_("New"), ""),
-    "changed": (N_("Changed"), "gold"),
+    "changed": (N_("To change"), "gold"),
     "unchanged": (N_("Unchanged"), "grey"),
     "faulty": (N_("Faulty"), "red"),
 }
@@ -96,6 +96,11 @@ def difference(change: Change, names: Names) -> dict[str, Any]:
         "old": _value(change.field, change.old, names),
         "new": _new_value(change, names),
     }
+
+
+def place(change: Change) -> int:
+    """Where a field stands among the others."""
+    return list(FIELDS).index(change.field) if change.field in FIELDS else len(FIELDS)
 
 
 def refusal(one: Refusal) -> str:

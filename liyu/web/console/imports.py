@@ -218,7 +218,9 @@ async def _rows_in_words(connection: Connection, rows: list[ImportRow]) -> list[
             "member": row.member,
             "is_member": row.member is not None and row.undone_at is None,
             "status": row.status,
-            "changes": [import_words.difference(change, names) for change in row.changes],
+            "changes": [
+                import_words.difference(change, names) for change in sorted(row.changes, key=import_words.place)
+            ],
             "faults": [import_words.note(fault) for fault in row.faults],
             "refusals": [import_words.refusal(one) for one in row.refusals],
         }

@@ -201,7 +201,8 @@ async def _form_page(
             "count": await count_audience(connection, audience, today, zone),
         }
     return show(
-        request, "segment_form", status=status, form=form, rows=rows, kinds=condition_fields.kinds(), segment_id=segment_id,
+        request, "segment_form", status=status, form=form, rows=condition_fields.trimmed(rows),
+        kinds=condition_fields.kinds(), segment_id=segment_id,
         **context,
     )  # fmt: skip
 

@@ -66,7 +66,7 @@ class TagForm(ConditionsForm):
 class NewTagForm(TagForm):
     code = TextField(N_("Code"), maximum=40)
     is_badge = CheckField(N_("A badge"))
-    by_rule = ChoiceField(("yes", "no"), N_("Given"), required=False, default="no")
+    by_rule = ChoiceField(("yes", "no"), N_("How it is given"), required=False, default="no")
 
     def check(self) -> Iterable[tuple[str, Message]]:
         if not _CODE.fullmatch(self.code) or self.code == "new":
@@ -217,7 +217,8 @@ def _form_page(
     refusal: DomainError | None = None,
 ) -> Page:
     return show(
-        request, "tag_form", status=status, refusal=refusal, form=form, rows=rows, tag=tag, kinds=condition_fields.kinds(),
+        request, "tag_form", status=status, refusal=refusal, form=form, rows=condition_fields.trimmed(rows),
+        tag=tag, kinds=condition_fields.kinds(),
         icons=ICONS,
     )  # fmt: skip
 

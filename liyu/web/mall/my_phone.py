@@ -11,10 +11,11 @@ from liyu.core.database import driver_connection, unit_of_work
 from liyu.core.i18n import N_
 from liyu.members.personal.locking import read_record
 from liyu.members.personal.phone import change_own_phone, ensure_may_change, next_phone_change, purpose_of_code
+from liyu.members.profile import parse_phone
 from liyu.web.actor import actor_of
 from liyu.web.acts import carry_out
 from liyu.web.audit import record_act
-from liyu.web.formats import current_zone, mask_phone
+from liyu.web.formats import current_zone, format_phone, mask_phone
 from liyu.web.forms import Form, PhoneField, TextField
 from liyu.web.limits import count_hit
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
@@ -148,7 +149,16 @@ async def _show_number(request: AnyRequest, session: AsyncSession, form: Form, s
 
 
 def _show_codes(request: AnyRequest, form: Form, old: str, status: int = 200) -> Page:
-    return page(request, "mall/my_phone_codes.html", status=status, tab="me", form=form, old=mask_phone(old))
+    new = parse_phone(str(form.raw["phone"]))
+    return page(
+        request,
+        "mall/my_phone_codes.html",
+        status=status,
+        tab="me",
+        form=form,
+        old=mask_phone(old),
+        new=format_phone(new) if new else form.raw["phone"],
+    )
 
 
 ROUTES = [show_phone, send_codes, confirm_phone]

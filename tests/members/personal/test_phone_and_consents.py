@@ -36,7 +36,7 @@ from tests.members.personal.people import NEW_PHONE, OTHER_PHONE, PHONE, enrol
 from tests.world import NOW, ZONE, World, open_world
 
 
-async def move(connection: AsyncConnection, member_id: int, old: str, new: str, world: World) -> type | None:  # type: ignore[type-arg]
+async def move(connection: AsyncConnection, member_id: int, old: str, new: str, world: World) -> type | None:
     try:
         async with connection.transaction():
             await change_own_phone(connection, member_id, old, new, now=world.clock.now(), zone=ZONE)

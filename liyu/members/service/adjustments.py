@@ -16,6 +16,7 @@ from liyu.core.clock import local_date, start_of_day
 from liyu.core.errors import IdempotencyConflictError, NotFoundError
 from liyu.members.leads import PERSON, follow, lock_members
 from liyu.members.points.adjust import adjust_points, adjust_points_once, check_adjustment
+from liyu.members.points.history import TRANSFERS
 from liyu.members.program import load_terms
 from liyu.members.service.errors import DecidedAlreadyError, OwnRequestError
 
@@ -49,9 +50,8 @@ class RequestLines(Struct, frozen=True):
 
 
 _MOVED_TODAY = f"""
-    SELECT coalesce(sum(t.amount), 0)::bigint FROM (
-        SELECT t.* FROM account a JOIN transfer t ON t.debit_account_id = a.id WHERE a.member_id IN {PERSON}
-        UNION SELECT t.* FROM account a JOIN transfer t ON t.credit_account_id = a.id WHERE a.member_id IN {PERSON}) AS t
+    WITH mine AS (SELECT id FROM account WHERE member_id IN {PERSON})
+    SELECT coalesce(sum(t.amount), 0)::bigint FROM ({TRANSFERS}) AS t
     WHERE t.event = 'adjust' AND t.actor = %(actor)s AND t.at >= %(since)s AND t.key NOT LIKE 'adjust:request:%%'"""
 
 _KNOWN = "SELECT EXISTS (SELECT FROM transfer WHERE key IN (%(key)s, %(repay)s))"

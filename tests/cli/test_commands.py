@@ -148,3 +148,24 @@ def test_tiers_are_evaluated_as_of_a_day_and_a_second_time_changes_nothing(liyu:
     assert json.loads(due.stdout) == {"retained": 0, "downgraded": 1, "risen": 0, "ended": 0}
     assert json.loads(liyu("tiers", "evaluate", "--json").stdout)["downgraded"] == 0
     assert json.loads(liyu("db", "prove", "--json").stdout)["balanced"] is True
+
+
+def test_members_are_imported_named_when_faulty_and_the_second_run_changes_nothing(liyu: Run, tmp_path: Path) -> None:
+    file = tmp_path / "members.csv"
+    file.write_bytes("会员号,手机号,姓名,期初积分\nA-1,13800000001,林岚,500\nA-2,1.38E+10,周宁,7\n".encode("gb18030"))
+    dry = json.loads(liyu("members", "import", str(file), "--dry-run", "--json").stdout)
+    assert (dry["state"], dry["new"], dry["points"]["to_come"]) == ("ready", 1, 500)
+    first = json.loads(liyu("members", "import", str(file), "--json").stdout)
+    assert (first["import"], first["new"], first["faulty"], first["encoding"]) == (dry["import"], 1, 1, "gb18030")
+    assert (first["points"]["opened"], first["points"]["faulty"], first["points"]["difference"]) == (500, 7, 0)
+    assert [(one["row"], one["faults"][0]["column"]) for one in first["failures"]] == [(3, "phone")]
+    again = json.loads(liyu("members", "import", str(file), "--json").stdout)
+    assert (again["new"], again["unchanged"], again["points"]["before"], again["state"]) == (0, 1, 500, "discarded")
+    proof = json.loads(liyu("db", "prove", "--json").stdout)
+    assert (proof["balanced"], proof["transfers"]) == (True, 1)
+    refused = liyu("members", "import", str(tmp_path / "none.xlsx"))
+    assert refused.returncode == 2
+    file.write_text("what\n1\n")
+    unreadable = liyu("members", "import", str(file))
+    assert unreadable.returncode == 1
+    assert "Unknown column" in unreadable.stderr

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
 from liyu.members.account import MemberAccount, load_account
+from liyu.members.personal.closing import ClosingLine, find_closing
 from liyu.members.tags.queries import badges_for
 from liyu.vouchers.queries import wallet
 from liyu.web.actor import actor_of
@@ -52,8 +53,19 @@ async def show_notices(request: AnyRequest, session: NamedDependency[AsyncSessio
         request,
         "mall/notices.html",
         tab="me",
-        entries=[*_account_notices(request, account), *_voucher_notices(request, vouchers.usable)],
+        entries=[
+            *_closing_notices(await find_closing(connection, member_id)),
+            *_account_notices(request, account),
+            *_voucher_notices(request, vouchers.usable),
+        ],
     )
+
+
+def _closing_notices(closing: ClosingLine | None) -> list[dict[str, Any]]:
+    if closing is None:
+        return []
+    words = Message(N_("Your account will be closed on %(day)s."), {"day": closing.due_at})
+    return [{"icon": "triangle-alert", "text": translate(words), "href": "/account/privacy"}]
 
 
 def _account_notices(request: AnyRequest, account: MemberAccount) -> list[dict[str, Any]]:

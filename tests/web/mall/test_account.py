@@ -265,7 +265,8 @@ async def test_leaving_is_told_before_asked_and_can_be_taken_back(member: Client
     assert (await submit(member, "/account/close", reason="x")).status_code == 422
     assert await shop.world.one("SELECT count(*) FROM closing_request") == 0
     assert (await submit(member, "/account/close", reason="搬家", understood="yes")).status_code == 303
-    assert "29 Nov 2026" in (await member.get("/account/privacy")).text
+    for path in ("/account/privacy", "/notices"):
+        assert "29 Nov 2026" in (await member.get(path)).text
     assert (await submit(member, "/account/privacy", "/account/close", understood="yes")).status_code == 422
     assert (await submit(member, "/account/privacy", "/account/close/take-back")).status_code == 303
     assert (await submit(member, "/account/privacy", "/account/close/take-back")).status_code == 409

@@ -24,6 +24,7 @@ from liyu.demo.history import ACTOR, all_events, enrol_everybody, replay_years
 from liyu.demo.logins import STAFF_PASSWORD
 from liyu.demo.program import TERMS, TIERS, rules_from
 from liyu.demo.settle import settle_earlier_month
+from liyu.demo.tags import sort_members
 from liyu.demo.tiers import bring_growth_along, set_one_by_hand
 from liyu.members.points.health_count import count_points
 from liyu.members.program import replace_program
@@ -73,6 +74,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
         )
         await activity.rush(now)
     await set_one_by_hand(connection, today, now, zone)
+    await sort_members(connection, today, now, zone)
     async with connection.transaction():
         await expire_vouchers(connection, now)
     report("The month before last is settled, last month is yours to settle")

@@ -1,10 +1,9 @@
 """Merging two members: nothing is lost, nothing is doubled, nothing is stranded; it is done once, for ever."""
 
 from datetime import date, timedelta
+from typing import Any
 
-import psycopg
 import pytest
-from psycopg import AsyncConnection
 from psycopg.errors import RestrictViolation
 
 from liyu.core.errors import InvalidInputError
@@ -42,11 +41,10 @@ async def refusals(world: World, source: str, target: str) -> list[str]:
     return [reason.code for reason in refusal.value.reasons]
 
 
-async def change(world: World, member: str, **fields: object) -> None:
+async def change(world: World, member: str, **fields: Any) -> None:
+    changes = MemberChanges(**fields)
     async with world.connection.transaction():
-        await save_member(
-            world.connection, member, MemberChanges(**fields), actor="test", now=world.clock.now(), zone=ZONE
-        )  # type: ignore[arg-type]
+        await save_member(world.connection, member, changes, actor="test", now=world.clock.now(), zone=ZONE)
 
 
 async def test_every_table_that_points_at_a_member_has_its_place_in_a_merge() -> None:
@@ -301,7 +299,3 @@ async def test_sessions_of_the_source_end(database_url: str) -> None:
         )
         await join(world)
         assert await world.one("SELECT revoked_at IS NOT NULL FROM session")
-
-
-async def connect(url: str) -> AsyncConnection[object]:
-    return await psycopg.AsyncConnection.connect(url, autocommit=True)

@@ -25,9 +25,7 @@ async def test_an_adjustment_is_made_once_for_one_form(sign_in: SignIn, world: W
     assert await audit(world, "member.adjust") == 1
 
 
-async def test_nobody_moves_more_than_the_most_nor_takes_what_is_not_there(
-    sign_in: SignIn, world: World
-) -> None:
+async def test_nobody_moves_more_than_the_most_nor_takes_what_is_not_there(sign_in: SignIn, world: World) -> None:
     client, page = await sign_in("operator"), "/console/members/m-1"
     for points, status in (("1000001", 422), ("0", 422), ("-6000", 409)):
         answer = await submit(client, page, f"{page}/adjust", points=points, why="x", key=f"k{points}")

@@ -1,5 +1,7 @@
 # Works from any folder: make -C path/to/liyu run
-PYTHON ?= python3
+# The system's own Python is built with profile-guided optimisation, which makes it up to half as fast again as others.
+PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo /usr/bin/python3 || echo python3)
 BIN := .venv/bin
 # Without its bytecode a start takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE

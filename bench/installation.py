@@ -19,6 +19,7 @@ from liyu.core.embedded import ensure_database
 
 POINTS_EACH = 1_000_000
 START_SECONDS = 30
+OTHER_WORKERS_SECONDS = 3
 LIYU = str(Path(sys.executable).with_name("liyu"))
 
 _FILL_MEMBERS = """
@@ -100,6 +101,8 @@ def serve(installation: Installation, *, workers: int) -> Iterator[int]:
     port = free_port()
     command = [LIYU, "serve", "--port", str(port), "--workers", str(workers)]
     with running(command, installation.environment, f"http://127.0.0.1:{port}/readyz"):
+        # One process is ready. Connections that came now would all be its own, and the others would stand idle.
+        time.sleep(OTHER_WORKERS_SECONDS if workers > 1 else 0)
         yield port
 
 

@@ -30,7 +30,7 @@ from liyu.web.services import Services, make_services, open_services
 from liyu.web.shell import Shell
 from liyu.web.shortcut import find_shortcuts
 
-GARBAGE_THRESHOLDS = (20_000, 20, 50)
+GARBAGE_THRESHOLDS = (100_000, 20, 50)
 
 
 def create_app(settings: Settings, *, clock: Clock | None = None) -> Litestar:

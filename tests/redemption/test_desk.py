@@ -182,7 +182,7 @@ async def test_a_batch_that_counted_on_stock_which_others_took_is_decided_again_
     async with open_world(database_url) as world, world.desk() as desk:
         wishes = [world.wish(await world.member(name, points=500), "item-1") for name in ("a", "b")]
         await world.item(stock=8)
-        save_batch = desk_module.save
+        save_batch = vars(desk_module)["save"]
 
         async def save_after_others(connection: AsyncConnection[Any], batch: Batch) -> None:
             await world.connection.execute("UPDATE item_stock SET taken = 7 WHERE taken = 0")

@@ -77,7 +77,11 @@ _adjustment_body = msgspec.json.Decoder(AdjustmentBody)
             path=_PATH,
             body=MemberBody,
             answers={200: MemberAnswer, 201: MemberAnswer},
-            problems={400: ["invalid_json"], 409: ["phone_taken", "member_closed", "state_not_possible"], 422: ["invalid_input"]},
+            problems={
+                400: ["invalid_json"],
+                409: ["phone_taken", "member_closed", "state_not_possible"],
+                422: ["invalid_input"],
+            },
             example=_EXAMPLE,
         )
     ),

@@ -19,7 +19,7 @@ from liyu.core.errors import BusyError, DomainError, IdempotencyConflictError
 from liyu.core.ledger.posting import system_accounts
 from liyu.redemption.decide import apply, decide
 from liyu.redemption.errors import RefusedError, UnknownItemError, UnknownMemberError, make_reason
-from liyu.redemption.load import is_contested, load_state, lock_and_read_stocks
+from liyu.redemption.load import MergedMeanwhileError, is_contested, load_state, lock_and_read_stocks
 from liyu.redemption.save import Batch, add_granted, add_refused, save
 from liyu.redemption.state import Answer, DeskState, Granted, Ids, RedeemRequest
 
@@ -144,7 +144,7 @@ class Desk:
         for _ in range(tries):
             try:
                 return await self._settle(requests)
-            except (IntegrityError, LockNotAvailable, DeadlockDetected, QueryCanceled) as fault:
+            except (IntegrityError, LockNotAvailable, DeadlockDetected, QueryCanceled, MergedMeanwhileError) as fault:
                 log.warning("batch_refused_by_database", requests=len(requests), fault=type(fault).__name__)
             except OperationalError as fault:
                 log.warning("desk_lost_its_connection", fault=str(fault))

@@ -19,18 +19,20 @@ SCARCE = 4
 
 _LOCK_ACCOUNTS = """
     SELECT a.id FROM account a
-    WHERE a.kind = 'member_points' AND a.member_id IN (SELECT id FROM member WHERE external_id = ANY(%(members)b::text[]))
+    WHERE a.kind = 'member_points' AND a.member_id IN (
+        SELECT coalesce(merged_into, id) FROM member WHERE external_id = ANY(%(members)b::text[]))
     ORDER BY a.id FOR UPDATE"""
 
 _LOCK_STOCKS = "SELECT item_id FROM item_stock WHERE item_id = ANY(%(items)b::bigint[]) ORDER BY item_id FOR UPDATE"
 
 _MEMBERS = """
-    SELECT json_object_agg(m.external_id, json_build_array(
+    SELECT json_object_agg(k.external_id, json_build_array(
         m.id, a.id, m.state, m.growth, t.rank, t.name_zh, t.name_en,
         ARRAY(SELECT json_build_array(l.id, l.account_id, l.expires_on, l.remaining)
             FROM lot l WHERE l.account_id = a.id AND l.remaining > 0)))
-    FROM member m JOIN tier t ON t.id = m.tier_id JOIN account a ON a.member_id = m.id AND a.kind = 'member_points'
-    WHERE m.external_id = ANY(%(members)b::text[])"""
+    FROM member k JOIN member m ON m.id = coalesce(k.merged_into, k.id)
+    JOIN tier t ON t.id = m.tier_id JOIN account a ON a.member_id = m.id AND a.kind = 'member_points'
+    WHERE k.external_id = ANY(%(members)b::text[])"""
 
 _ITEMS = """
     SELECT json_object_agg(i.sku, json_build_array(
@@ -50,7 +52,7 @@ _USED = """
     JOIN member m ON m.external_id = w.member JOIN item i ON i.sku = w.sku
     CROSS JOIN LATERAL (
         SELECT * FROM limit_use u
-        WHERE u.item_id = i.id AND u.member_id = m.id AND u.period IN ('', %(today)s) OFFSET 0) AS u"""
+        WHERE u.item_id = i.id AND u.member_id = coalesce(m.merged_into, m.id) AND u.period IN ('', %(today)s) OFFSET 0) AS u"""
 
 _ANSWERS = """
     SELECT json_agg(json_build_array(a.scope, a.key, a.answer))
@@ -74,6 +76,10 @@ _FREE_CODES = """
     FROM unnest(%(items_with_codes)b::bigint[], %(wanted)b::bigint[]) AS w(id, quantity)"""
 
 _LOAD_STOCKS = f"SELECT json_build_object('items', ({_ITEMS}), 'codes', ({_FREE_CODES}))::text"
+
+
+class MergedMeanwhileError(Exception):
+    """Somebody was merged into another member while their account was waited for: other accounts must be locked."""
 
 
 class _Loaded(Struct):
@@ -108,7 +114,8 @@ async def load_state(
 ) -> tuple[DeskState, Ids]:
     """Begin a transaction, lock the members' accounts, load all that deciding needs, reserve ids. Stocks are not locked yet.
 
-    Raises psycopg's LockNotAvailable when a lock cannot be had in time.
+    The external id of a member who was merged leads to the one who lives on. Raises psycopg's LockNotAvailable when a lock
+    cannot be had in time, and MergedMeanwhileError.
     """
     wishes = {(request.member, request.sku) for request in requests}
     values = {
@@ -124,9 +131,12 @@ async def load_state(
     }
     async with connection.pipeline():
         await connection.execute("BEGIN")
-        await connection.execute(_LOCK_ACCOUNTS, values)
+        accounts = await connection.execute(_LOCK_ACCOUNTS, values)
         answer = await connection.execute(_LOAD, values)
     loaded = _loaded.decode(await _text_of(answer))
+    locked = {row[0] for row in await accounts.fetchall()}
+    if any(member.account_id not in locked for member in (loaded.members or {}).values()):
+        raise MergedMeanwhileError
     state = DeskState(
         now=now,
         today=today,

@@ -1,5 +1,6 @@
 """Merging two members: nothing is lost, nothing is doubled, nothing is stranded; it is done once, for ever."""
 
+import asyncio
 from datetime import date, timedelta
 from typing import Any
 
@@ -82,6 +83,32 @@ async def test_a_debt_goes_over_and_future_earnings_pay_it_first(database_url: s
         assert await world.balances("t") == {"points": 50, "pending": 0, "debt": -100}
         await world.post(world.event("t", "purchase", 13_000))
         assert await world.balances("t") == {"points": 80, "pending": 0, "debt": 0}
+
+
+async def test_the_old_id_redeems_from_the_points_of_who_lives_on(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        await world.member("s", points=100)
+        await world.member("t", points=100)
+        await join(world)
+        sku = await world.item(points=150, per_member_limit=1)
+        assert (await world.redeem("s", sku)).points == 150
+        assert (await world.balances("t"))["points"] == 50
+        with pytest.raises(RefusedError) as refused:
+            await world.redeem("t", sku)
+        assert [reason.code for reason in refused.value.reasons] == ["limit_reached", "not_enough_points"]
+
+
+async def test_both_ids_in_one_batch_spend_what_there_is_once(database_url: str) -> None:
+    async with open_world(database_url) as world, world.desk() as desk:
+        await world.member("s", points=100)
+        await world.member("t", points=100)
+        await join(world)
+        sku = await world.item(points=150)
+        outcomes = await asyncio.gather(
+            *(desk.redeem(world.wish(member, sku)) for member in ("s", "t")), return_exceptions=True
+        )
+        assert [isinstance(outcome, RefusedError) for outcome in outcomes].count(True) == 1
+        assert (await world.balances("t"))["points"] == 50
 
 
 async def test_events_of_the_old_id_reach_who_lives_on(database_url: str) -> None:

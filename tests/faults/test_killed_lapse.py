@@ -12,7 +12,7 @@ import pytest
 
 from tests.world import World, open_world
 
-MEMBERS = 150
+MEMBERS = 400
 KILLS = 6
 
 
@@ -36,7 +36,7 @@ async def _kill_again_and_again(url: str, what: str, day: date) -> int:
     for _ in range(KILLS):
         process = await _start(url, what, day)
         assert process.stdout is not None
-        for _ in range(chance.randint(0, 4)):
+        for _ in range(chance.randint(0, 3)):
             await process.stdout.readline()
         await asyncio.sleep(chance.random() * 0.02)
         if process.returncode is None:

@@ -83,3 +83,9 @@ def _commands(block: str) -> list[str]:
 
 def _first_cells(text: str) -> list[list[str]]:
     return [re.findall("`([^`]+)`", line.split("|")[1]) for line in text.splitlines() if line.startswith("| `")]
+
+
+def test_every_proof_of_a_promise_is_a_test() -> None:
+    proofs = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", _read("docs/guides/promises.md"))
+    assert len(proofs) > 20
+    assert [f"{path}::{name}" for path, name in proofs if f"def {name}(" not in _read(path)] == []

@@ -23,7 +23,7 @@ _LOCK_ACCOUNTS = """
         SELECT coalesce(merged_into, id) FROM member WHERE external_id = ANY(%(members)b::text[]))
     ORDER BY a.id FOR UPDATE"""
 
-_LOCK_STOCKS = "SELECT item_id FROM item_stock WHERE item_id = ANY(%(items)b::bigint[]) ORDER BY item_id FOR UPDATE"
+LOCK_STOCKS = "SELECT item_id FROM item_stock WHERE item_id = ANY(%(items)b::bigint[]) ORDER BY item_id FOR UPDATE"
 
 _MEMBERS = """
     SELECT json_object_agg(k.external_id, json_build_array(
@@ -151,11 +151,6 @@ async def load_state(
     return state, loaded.ids
 
 
-async def lock_stocks(connection: AsyncConnection[Any], items: list[int]) -> None:
-    """Lock the stocks of items until the end of the transaction. Raises psycopg's LockNotAvailable."""
-    await connection.execute(_LOCK_STOCKS, {"items": items})
-
-
 def is_contested(state: DeskState, requests: list[RedeemRequest]) -> bool:
     """Whether stock must be locked before it is decided on: it is scarce, or its units are codes, each of which is one of a kind.
 
@@ -180,7 +175,7 @@ async def lock_and_read_stocks(
     codes = [item.id for item in state.items.values() if item.kind == "code"]
     values = {"skus": list(state.items), "items_with_codes": codes, "wanted": [wanted[item] for item in codes]}
     async with connection.pipeline():
-        await lock_stocks(connection, list(wanted))
+        await connection.execute(LOCK_STOCKS, {"items": list(wanted)})
         answer = await connection.execute(_LOAD_STOCKS, values)
     loaded = _loaded_stocks.decode(await _text_of(answer))
     state.items = loaded.items or {}

@@ -16,6 +16,7 @@ from liyu.core.ledger.posting import INSERT_TRANSFERS, MOVE_BALANCES, BalanceCha
 from liyu.core.money import POINTS
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, LotChange, LotEntryRow
 from liyu.redemption.decide import first_state, gives_vouchers, limits_of
+from liyu.redemption.load import LOCK_STOCKS
 from liyu.redemption.state import Answer, DeskState, Granted, Ids, RedeemRequest, Refused
 
 STOCK_CHANNEL = "stock"
@@ -100,8 +101,7 @@ _SAVE = all_of(
     ]
 )
 _CLAIM_STOCKS = f"""
-    WITH locked AS MATERIALIZED (
-        SELECT item_id FROM item_stock WHERE item_id = ANY(%(items)b::bigint[]) ORDER BY item_id FOR UPDATE),
+    WITH locked AS MATERIALIZED ({LOCK_STOCKS}),
     claimed AS (
         UPDATE item_stock SET taken = item_stock.taken + r.amount
         FROM unnest(%(items)b::bigint[], %(amounts)b::bigint[]) AS r(id, amount) JOIN locked ON locked.item_id = r.id

@@ -33,7 +33,7 @@ class Orders(msgspec.Struct):
 
 def leave_out_the_locks() -> None:
     """Read accounts and stocks without locking them."""
-    for module, name in ((load, "_LOCK_ACCOUNTS"), (load, "_LOCK_STOCKS"), (save, "_CLAIM_STOCKS")):
+    for module, name in ((load, "_LOCK_ACCOUNTS"), (load, "LOCK_STOCKS"), (save, "_CLAIM_STOCKS")):
         setattr(module, name, getattr(module, name).replace("FOR UPDATE", ""))
 
 

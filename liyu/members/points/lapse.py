@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from liyu.core.ledger.posting import system_accounts
 from liyu.members.points.expiry_change import carry_out_changes
 from liyu.members.points.portions import Moved, Report, move_in_portions
+from liyu.members.points.rows import MOVE_DUE
 
 _DUE_TO_LAPSE = """
     SELECT m.id, l.id FROM lot l JOIN account o ON o.id = l.account_id
@@ -43,7 +44,7 @@ _OPEN_USABLE = """
     WHERE l.id = ANY(%(lots)s) AND l.is_open AND l.matures_on <= %(day)s
     ON CONFLICT (account_id, expires_on, funder, matures_on) DO NOTHING"""
 
-_MATURE = """
+_MATURE = f"""
     WITH due AS (
         SELECT l.id AS lot_id, l.account_id, m.id AS to_account_id, t.id AS to_lot_id, l.remaining, l.matures_on,
             nextval('transfer_id_seq') AS transfer_id
@@ -56,21 +57,7 @@ _MATURE = """
         INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
         SELECT transfer_id, account_id, to_account_id, remaining, 'PTS', 'mature', 'lot:' || lot_id, matures_on::text,
             %(actor)s, 'mature:' || lot_id || ':' || transfer_id, %(now)s FROM due),
-    entries AS (
-        INSERT INTO lot_entry (transfer_id, lot_id, amount)
-        SELECT transfer_id, lot_id, -remaining FROM due UNION ALL SELECT transfer_id, to_lot_id, remaining FROM due),
-    lots AS (
-        UPDATE lot SET remaining = lot.remaining + d.amount FROM (
-            SELECT id, sum(amount) AS amount FROM (
-                SELECT lot_id AS id, -remaining AS amount FROM due UNION ALL SELECT to_lot_id, remaining FROM due) AS moves
-            GROUP BY id) AS d
-        WHERE lot.id = d.id),
-    balances AS (
-        UPDATE account SET balance = balance + d.amount FROM (
-            SELECT id, sum(amount) AS amount FROM (
-                SELECT account_id AS id, -remaining AS amount FROM due UNION ALL SELECT to_account_id, remaining FROM due) AS moves
-            GROUP BY id) AS d
-        WHERE account.id = d.id)
+    {MOVE_DUE}
     SELECT count(*), coalesce(sum(remaining), 0)::bigint FROM due"""
 
 

@@ -45,6 +45,25 @@ OPEN_LOTS = (
     f"RETURNING id, account_id, funder, expires_on, matures_on"
 )
 
+MOVE_DUE = """
+    entries AS (
+        INSERT INTO lot_entry (transfer_id, lot_id, amount)
+        SELECT transfer_id, lot_id, -remaining FROM due UNION ALL SELECT transfer_id, to_lot_id, remaining FROM due),
+    lots AS (
+        UPDATE lot SET remaining = lot.remaining + d.amount FROM (
+            SELECT id, sum(amount) AS amount FROM (
+                SELECT lot_id AS id, -remaining AS amount FROM due UNION ALL SELECT to_lot_id, remaining FROM due) AS moves
+            GROUP BY id) AS d
+        WHERE lot.id = d.id),
+    balances AS (
+        UPDATE account SET balance = balance + d.amount FROM (
+            SELECT id, sum(amount) AS amount FROM (
+                SELECT account_id AS id, -remaining AS amount FROM due UNION ALL SELECT to_account_id, remaining FROM due) AS moves
+            GROUP BY id) AS d
+        WHERE account.id = d.id)"""
+"""The rest of a statement whose `due` names lots that go whole into others: transfer_id, lot_id and account_id, to_lot_id and
+to_account_id, remaining."""
+
 
 def net_lot_changes(entries: list[LotEntryRow]) -> list[LotChange]:
     """What the entries together do to each lot."""

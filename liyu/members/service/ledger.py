@@ -7,6 +7,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 
 from liyu.members.points.lots import last_day
+from liyu.members.points.rows import MOVE_DUE
 from liyu.members.program import load_terms
 
 
@@ -40,21 +41,7 @@ _MOVE_LOTS = f"""
         INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
         SELECT transfer_id, account_id, to_account_id, remaining, 'PTS', 'merge', %(origin)s, %(reason)s, %(actor)s,
             'merge:' || lot_id, %(now)s FROM due),
-    entries AS (
-        INSERT INTO lot_entry (transfer_id, lot_id, amount)
-        SELECT transfer_id, lot_id, -remaining FROM due UNION ALL SELECT transfer_id, to_lot_id, remaining FROM due),
-    lots AS (
-        UPDATE lot SET remaining = lot.remaining + d.amount FROM (
-            SELECT id, sum(amount) AS amount FROM (
-                SELECT lot_id AS id, -remaining AS amount FROM due UNION ALL SELECT to_lot_id, remaining FROM due) AS moves
-            GROUP BY id) AS d
-        WHERE lot.id = d.id),
-    balances AS (
-        UPDATE account SET balance = balance + d.amount FROM (
-            SELECT id, sum(amount) AS amount FROM (
-                SELECT account_id AS id, -remaining AS amount FROM due UNION ALL SELECT to_account_id, remaining FROM due) AS moves
-            GROUP BY id) AS d
-        WHERE account.id = d.id)
+    {MOVE_DUE}
     SELECT coalesce(sum(remaining) FILTER (WHERE kind = 'member_points'), 0)::bigint,
         coalesce(sum(remaining) FILTER (WHERE kind = 'member_pending'), 0)::bigint, count(*) FROM due"""
 

@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import mean, median
 
 import msgspec
 import psycopg
@@ -19,6 +20,7 @@ from bench.pgbench import measure_redemptions
 CONNECTIONS = 128
 WORKERS = 2
 PAGE_CONNECTIONS = 32
+TURNS = 4
 EVENT_BATCHES = 40
 
 
@@ -80,21 +82,30 @@ def measure_drop(installation: Installation, seconds: int, *, hot: bool) -> Row:
 
 
 def measure_mall_list(installation: Installation, seconds: int) -> Row:
-    """The list of 24 as a guest sees it, against a bare Litestar + Jinja that gives the same bytes."""
-    load = Load(port=0, connections=PAGE_CONNECTIONS, seconds=seconds, warm_up_seconds=1, path="/items")
-    with serve(installation, workers=1) as port:
+    """The list of 24 as a guest sees it, against a bare Litestar + Jinja that gives the same bytes.
+
+    They take turns, so that whatever else the machine does meets both.
+    """
+    load = Load(port=0, connections=PAGE_CONNECTIONS, seconds=seconds / TURNS, warm_up_seconds=0.5, path="/items")
+    with serve(installation, workers=1) as port, tempfile.NamedTemporaryFile(suffix=".html") as file:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/items") as answer:
             page = answer.read()
-        found = send(msgspec.structs.replace(load, port=port))
-    with tempfile.NamedTemporaryFile(suffix=".html") as file:
         Path(file.name).write_bytes(page)
-        port = free_port()
-        command = [sys.executable, "-m", "bench.bare", str(port), file.name]
-        with running(command, installation.environment, f"http://127.0.0.1:{port}/readyz"):
-            bare = send(msgspec.structs.replace(load, port=port, path="/"))
-    _refuse_failures(found, "200")
-    note = f"p50 {found.p50 * 1000:.1f} ms, {len(page)} bytes"
-    return Row("mall list of 24, guest", found.rate, "/s", bare.rate, found.rate / bare.rate, 0.7, note)
+        bare_port = free_port()
+        command = [sys.executable, "-m", "bench.bare", str(bare_port), file.name]
+        with running(command, installation.environment, f"http://127.0.0.1:{bare_port}/readyz"):
+            turns = [
+                (
+                    send(msgspec.structs.replace(load, port=port)),
+                    send(msgspec.structs.replace(load, port=bare_port, path="/")),
+                )
+                for _ in range(TURNS)
+            ]
+    for found, _ in turns:
+        _refuse_failures(found, "200")
+    rate, bare_rate = (mean(findings.rate for findings in side) for side in zip(*turns, strict=True))
+    note = f"p50 {median(found.p50 for found, _ in turns) * 1000:.1f} ms, {len(page)} bytes"
+    return Row("mall list of 24, guest", rate, "/s", bare_rate, rate / bare_rate, 0.7, note)
 
 
 def measure_events(installation: Installation) -> Row:

@@ -20,6 +20,7 @@ from liyu.web.mall.page_cache import is_cacheable
 from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import KINDS, SCENES
 from liyu.web.pages import Page, fragment, page
+from liyu.web.shortcut import SHORTCUT
 from liyu.web.visit import visit_of
 
 LONGEST_SEARCH = 60
@@ -49,7 +50,7 @@ class WishForm(Form):
     shown = IntegerField(required=False, minimum=PAGE_SIZE, maximum=MOST_SHOWN, default=PAGE_SIZE)
 
 
-@get("/items")
+@get("/items", opt={SHORTCUT: True})
 async def show_items(request: AnyRequest) -> Page:
     """The list; a guest's comes from memory. For htmx with a cursor the next cards alone."""
     snapshot = visit_of(request).services.catalog.snapshot
@@ -58,7 +59,7 @@ async def show_items(request: AnyRequest) -> Page:
     return _render_list(request, snapshot, await load_own_account(request))
 
 
-@get("/drops")
+@get("/drops", opt={SHORTCUT: True})
 async def show_drops(request: AnyRequest) -> Page:
     """All drops: open ones, then those to come."""
     snapshot = visit_of(request).services.catalog.snapshot

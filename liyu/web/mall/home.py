@@ -20,6 +20,7 @@ from liyu.web.mall.page_cache import is_undisturbed, slot
 from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import OTHER_SCENE, SCENES
 from liyu.web.pages import Page, page
+from liyu.web.shortcut import SHORTCUT
 from liyu.web.visit import visit_of
 
 MOST_DROPS = 6
@@ -30,7 +31,7 @@ SCENE_SECTIONS = 4
 ITEMS_OF_A_SCENE = 4
 
 
-@get("/")
+@get("/", opt={SHORTCUT: True})
 async def show_home(request: AnyRequest) -> Page:
     """A guest's home page comes from memory; so does the frame of a member's, which costs one query beside the session's."""
     visit, pages = visit_of(request), ready_of(request).pages

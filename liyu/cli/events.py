@@ -13,7 +13,7 @@ from rich.progress import Progress
 from liyu.cli.installation import clock, connect, json_option, load_settings, run, show
 from liyu.core.i18n import N_, Message
 from liyu.core.settings import Settings
-from liyu.members.points.events import Event, Posted
+from liyu.members.points.events import Event, Posted, check_source
 from liyu.members.points.post import post_events
 
 COLUMNS = ("external_id", "type", "amount_minor", "currency", "occurred_at", "reference")
@@ -105,7 +105,7 @@ def _parse(cells: dict[str, str], settings: Settings) -> Event | dict[str, Messa
         faults["occurred_at"] = Message(N_("Must be a date and time such as 2026-11-22T10:00:00+08:00."))
     if faults or occurred_at is None:
         return faults
-    return Event(
+    event = Event(
         member=cells["external_id"],
         type=cells["type"],
         reference=cells["reference"],
@@ -114,6 +114,7 @@ def _parse(cells: dict[str, str], settings: Settings) -> Event | dict[str, Messa
         currency=cells["currency"] or None,
         purchase=cells["purchase"] or None,
     )
+    return check_source(event) or event
 
 
 async def _post(connection: Any, portion: list[Row], settings: Settings, result: dict[str, Any]) -> None:

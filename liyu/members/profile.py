@@ -17,6 +17,7 @@ from liyu.core.settings import LOCALES
 from liyu.members.enrol import NewMember, enrol_members
 from liyu.members.errors import MemberClosedError, PhoneTakenError, StateNotPossibleError
 from liyu.members.leads import follow, lock_members
+from liyu.members.personal.locking import lock_member
 from liyu.members.points.expiry import PRE_REGISTERED
 from liyu.members.points.expiry_order import begin_validity
 from liyu.members.service.index import index_members
@@ -94,6 +95,20 @@ async def save_member(
             if is_last_try:
                 raise
     raise AssertionError("unreachable")
+
+
+async def activate_member(
+    connection: AsyncConnection[Any], member_id: int, *, reason: str, actor: str, now: datetime, zone: ZoneInfo
+) -> bool:
+    """Begin the membership of somebody who is pre-registered, in the caller's transaction; whether it did.
+
+    From now on their points and their tier have a last day (loyalty.md §0). In any other state nothing changes: who was frozen
+    meanwhile stays frozen. Raises NotFoundError.
+    """
+    if (await lock_member(connection, member_id)).state != PRE_REGISTERED:
+        return False
+    await _change_state(connection, member_id, "active", reason, actor, now, zone)
+    return True
 
 
 def _check(external_id: str, changes: MemberChanges, today: date) -> dict[str, Any]:

@@ -36,14 +36,15 @@ def test_events_can_be_imported_twice_without_a_second_point(liyu: Run, tmp_path
         "a,return,-345,CNY,2026-03-02T10:00:00+08:00,r-1\n"
         "b,purchase,1,GBP,2026-03-01T10:00:00,i-2\n"
         "b,purchase,ten,CNY,soon,i-3\n"
+        "b,profile,,,2026-03-01T10:00:00,i-4\n"
     )
     first = json.loads(liyu("events", "import", str(file), "--json").stdout)
-    assert (first["ok"], first["duplicate"], first["failed"], first["points"]) == (2, 0, 2, 120)
+    assert (first["ok"], first["duplicate"], first["failed"], first["points"]) == (2, 0, 3, 120)
     assert [(one["row"], sorted(one["fields"])) for one in first["failures"]] == [
-        (4, ["currency"]), (5, ["amount_minor", "occurred_at"]),
+        (4, ["currency"]), (5, ["amount_minor", "occurred_at"]), (6, ["type"]),
     ]  # fmt: skip
     again = json.loads(liyu("events", "import", str(file), "--json").stdout)
-    assert (again["ok"], again["duplicate"], again["failed"]) == (0, 2, 2)
+    assert (again["ok"], again["duplicate"], again["failed"]) == (0, 2, 3)
     assert json.loads(liyu("db", "prove", "--json").stdout)["balanced"] is True
 
 

@@ -10,7 +10,7 @@ from liyu.catalog.import_items import REQUIRED
 from liyu.catalog.models import ITEM_KINDS, SCENES
 from liyu.cli import COMMANDS
 from liyu.cli.events import COLUMNS as EVENT_COLUMNS
-from liyu.members.points.pricing import EVENT_TYPES
+from liyu.members.points.pricing import HOST_TYPES
 from liyu.web.api.routes import CALLS
 from scripts.steps import ROOT
 
@@ -49,7 +49,7 @@ def test_the_readme_names_columns_kinds_and_types_of_imports(readme: str) -> Non
     text = _read(readme)
     assert ",".join(REQUIRED) in text
     assert ",".join(EVENT_COLUMNS) in text
-    for word in (*ITEM_COLUMNS, *ITEM_KINDS, *SCENES, *EVENT_TYPES):
+    for word in (*ITEM_COLUMNS, *ITEM_KINDS, *SCENES, *HOST_TYPES):
         assert f"`{word}`" in text, word
 
 

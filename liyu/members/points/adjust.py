@@ -12,7 +12,7 @@ from liyu.core.errors import DomainError, IdempotencyConflictError, InvalidInput
 from liyu.core.i18n import N_, Message
 from liyu.core.ledger.posting import TransferRow, post_transfers, reserve_ids
 from liyu.core.money import POINTS
-from liyu.members.errors import UnknownMemberError
+from liyu.members.errors import MemberClosedError, UnknownMemberError
 from liyu.members.points.expiry import last_day_for
 from liyu.members.points.lots import draw_points
 from liyu.members.points.post import FUNDER
@@ -49,13 +49,17 @@ async def adjust_points(
 ) -> int:
     """Give (> 0) or take (< 0) points and return the new balance. `key` makes the movement unique for ever.
 
-    Given points pay a debt first, as earnings do. Raises InvalidInputError, UnknownMemberError or NotEnoughToTakeError.
+    Given points pay a debt first, as earnings do.
+
+    Raises InvalidInputError, UnknownMemberError, MemberClosedError or NotEnoughToTakeError.
     """
     check_adjustment(points, reason)
     state = await load_state(connection, [], [external_id], now, zone, await load_terms(connection))
     earner = state.earners.get(external_id)
     if earner is None:
         raise UnknownMemberError
+    if earner.state == "closed":
+        raise MemberClosedError
     move = _give if points > 0 else _take
     await move(connection, state, earner, abs(points), reason=reason, key=key, actor=actor)
     found = await connection.execute("SELECT balance FROM account WHERE id = %s", (earner.points_account,))

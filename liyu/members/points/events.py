@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from liyu.core.i18n import N_, Message
 from liyu.core.idempotency import hash_body
-from liyu.members.points.pricing import AMOUNT_TYPES, EVENT_TYPES, RETURN, Line
+from liyu.members.points.pricing import AMOUNT_TYPES, EVENT_TYPES, HOST_TYPES, OWN_TYPES, RETURN, Line
 
 LARGEST_AMOUNT = 10**12
 LONGEST_TEXT = 200
@@ -53,7 +53,7 @@ def check_event(event: Event, currency: str, now: datetime) -> dict[str, Message
     """Every fault of an event by field; empty when it can be posted."""
     faults = _check_texts(event)
     if event.type not in EVENT_TYPES:
-        faults["type"] = Message(N_("Unknown type; known are %(known)s."), {"known": ", ".join(EVENT_TYPES)})
+        faults["type"] = Message(N_("Unknown type; known are %(known)s."), {"known": ", ".join(HOST_TYPES)})
     if event.occurred_at.tzinfo is None:
         faults["occurred_at"] = Message(N_("Must say its time zone."))
     elif event.occurred_at.year < EARLIEST_YEAR:
@@ -67,6 +67,14 @@ def check_event(event: Event, currency: str, now: datetime) -> dict[str, Message
     if abs(event.amount_minor or 0) > LARGEST_AMOUNT:
         faults["amount_minor"] = Message(N_("Is larger than %(most)s."), {"most": LARGEST_AMOUNT})
     return faults
+
+
+def check_source(event: Event) -> dict[str, Message]:
+    """What a host may not post, whatever else is right with it."""
+    if event.type not in OWN_TYPES:
+        return {}
+    values = {"known": ", ".join(HOST_TYPES)}
+    return {"type": Message(N_("Liyu posts this type by itself; hosts can post %(known)s."), values)}
 
 
 def _check_texts(event: Event) -> dict[str, Message]:

@@ -16,6 +16,9 @@ AMOUNT_TYPES = (PURCHASE, RETURN)
 
 EVENT_TYPES = (PURCHASE, RETURN, CHECK_IN, "share", "referral", "suggestion", "campaign", "profile", "birthday")
 EARNING_TYPES = tuple(one for one in EVENT_TYPES if one != RETURN)
+OWN_TYPES = ("profile",)
+"""Events that Liyu alone finds out and posts; a host that posted one would take the member's only one away."""
+HOST_TYPES = tuple(one for one in EVENT_TYPES if one not in OWN_TYPES)
 
 ALWAYS, BIRTHDAY, BIRTHDAY_MONTH, FIRST_TIME, STREAK = CONDITIONS = (
     "always", "birthday", "birthday_month", "first_time", "streak",

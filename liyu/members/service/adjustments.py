@@ -15,6 +15,7 @@ from psycopg.rows import class_row
 from liyu.core.clock import local_date, start_of_day
 from liyu.core.errors import IdempotencyConflictError, NotFoundError
 from liyu.members.leads import PERSON, follow, lock_members
+from liyu.members.personal.locking import lock_open_member
 from liyu.members.points.adjust import adjust_points, adjust_points_once, check_adjustment
 from liyu.members.points.history import TRANSFERS
 from liyu.members.program import load_terms
@@ -23,6 +24,17 @@ from liyu.members.service.errors import DecidedAlreadyError, OwnRequestError
 DONE = "done"
 REPEATED = "repeated"
 REQUESTED = "requested"
+
+
+class Adjusted(Struct, frozen=True):
+    """What became of a wish to move points: `done`, `requested`, or `repeated` when it was known already.
+
+    `request_id` and `state` are those of the request for a second person, where there is one.
+    """
+
+    outcome: str
+    request_id: int | None = None
+    state: str | None = None
 
 
 class RequestLine(Struct, frozen=True):
@@ -58,9 +70,9 @@ _KNOWN = "SELECT EXISTS (SELECT FROM transfer WHERE key IN (%(key)s, %(repay)s))
 
 _ASK = """
     INSERT INTO adjustment_request (key, member_id, points, reason, requested_by, requested_at, state, decision)
-    VALUES (%s, %s, %s, %s, %s, %s, 'requested', '') ON CONFLICT (key) DO NOTHING"""
+    VALUES (%s, %s, %s, %s, %s, %s, 'requested', '') ON CONFLICT (key) DO NOTHING RETURNING id"""
 
-_ASKED = "SELECT member_id, points, reason FROM adjustment_request WHERE key = %s"
+_ASKED = "SELECT member_id, points, reason, id, state FROM adjustment_request WHERE key = %s"
 
 _MEANT = """
     SELECT m.external_id, r.requested_by FROM adjustment_request r JOIN member k ON k.id = r.member_id
@@ -90,20 +102,21 @@ async def adjust_or_ask(
     actor: str,
     now: datetime,
     zone: ZoneInfo,
-) -> str:
+) -> Adjusted:
     """Move points at once, or ask for a second person when the actor would move more than the limit for this member today.
 
-    Returns `done`, `requested`, or `repeated` when the same key did the same before. Raises InvalidInputError,
-    UnknownMemberError, NotEnoughToTakeError, or IdempotencyConflictError when the key stands for something else.
+    The same key with the same figures does nothing more. Raises InvalidInputError, UnknownMemberError, MemberClosedError,
+    NotEnoughToTakeError, or IdempotencyConflictError when the key stands for something else.
     """
     check_adjustment(points, reason)
     await lock_members(connection, [external_id])
     external_id, member_id = await follow(connection, external_id)
     before = await (await connection.execute(_ASKED, (key,))).fetchone()
     if before is not None:
-        if tuple(before) != (member_id, points, reason):
+        *figures, request_id, state = before
+        if figures != [member_id, points, reason]:
             raise IdempotencyConflictError
-        return REPEATED
+        return Adjusted(REPEATED, request_id, state)
     terms = await load_terms(connection)
     since = start_of_day(local_date(now, zone), zone)
     values = {
@@ -112,12 +125,15 @@ async def adjust_or_ask(
     (known,) = await (await connection.execute(_KNOWN, values)).fetchone() or (False,)
     (moved,) = await (await connection.execute(_MOVED_TODAY, values)).fetchone() or (0,)
     if not known and moved + abs(points) > terms.adjustment_limit:
-        await connection.execute(_ASK, (key, member_id, points, reason, actor, now))
-        return REQUESTED
+        await lock_open_member(connection, member_id)
+        asked = await (await connection.execute(_ASK, (key, member_id, points, reason, actor, now))).fetchone()
+        if asked is None:  # The same key for another member, in this very moment.
+            raise IdempotencyConflictError
+        return Adjusted(REQUESTED, asked[0], REQUESTED)
     done = await adjust_points_once(
         connection, external_id, points, reason=reason, key=key, actor=actor, now=now, zone=zone
     )
-    return DONE if done else REPEATED
+    return Adjusted(DONE if done else REPEATED)
 
 
 async def approve(

@@ -15,7 +15,7 @@ from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError, InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.members.errors import MemberClosedError, UnknownMemberError
-from liyu.members.points.events import Event, Posted, check_event
+from liyu.members.points.events import Event, Posted, check_event, check_source
 from liyu.members.points.post import post_events
 from liyu.web.api.auth import caller_of
 from liyu.web.api.bodies import convert_fields, decode_json, find_faults, is_storable
@@ -172,7 +172,7 @@ def _read_event(content: Any, services: Services) -> Event | Faults:
         event = msgspec.convert(msgspec.convert(content, EventBody), Event, from_attributes=True)
     except msgspec.ValidationError:
         return _find_all_faults(content, currency, now)
-    return check_event(event, currency, now) or event
+    return check_event(event, currency, now) | check_source(event) or event
 
 
 def _find_all_faults(content: Mapping[Any, Any], currency: str, now: datetime) -> Faults:
@@ -181,7 +181,7 @@ def _find_all_faults(content: Mapping[Any, Any], currency: str, now: datetime) -
     readable = {name: content[name] for name in EventBody.__struct_fields__ if name in content and name not in faults}
     instead = {"member": "-", "type": "check_in", "reference": "-", "occurred_at": now}
     event = msgspec.convert(instead | readable, Event)
-    return check_event(event, currency, now) | faults
+    return check_event(event, currency, now) | check_source(event) | faults
 
 
 async def _post(

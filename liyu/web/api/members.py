@@ -59,6 +59,9 @@ _EXAMPLE = {
     "joined_at": "2025-03-08T02:11:00Z",
 }
 
+_STATES = {None: "done", "approved": "done", "requested": "pending", "refused": "refused"}
+"""What an adjustment is called here, by the state of its request for a second person."""
+
 _put_body = msgspec.json.Decoder(MemberBody)
 _adjustment_body = msgspec.json.Decoder(AdjustmentBody)
 
@@ -94,7 +97,7 @@ async def put_member(request: ApiRequest, external_id: FromPath[str]) -> Page:
         raise InvalidInputError.of_fields(
             {"external_id": Message(N_("This contains a character that cannot be stored."))}
         )
-    changes = MemberChanges(**{name: getattr(body, name) for name in body.__struct_fields__})
+    changes = MemberChanges(**{name: getattr(body, name) for name in MemberChanges.__struct_fields__})
     async with unit_of_work(services.sessions) as session:
         connection = await driver_connection(session)
         created = await save_member(
@@ -162,21 +165,26 @@ async def get_ledger(request: ApiRequest, external_id: FromPath[str]) -> Page:
             tag=_TAG,
             scope="members:write",
             summary="Give or take points by hand",
-            description="Given points pay a debt first, as earnings do. The reason stays in the ledger.",
+            description=(
+                "Given points pay a debt first, as earnings do. The reason stays in the ledger. What a key would move beyond the "
+                "program's limit for a member and a day is pending (202): nothing moves until somebody of the staff approves it."
+            ),
             path=_PATH,
             body=AdjustmentBody,
             idempotency_key=True,
-            answers={201: AdjustmentAnswer},
+            answers={201: AdjustmentAnswer, 202: AdjustmentAnswer},
             problems={
                 400: ["invalid_json", "idempotency_key_required"],
                 404: ["unknown_member"],
-                409: ["not_enough_points", "idempotency_conflict"],
+                409: ["not_enough_points", "member_closed", "idempotency_conflict"],
                 422: ["invalid_input"],
             },
             example={
                 "external_id": "M-20871",
                 "points": 200,
                 "reason": "Goodwill for a late delivery",
+                "state": "done",
+                "request": None,
                 "balance": 13050,
             },
         )
@@ -189,8 +197,9 @@ async def post_adjustment(request: ApiRequest, external_id: FromPath[str]) -> Pa
     body = await read_body(request, _adjustment_body)
 
     async def adjust(session: AsyncSession) -> tuple[int, dict[str, Any]]:
-        balance = await adjust_points(
-            await driver_connection(session),
+        connection = await driver_connection(session)
+        adjusted = await adjust_or_ask(
+            connection,
             _known(external_id),
             body.points,
             reason=body.reason,
@@ -199,7 +208,10 @@ async def post_adjustment(request: ApiRequest, external_id: FromPath[str]) -> Pa
             now=services.clock.now(),
             zone=services.settings.timezone,
         )
-        return 201, msgspec.to_builtins(AdjustmentAnswer(external_id, body.points, body.reason, balance))
+        state = _STATES[adjusted.state]
+        balance = (await read_member(connection, external_id)).balance
+        answer = AdjustmentAnswer(external_id, body.points, body.reason, state, adjusted.request_id, balance)
+        return 202 if state == "pending" else 201, msgspec.to_builtins(answer)
 
     return await answer_once(request, adjust)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from liyu.members.points.events import LARGEST_AMOUNT
+from liyu.members.points.pricing import HOST_TYPES
 from liyu.redemption.state import LARGEST_QUANTITY
 
 MOST_EVENTS = 1_000
@@ -119,11 +120,18 @@ class AdjustmentBody(Struct, forbid_unknown_fields=True):
 
 
 class AdjustmentAnswer(Struct):
-    """The adjustment, and the balance after it."""
+    """The adjustment, and the balance after it; pending ones have moved nothing yet."""
 
     external_id: str
     points: int
     reason: str
+    state: Annotated[str, Meta(examples=["done"], description="done; pending until a second person decides; refused")]
+    request: Annotated[
+        int | None,
+        Meta(
+            description="Of a pending one: its number. Once approved, the ledger shows it as `adjust:request:<number>`."
+        ),
+    ]
     balance: int
 
 
@@ -144,7 +152,7 @@ class EventBody(Struct, forbid_unknown_fields=True):
     """Something a member did. Type and reference make it unique for ever: sent again, it gives no second point."""
 
     member: ExternalId
-    type: Annotated[str, Meta(examples=["purchase"], description="purchase, return, check_in, share, referral, …")]
+    type: Annotated[str, Meta(examples=["purchase"], description=", ".join(HOST_TYPES))]
     reference: Annotated[
         Text, Meta(examples=["A-1001"], description="The host's own; a return carries that of its purchase.")
     ]

@@ -15,6 +15,7 @@ from liyu.members.queries import read_member
 from liyu.members.service.adjustments import (
     DONE,
     REPEATED,
+    Adjusted,
     adjust_or_ask,
     approve,
     list_requests,
@@ -72,7 +73,7 @@ async def adjust(request: AnyRequest, session: NamedDependency[AsyncSession], ex
         return await show_member_page(request, session, external_id, form=form)
     connection = await driver_connection(session)
     before = await read_member(connection, external_id)
-    done: list[str] = []
+    done: list[Adjusted] = []
 
     async def act() -> None:
         done.append(
@@ -92,19 +93,20 @@ async def adjust(request: AnyRequest, session: NamedDependency[AsyncSession], ex
     if refusal or form.faults:
         faulty = form if form.faults else None
         return await show_member_page(request, session, external_id, form=faulty, refusal=refusal)
-    if done[0] == REPEATED:
+    outcome = done[0].outcome
+    if outcome == REPEATED:
         leave_notice(request, N_("This adjustment was made already; nothing was done twice."))
         return redirect(request, page_of(external_id))
     after = await read_member(connection, external_id)
     await record_act(
         request,
         session,
-        "member.adjust" if done[0] == DONE else "member.adjust_request",
+        "member.adjust" if outcome == DONE else "member.adjust_request",
         f"member:{external_id}",
         before={"balance": before.balance, "debt": before.debt},
         after={"balance": after.balance, "debt": after.debt, "points": form.points, "reason": form.why},
     )
-    if done[0] == DONE:
+    if outcome == DONE:
         leave_notice(request, Message(N_("Done. The balance is %(points)s points now."), {"points": after.balance}))
     else:
         leave_notice(request, N_("More than one person may move in a day: it waits for somebody else's approval."))

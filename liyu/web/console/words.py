@@ -106,6 +106,7 @@ REASONS = {
     "carried over": N_("Closed; the balance is carried over"),
     "applied": N_("Applied"),
     "activated": N_("Membership activated"),
+    "first_sign_in": N_("First sign-in"),
 }
 """Reasons that programs write, in words; what a person wrote stands as it is."""
 

@@ -12,12 +12,15 @@ from sqlalchemy.orm import aliased
 from liyu.core import outbox
 from liyu.core.access.codes import LIFETIME, issue_login_code, use_login_code
 from liyu.core.access.models import MEMBER
+from liyu.core.database import driver_connection
 from liyu.core.i18n import N_
 from liyu.members.models import Member
+from liyu.members.points.expiry import PRE_REGISTERED
+from liyu.members.profile import activate_member
 from liyu.web.demo import find_demo_logins
 from liyu.web.forms import Form, PhoneField, TextField
 from liyu.web.limits import count_hit, forget_hits
-from liyu.web.pages import Page, local_path, page, redirect, render_text
+from liyu.web.pages import Page, leave_notice, local_path, page, redirect, render_text
 from liyu.web.services import Services
 from liyu.web.sessions import sign_in, sign_out
 from liyu.web.visit import visit_of
@@ -80,6 +83,7 @@ async def enter_code(
         fits = await use_login_code(session, form.phone, form.code, secret_key=secret_key, now=services.clock.now())
         member = await _find_member(session, form.phone) if fits else None
         if member is not None:
+            await _activate(request, session, member)
             await sign_in(session, visit_of(request), MEMBER, member_id=member.id)
             await forget_hits(services, "login", form.phone)
             return redirect(request, local_path(form.next, "/"))
@@ -110,6 +114,22 @@ async def _find_member(session: AsyncSession, phone: str) -> Member | None:
         .where(holder.phone == phone, Member.state != "closed")
     )
     return member
+
+
+async def _activate(request: Request[Any, Any, Any], session: AsyncSession, member: Member) -> None:
+    """The first sign-in of somebody who is pre-registered begins the membership (DESIGN §5)."""
+    services = visit_of(request).services
+    if member.state == PRE_REGISTERED and await activate_member(
+        await driver_connection(session),
+        member.id,
+        reason="first_sign_in",
+        actor=f"member:{member.id}",
+        now=services.clock.now(),
+        zone=services.settings.timezone,
+    ):
+        leave_notice(
+            request, N_("Welcome! Your membership begins today; what you have collected can be used from now on.")
+        )
 
 
 async def _post_code(request: Request[Any, Any, Any], session: AsyncSession, phone: str, code: str) -> None:

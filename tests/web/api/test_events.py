@@ -153,3 +153,21 @@ async def test_events_need_their_scope_and_partners_stay_outside(open_api: OpenA
         problem_of(await reader.post(path, json=content), 403, "scope_missing")
         problem_of(await partner.post(path, json=content), 403, "not_allowed")
     assert await world.fingerprint() == before
+
+
+async def test_hosts_post_nothing_that_is_for_liyu_alone(api: Api, world: World) -> None:
+    before = await world.fingerprint()
+    body = {
+        "member": "M1",
+        "type": "profile",
+        "reference": "profile-of-member-1",
+        "occurred_at": "2026-11-20T10:00:00Z",
+    }
+    refused = problem_of(await api.post("/events", json=body), 422, "invalid_input")
+    assert [reason["field"] for reason in refused["reasons"]] == ["type"]
+    assert "Liyu posts this type by itself; hosts can post purchase, return," in refused["reasons"][0]["message"]
+    faults = fields_of(problem_of(await api.post("/events", json=body | {"reference": 7}), 422, "invalid_input"))
+    assert faults == {"type", "reference"}
+    (row,) = (await api.post("/events/batch", json=[body])).json()["results"]
+    assert (row["status"], list(row["fields"])) == ("failed", ["type"])
+    assert await world.fingerprint() == before

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from liyu.core.database import driver_connection, unit_of_work
+from liyu.members.service.adjustments import approve
 from tests.web.api.conftest import OpenApi
-from tests.web.api.world import Api, World, fields_of, problem_of
+from tests.web.api.world import ZONE, Api, World, fields_of, problem_of
+from tests.web.conftest import NOW
 
 LAST_YEAR = datetime(2025, 12, 15, tzinfo=UTC)
 SHAPE = ("external_id", "state", "tier", "balance", "pending", "debt", "lots")
@@ -151,7 +154,8 @@ async def test_points_are_given_and_taken_by_hand(api: Api, world: World) -> Non
 
     given = await adjust(200, "a")
     assert given.status_code == 201
-    assert given.json() == {"external_id": "M1", "points": 200, "reason": "because", "balance": 1_200}
+    same = {"external_id": "M1", "points": 200, "reason": "because"}
+    assert given.json() == same | {"state": "done", "request": None, "balance": 1_200}
     assert (await adjust(-50, "b")).json()["balance"] == 1_150
     before = await world.fingerprint()
     again = await adjust(200, "a")
@@ -172,6 +176,47 @@ async def test_points_are_given_and_taken_by_hand(api: Api, world: World) -> Non
     problem_of(other_path, 409, "idempotency_conflict")
     assert await world.fingerprint() == before
     await world.assert_books_balance()
+
+
+async def test_what_is_above_the_limit_of_a_day_waits_for_a_second_person(api: Api, world: World) -> None:
+    async def adjust(points: int, key: str, member: str = "M1") -> Any:
+        body = {"points": points, "reason": "because"}
+        return await api.post(f"/members/{member}/adjustments", json=body, headers={"idempotency-key": key})
+
+    await world.execute("UPDATE program SET adjustment_limit = 300")
+    assert (await adjust(200, "a")).status_code == 201
+    before = await world.fingerprint()
+    answers = await asyncio.gather(*(adjust(101, "b") for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {202}
+    ((request_id, asked_by),) = await world.fetch("SELECT id, requested_by FROM adjustment_request")
+    waiting = {"external_id": "M1", "points": 101, "reason": "because", "state": "pending", "request": request_id}
+    assert [answer.json() for answer in answers] == [waiting | {"balance": 1_200}] * 4
+    problem_of(await adjust(102, "b"), 409, "idempotency_conflict")
+    assert await world.fingerprint() == before
+    # What is up to the limit goes on; another member has a day of their own.
+    assert (await adjust(-100, "c")).json()["balance"] == 1_100
+    assert (await adjust(300, "d", "M2")).json()["state"] == "done"
+    async with unit_of_work(world.sessions) as session:
+        await approve(await driver_connection(session), request_id, actor="staff:1", decision="", now=NOW, zone=ZONE)
+    (entry, *_) = (await api.get("/members/M1/ledger")).json()["entries"]
+    assert (entry["points"], entry["source"], entry["balance"]) == (101, f"adjust:request:{request_id}", 1_201)
+    # Should the kept answers be gone, the request itself still knows its key.
+    await world.execute("DELETE FROM idempotent_answer")
+    late = await adjust(101, "b")
+    assert (late.status_code, late.json()["state"], late.json()["balance"]) == (201, "done", 1_201)
+    assert asked_by.startswith("key:")
+    await world.assert_books_balance()
+
+
+async def test_nothing_is_given_to_who_has_left(api: Api, world: World) -> None:
+    await api.put("/members/M1", json={"state": "closed"})
+    before = await world.fingerprint()
+    for points in (5, 50_000):
+        body, headers = {"points": points, "reason": "x"}, {"idempotency-key": str(points)}
+        answer = await api.post("/members/M1/adjustments", json=body, headers=headers)
+        problem_of(answer, 409, "member_closed")
+    assert await world.fetch("SELECT count(*) FROM adjustment_request") == [(0,)]
+    assert await world.fingerprint() == before
 
 
 async def test_one_adjustment_sent_many_times_at_once_is_one(api: Api, world: World) -> None:

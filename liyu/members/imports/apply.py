@@ -35,7 +35,7 @@ _LOCK_FOUND = """
 
 _NEWCOMERS = """
     SELECT row, external_id, phone, fields ->> 'email' AS email, fields ->> 'name' AS name, fields ->> 'birthday' AS birthday,
-        fields ->> 'city' AS city, fields ->> 'locale' AS locale
+        fields ->> 'city' AS city, fields ->> 'locale' AS locale, coalesce(fields ->> 'state', 'active') AS state
     FROM member_import_row
     WHERE import_id = %(import)s AND lead BETWEEN %(first)s AND %(last)s AND status = 'new' AND row = lead AND applied_at IS NULL"""
 
@@ -62,6 +62,17 @@ _CHANGE = """
     UPDATE member m SET phone = n.phone, email = n.email, name = n.name, birthday = n.birthday, city = n.city, locale = n.locale
     FROM patches p, member o, LATERAL jsonb_populate_record(o, p.patch) AS n WHERE o.id = p.member_id AND m.id = p.member_id
     RETURNING m.id"""
+
+# As long as rows are compared and applied, no option goes that they choose.
+_HOLD_QUESTIONS = "SELECT FROM profile_field WHERE active FOR SHARE"
+
+_ANSWERS = """
+    INSERT INTO profile_value (member_id, field_id, value)
+    SELECT r.member_id, p.id, c.change ->> 'new'
+    FROM member_import_row r CROSS JOIN LATERAL jsonb_array_elements(r.changes) AS c(change)
+    JOIN profile_field p ON c.change ->> 'field' = 'answer_' || p.key
+    WHERE r.import_id = %(import)s AND r.lead BETWEEN %(first)s AND %(last)s AND r.row = r.lead AND r.applied_at IS NULL
+    ON CONFLICT (member_id, field_id) DO UPDATE SET value = excluded.value"""
 
 _TAGS = """
     WITH given AS (
@@ -120,11 +131,13 @@ async def _apply_portion(connection: AsyncConnection[Any], work: Work, first: in
         "reason": REASON,
     }  # fmt: skip
     await connection.execute(_LOCK_FOUND, values)
+    await connection.execute(_HOLD_QUESTIONS)
     await compare(connection, work.import_id, first, last)
     await _enrol(connection, work, values)
     await connection.execute(_JOINED, values)
     changed = await (await connection.execute(_CHANGE, values)).fetchall()
     await index_members(connection, [row[0] for row in changed])
+    await connection.execute(_ANSWERS, values)
     await connection.execute(_TAGS, values)
     await raise_standings(connection, values, local_date(work.now, zone))
     await post_openings(connection, values)

@@ -46,12 +46,12 @@ def read_text(text: str, longest: int = LONGEST_TEXT) -> str:
 
 def read_id(text: str) -> str:
     """A member's number as it stands there, leading zeros included. Raises CellError."""
-    return read_text(_undo_rounding(text), LONGEST_ID)
+    return read_text(undo_rounding(text), LONGEST_ID)
 
 
 def read_phone(text: str) -> str:
     """A phone number in E.164. Raises CellError."""
-    plain = _PHONE_MARKS.sub("", unicodedata.normalize("NFKC", _undo_rounding(text)))
+    plain = _PHONE_MARKS.sub("", unicodedata.normalize("NFKC", undo_rounding(text)))
     found = _CHINESE_MOBILE.fullmatch(plain)
     number = f"+86{found.group(1)}" if found else parse_phone(plain)
     if number is None or (number.startswith("+86") and not found):
@@ -89,7 +89,7 @@ def read_day(text: str) -> date:
 
 def read_number(text: str, most: int = LARGEST_POINTS) -> int:
     """A whole number, thousands separators allowed. Raises CellError."""
-    plain = unicodedata.normalize("NFKC", _undo_rounding(text)).replace(",", "").replace(" ", "")
+    plain = unicodedata.normalize("NFKC", undo_rounding(text)).replace(",", "").replace(" ", "")
     plain = re.sub(r"\.0+$", "", plain)
     if not re.fullmatch(r"-?\d+", plain):
         raise CellError(N_("Must be a whole number in digits."))
@@ -106,7 +106,7 @@ def split_tags(text: str) -> list[str]:
     return [name for part in re.split(r"[;；,，、|]", text) if (name := part.strip())]
 
 
-def _undo_rounding(text: str) -> str:
+def undo_rounding(text: str) -> str:
     """`1.3800138000E+10` is 13800138000; `1.38E+10` has lost its last digits. Raises CellError for the latter."""
     found = _ROUNDED.fullmatch(text)
     if found is None:

@@ -2,10 +2,12 @@
 
 import re
 import unicodedata
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
 from liyu.core.i18n import N_
+from liyu.members.personal.fields import ANSWER, Option, ProfileQuestion
 
 
 class Column(Struct, frozen=True):
@@ -33,6 +35,14 @@ COLUMNS = (
     Column("birthday", N_("Date of birth"), "生日", ("出生日期", "birthday"), N_("As 1990-05-17."), "1990-05-17"),
     Column("city", N_("City"), "城市", ("所在城市",), N_("Up to 100 characters."), "上海"),
     Column("locale", N_("Language"), "语言", (), N_("zh_CN or en."), "zh_CN"),
+    Column(
+        "state", N_("State"), "状态", ("会员状态", "激活状态", "status"),
+        N_(
+            "active, or pre_registered for people who have not joined yet: their points have no last day before they do. "
+            "Counts for new members only."
+        ),
+        "active",
+    ),
     Column(
         "joined_on", N_("Joined on"), "入会日期", ("注册日期", "加入日期", "joined"),
         N_("Counts for new members only; today when it is empty."), "2024-03-01",
@@ -87,6 +97,35 @@ _BY_NAME = {
 }
 
 
-def find_column(heading: str) -> str | None:
-    """The column that a heading means, in either language; None when nobody knows it."""
-    return _BY_NAME.get(simplify(heading))
+_MEANINGS = {
+    "text": N_("The answer to your own question, up to 200 characters."),
+    "number": N_("The answer to your own question, a number."),
+    "date": N_("The answer to your own question, as 1990-05-17."),
+    "choice": N_("The answer to your own question, one of its options by name."),
+}
+_EXAMPLES = {"text": "", "number": "12.5", "date": "1990-05-17"}
+
+
+def question_columns(
+    questions: Iterable[ProfileQuestion], name_of: Callable[[ProfileQuestion | Option], str] = lambda one: one.name_en
+) -> list[Column]:
+    """The columns of the operator's own questions, with headings as `name_of` calls them; known by key and in both languages."""
+    return [
+        Column(
+            f"{ANSWER}{one.key}", name_of(one), one.name_zh, (one.key, one.name_en), _MEANINGS[one.kind],
+            _EXAMPLES.get(one.kind) or " / ".join(name_of(option) for option in one.options),
+        )
+        for one in questions
+    ]  # fmt: skip
+
+
+def find_column(heading: str, further: Iterable[Column] = ()) -> str | None:
+    """The column that a heading means, in either language; None when nobody knows it. The columns of every program come first."""
+    name = simplify(heading)
+    found = _BY_NAME.get(name)
+    if found is not None:
+        return found
+    return next(
+        (one.code for one in further if name in map(simplify, (one.code, one.heading, one.heading_zh, *one.names))),
+        None,
+    )

@@ -7,12 +7,18 @@ from psycopg import AsyncConnection
 from liyu.core.i18n import N_
 from liyu.members.errors import MemberClosedError, PhoneTakenError
 
+ANSWERS = """
+    (SELECT coalesce(jsonb_object_agg('answer_' || p.key, v.value), '{}')
+        FROM profile_value v JOIN profile_field p ON p.id = v.field_id WHERE v.member_id = m.id)"""
+"""In SQL: the answers of the member `m` to the operator's own questions, by the columns that bring them."""
+
 # One pass over the rows with windows instead of joins among themselves: the planner knows nothing of rows just read, and guesses
 # that there is one of each. An import raises growth, once, and tiers, and never lowers them.
 _PLAN = """
     WITH found AS (
         SELECT r.row, r.lead, r.external_id, r.fields || jsonb_strip_nulls(jsonb_build_object('phone', r.phone)) AS wanted, r.tags,
-            r.points, r.expires_on, r.faults, coalesce(p.merged_into, p.id) AS phone_owner,
+            r.points, r.expires_on, r.faults, r.fields::text LIKE '%%"answer_%%' AS asks,
+            coalesce(p.merged_into, p.id) AS phone_owner,
             max(coalesce(e.merged_into, e.id, CASE WHEN r.external_id IS NULL THEN coalesce(p.merged_into, p.id) END))
                 OVER (PARTITION BY r.lead) AS member_id
         FROM member_import_row r
@@ -32,7 +38,7 @@ _PLAN = """
                     WHEN w.key IN ('tier_id', 'tier_until') THEN
                         (SELECT rank FROM tier WHERE id = (f.wanted ->> 'tier_id')::bigint)
                         > (SELECT rank FROM tier WHERE id = m.tier_id)
-                    ELSE true END))
+                    ELSE w.key <> 'state' END))
             || (SELECT coalesce(jsonb_agg(jsonb_build_object('field', 'tag', 'old', NULL, 'new', t.value) ORDER BY t.value), '[]')
                 FROM jsonb_array_elements_text(f.tags) AS t
                 WHERE NOT EXISTS (SELECT FROM member_tag h WHERE h.member_id = m.id AND h.tag_id = t.value::bigint))
@@ -44,6 +50,14 @@ _PLAN = """
                     WHERE f.phone_owner IS NOT NULL AND f.phone_owner IS DISTINCT FROM f.member_id
                 UNION ALL SELECT '', %(closed)s, '{}' WHERE f.row = f.lead AND m.state = 'closed'
                 UNION ALL SELECT 'points', %(differs)s, jsonb_build_object('points', o.points) WHERE o.points <> f.points
+                UNION ALL SELECT 'state', %(begun)s, '{}' WHERE f.wanted ->> 'state' = 'pre_registered'
+                    AND m.state <> 'pre_registered' AND f.points IS NOT NULL AND o.id IS NULL
+                UNION ALL SELECT 'points', %(waits)s, '{}' WHERE m.state = 'pre_registered' AND f.expires_on IS NOT NULL
+                    AND o.id IS NULL
+                UNION ALL SELECT 'answer_' || q.key, %(option)s, '{}' FROM profile_field q
+                    WHERE f.row = f.lead AND f.asks AND q.kind = 'choice' AND NOT q.options @> jsonb_build_array(
+                        jsonb_build_object('value', f.wanted ->> ('answer_' || q.key)))
+                        AND f.wanted ? ('answer_' || q.key)
                 UNION ALL SELECT 'external_id', %(zeros)s, jsonb_build_object('number', min(z.external_id)) FROM member z
                     WHERE f.row = f.lead AND f.member_id IS NULL AND f.external_id ~ '^[1-9][0-9]*$'
                         AND z.external_id >= '0' AND z.external_id < '1' AND ltrim(z.external_id, '0') = f.external_id
@@ -51,7 +65,9 @@ _PLAN = """
             ) AS c) AS conflicts
         FROM found f LEFT JOIN member m ON m.id = f.member_id
         -- Without the OFFSET the record would be made again for each of its fields.
-        CROSS JOIN LATERAL (SELECT CASE WHEN f.row = f.lead THEN to_jsonb(m) END AS record OFFSET 0) AS n
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN f.row = f.lead THEN to_jsonb(m) || CASE WHEN f.asks THEN {answers} ELSE '{}' END END AS record
+            OFFSET 0) AS n
         LEFT JOIN opening_balance o ON f.points IS NOT NULL AND o.member_id = f.member_id
             AND o.expires_on IS NOT DISTINCT FROM f.expires_on AND o.reversed_at IS NULL),
     grouped AS (
@@ -69,11 +85,16 @@ _PLAN = """
     SET member_id = v.member_id, opens = v.opens, status = v.status, changes = v.changes, conflicts = v.conflicts
     FROM verdict v WHERE r.import_id = %(import)s AND r.row = v.row
         AND (r.member_id, r.opens, r.status, r.changes, r.conflicts)
-            IS DISTINCT FROM (v.member_id, v.opens, v.status, v.changes, v.conflicts)"""
+            IS DISTINCT FROM (v.member_id, v.opens, v.status, v.changes, v.conflicts)""".replace("{answers}", ANSWERS)
 
 _WORDS = {
     "phone_taken": PhoneTakenError.message,
     "closed": MemberClosedError.message,
+    "begun": N_("This member has joined already: only somebody new can be pre-registered."),
+    "waits": N_(
+        "This member is pre-registered: say so in the column “state”, then the points have no last day before the activation."
+    ),
+    "option": N_("Choose one of the values offered."),
     "differs": N_(
         "An opening balance of %(points)s points with this last day was imported before. Undo that import first."
     ),

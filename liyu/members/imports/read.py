@@ -12,9 +12,10 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from liyu.core.i18n import N_
-from liyu.members.imports.columns import COLUMNS, KEYS, find_column
+from liyu.members.imports.columns import COLUMNS, KEYS, Column, find_column, question_columns
 from liyu.members.imports.files import OpenFile, open_file, refuse
 from liyu.members.imports.rows import KnownTag, KnownTier, RowReader, StagedRow, Surroundings
+from liyu.members.personal.fields import list_fields
 from liyu.members.program import load_terms
 
 PORTION = 5_000
@@ -43,7 +44,8 @@ async def stage_file(
     """
     await connection.execute("DELETE FROM member_import_row WHERE import_id = %s", (import_id,))
     file = open_file(path)
-    reader = RowReader(find_columns(file.header), await load_surroundings(connection, today))
+    around = await load_surroundings(connection, today)
+    reader = RowReader(find_columns(file.header, question_columns(around.questions)), around)
     read, unreadable = 0, 0
     while portion := _next_portion(file, reader):
         async with connection.transaction(), connection.cursor() as cursor:
@@ -66,10 +68,10 @@ async def stage_file(
     )
 
 
-def find_columns(header: list[str]) -> list[str]:
-    """The codes of the columns of a header. Raises FileUnreadableError with every fault."""
-    known = ", ".join(column.code for column in COLUMNS)
-    codes = [find_column(heading) or "" for heading in header]
+def find_columns(header: list[str], further: list[Column]) -> list[str]:
+    """The codes of the columns of a header; `further` are those of this program. Raises FileUnreadableError with every fault."""
+    known = ", ".join(column.code for column in (*COLUMNS, *further))
+    codes = [find_column(heading, further) or "" for heading in header]
     faults = [
         refuse(N_("Unknown column “%(name)s”; known are %(known)s."), name=heading, known=known)
         for heading, code in zip(header, codes, strict=True)
@@ -93,7 +95,9 @@ async def load_surroundings(connection: AsyncConnection[Any], today: date) -> Su
         known_tiers = await tiers.fetchall()
     async with connection.cursor(row_factory=class_row(KnownTag)) as tags:
         await tags.execute("SELECT id, code, name_zh, name_en, by_rule FROM tag WHERE active ORDER BY id DESC")
-        return Surroundings(today, terms.expiry_policy, terms.expiry_months, known_tiers, await tags.fetchall())
+        known_tags = await tags.fetchall()
+    questions = await list_fields(connection)
+    return Surroundings(today, terms.expiry_policy, terms.expiry_months, known_tiers, known_tags, questions)
 
 
 def _next_portion(file: OpenFile, reader: RowReader) -> list[StagedRow]:

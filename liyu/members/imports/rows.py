@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct, field
@@ -18,10 +19,19 @@ from liyu.members.imports.cells import (
     read_phone,
     read_text,
     split_tags,
+    undo_rounding,
 )
+from liyu.members.personal.fields import ANSWER, ProfileQuestion, read_answer
+from liyu.members.points.expiry import PRE_REGISTERED
 from liyu.members.points.lots import add_months, end_of_month, last_day
 
 Value = TypeVar("Value")
+
+STATES = {
+    "active": "active", "激活": "active", "已激活": "active", "正常": "active",
+    "pre_registered": PRE_REGISTERED, "pre-registered": PRE_REGISTERED, "预注册": PRE_REGISTERED, "未激活": PRE_REGISTERED,
+}  # fmt: skip
+"""How files call the states in which somebody may join."""
 
 
 class KnownTier(Struct, frozen=True):
@@ -46,13 +56,14 @@ class KnownTag(Struct, frozen=True):
 
 
 class Surroundings(Struct):
-    """What rows are read against: the program's expiry policy, its tiers and tags, and today."""
+    """What rows are read against: the program's expiry policy, its tiers, tags and own questions, and today."""
 
     today: date
     expiry_policy: str
     expiry_months: int
     tiers: list[KnownTier]
     tags: list[KnownTag]
+    questions: list[ProfileQuestion] = []
 
     def names_of_tags(self) -> dict[str, KnownTag]:
         """Tags by everything they are called, in lower case."""
@@ -79,6 +90,11 @@ class StagedRow(Struct):
     faults: list[dict[str, Any]] = field(default_factory=list)
     points_unreadable: bool = False
 
+    @property
+    def waits(self) -> bool:
+        """Whether it is of somebody who is pre-registered: their points have no last day before the activation."""
+        return self.fields.get("state") == PRE_REGISTERED
+
     def note(self, column: str, message: Message) -> None:
         """Note a fault of one column."""
         self.faults.append({"column": column, "text": message.text, "values": message.values})
@@ -89,7 +105,8 @@ class _Said(Struct, frozen=True):
 
     external_id: str | None
     phone: str | None
-    fingerprint: int
+    fingerprint: int = 0
+    waits: bool = False
 
 
 def _print_of(row: StagedRow) -> int:
@@ -122,9 +139,11 @@ class RowReader:
         row.phone = self._take(row, cells, "phone", read_phone)
         if not (row.external_id or row.phone or row.faults):
             row.note("", Message(N_("Neither a member number nor a mobile: nobody knows whose row this is.")))
-        self._read_fields(row, cells)
-        self._read_opening(row, cells)
         self._find_lead(row)
+        self._read_fields(row, cells)
+        self._check_lead(row)
+        self._read_opening(row, cells)
+        self._check_opening(row)
         return row
 
     def _read_fields(self, row: StagedRow, cells: dict[str, str]) -> None:
@@ -132,6 +151,13 @@ class RowReader:
             value = self._take(row, cells, column, read)
             if value is not None:
                 row.fields[column] = value
+        for question in self.around.questions:
+            code = f"{ANSWER}{question.key}"
+            answer = self._take(row, cells, code, partial(_read_answer, question))
+            if answer is not None:
+                row.fields[code] = answer
+        if self._take(row, cells, "state", _read_state) == PRE_REGISTERED:
+            row.fields["state"] = PRE_REGISTERED
         birthday = self._take(row, cells, "birthday", self._read_past_day)
         if birthday is not None:
             row.fields["birthday"] = birthday.isoformat()
@@ -162,7 +188,11 @@ class RowReader:
         if not points:
             return
         row.points = points
-        if expires_on is not None:
+        if row.waits:
+            if expires_on is not None:
+                words = N_("Points of who is pre-registered have no last day before the activation. Leave it empty.")
+                row.note("expires_on", Message(words))
+        elif expires_on is not None:
             row.expires_on = expires_on if expires_on is not date.max else None
         else:
             policy = self.around.expiry_policy, self.around.expiry_months
@@ -174,7 +204,7 @@ class RowReader:
             )
 
     def _find_lead(self, row: StagedRow) -> None:
-        """Bind the row to the first one of its member, and see that it neither repeats nor contradicts it."""
+        """Bind the row to the first one of its member."""
         by_number = self.leads.get(f"id {row.external_id}") if row.external_id else None
         by_phone = self.leads.get(f"phone {row.phone}") if row.phone else None
         if by_phone is not None and by_phone != by_number and row.external_id and self.said[by_phone].external_id:
@@ -185,12 +215,22 @@ class RowReader:
             self.leads.setdefault(f"id {row.external_id}", row.lead)
         if row.phone:
             self.leads.setdefault(f"phone {row.phone}", row.lead)
+
+    def _check_lead(self, row: StagedRow) -> None:
+        """Keep what the first row of a member says, and see that the further ones do not contradict it."""
         if row.lead == row.row:
-            self.said[row.row] = _Said(row.external_id, row.phone, _print_of(row))
-        elif row.points is None:
-            row.note("", Message(N_("Stands in row %(row)s already."), {"row": row.lead}))
-        elif self._contradicts(row, self.said[row.lead]):
+            self.said[row.row] = _Said(row.external_id, row.phone, _print_of(row), row.waits)
+            return
+        said = self.said[row.lead]
+        if self._contradicts(row, said):
             row.note("", Message(N_("Says something else of the member than row %(row)s."), {"row": row.lead}))
+        if said.waits:
+            row.fields["state"] = PRE_REGISTERED
+
+    def _check_opening(self, row: StagedRow) -> None:
+        """See that a row neither repeats its member nor one of the member's lots."""
+        if row.points is None and row.lead != row.row:
+            row.note("", Message(N_("Stands in row %(row)s already."), {"row": row.lead}))
         if row.points is not None:
             first = self.lots.setdefault((row.lead, row.expires_on), row.row)
             if first != row.row:
@@ -237,6 +277,31 @@ class RowReader:
                 raise CellError(N_("“%(name)s” is given by its rule alone."), name=name)
             found.append(tag.id)
         return sorted(set(found))
+
+
+def _read_state(text: str) -> str:
+    state = STATES.get(text.lower())
+    if state is None:
+        raise CellError(N_("Must be one of %(known)s."), known=f"active, {PRE_REGISTERED}")
+    return state
+
+
+def _read_answer(question: ProfileQuestion, text: str) -> str:
+    """The answer to a question in its stored form; options by value or by either name."""
+    match question.kind:
+        case "date":
+            text = read_day(text).isoformat()
+        case "number":
+            text = undo_rounding(text)
+        case "choice":
+            named = {
+                name.lower(): one.value for one in question.options for name in (one.name_en, one.name_zh, one.value)
+            }
+            text = named.get(text.lower(), text)
+    answer, fault = read_answer(question, text)
+    if fault is not None:
+        raise CellError(fault.text, **fault.values)
+    return answer
 
 
 def _read_locale(text: str) -> str:

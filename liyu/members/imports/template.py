@@ -2,12 +2,12 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import xlsxwriter
 
 from liyu.core.i18n import N_
-from liyu.members.imports.columns import COLUMNS
+from liyu.members.imports.columns import COLUMNS, Column
 
 Translate = Callable[[str], str]
 
@@ -28,28 +28,28 @@ _WIDTH = 20
 _TEXT_FORMAT = "@"
 
 
-def template_csv(translate: Translate) -> bytes:
-    """The headings alone, in UTF-8 with the mark that spreadsheets look for."""
+def template_csv(further: Sequence[Column], translate: Translate) -> bytes:
+    """The headings alone, in UTF-8 with the mark that spreadsheets look for; `further` are the columns of this program."""
     buffer = io.StringIO()
     buffer.write("\ufeff")
-    csv.writer(buffer, lineterminator="\r\n").writerow([translate(column.heading) for column in COLUMNS])
+    csv.writer(buffer, lineterminator="\r\n").writerow([translate(one.heading) for one in (*COLUMNS, *further)])
     return buffer.getvalue().encode()
 
 
-def template_xlsx(translate: Translate) -> bytes:
+def template_xlsx(further: Sequence[Column], translate: Translate) -> bytes:
     """A workbook: the table, its cells formatted as text so that no digit is lost, and the explanation."""
-    buffer = io.BytesIO()
+    buffer, columns = io.BytesIO(), (*COLUMNS, *further)
     book = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_formulas": False})
     bold, text = book.add_format({"bold": True, "bottom": 1}), book.add_format({"num_format": _TEXT_FORMAT})
     wrapped = book.add_format({"text_wrap": True, "valign": "top"})
     table = book.add_worksheet(translate(SHEET))
     table.freeze_panes(1, 0)
-    table.set_column(0, len(COLUMNS) - 1, _WIDTH, text)
+    table.set_column(0, len(columns) - 1, _WIDTH, text)
     words = book.add_worksheet(translate(EXPLANATION))
     words.set_column(0, 1, _WIDTH)
     words.set_column(2, 2, 80, wrapped)
     words.set_column(3, 3, _WIDTH)
-    for place, column in enumerate(COLUMNS):
+    for place, column in enumerate(columns):
         heading = translate(column.heading)
         table.write_string(0, place, heading, bold)
         for cell, value in enumerate((heading, column.code, translate(column.meaning), column.example)):

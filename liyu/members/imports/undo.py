@@ -5,6 +5,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from liyu.members.imports.openings import reverse_openings
+from liyu.members.imports.plan import ANSWERS
 from liyu.members.imports.service import Work, move, portions
 from liyu.members.service.index import index_members
 
@@ -12,7 +13,7 @@ REASON = "import_undone"
 OWN_TRACES = frozenset(
     {
         "account", "growth_entry", "member_import_row", "member_state_change", "member_tag", "member_tag_change", "member_terms",
-        "opening_balance", "tier_change",
+        "opening_balance", "profile_value", "tier_change",
     }
 )  # fmt: skip
 """Tables in which the import itself writes of a member; a row in any other one shows that the member has done something."""
@@ -28,10 +29,10 @@ _LOCK = """
         WHERE import_id = %(import)s AND lead BETWEEN %(first)s AND %(last)s AND applied_at IS NOT NULL)
     ORDER BY id FOR UPDATE"""
 
-# {activity} asks every table that knows members. Values are compared as text, as the changes keep them.
+# {activity} asks every table that knows members; {answers} joins the record. Values are compared as text, as the changes keep them.
 _JUDGE = """
     WITH mine AS (
-        SELECT r.*, m.state, m.merged_into, to_jsonb(m) AS record,
+        SELECT r.*, m.state, m.merged_into, to_jsonb(m) || {answers} AS record,
             EXISTS (SELECT FROM member_tag_change h WHERE h.member_id = m.id AND h.at > r.applied_at AND h.actor LIKE 'staff:%%')
             OR EXISTS (SELECT FROM member_state_change h WHERE h.member_id = m.id AND h.at > r.applied_at)
             OR EXISTS (SELECT FROM tier_change h WHERE h.member_id = m.id AND h.at > r.applied_at)
@@ -53,7 +54,8 @@ _JUDGE = """
             UNION ALL SELECT 'changed', w.change ->> 'field', r.record ->> (w.change ->> 'field')
                 FROM jsonb_array_elements(r.changes) AS w(change)
                 WHERE r.row = r.lead AND r.merged_into IS NULL
-                    AND w.change ->> 'field' IN ('phone', 'email', 'name', 'birthday', 'city', 'locale')
+                    AND (w.change ->> 'field' IN ('phone', 'email', 'name', 'birthday', 'city', 'locale')
+                        OR w.change ->> 'field' LIKE 'answer_%%')
                     AND (r.record ->> (w.change ->> 'field')) IS DISTINCT FROM (w.change ->> 'new')
             UNION ALL SELECT 'phone_taken', 'phone', w.change ->> 'old' FROM jsonb_array_elements(r.changes) AS w(change)
                 WHERE r.row = r.lead AND NOT r.created AND r.merged_into IS NULL AND w.change ->> 'field' = 'phone'
@@ -81,6 +83,20 @@ _RESTORE = """
     UPDATE member m SET phone = n.phone, email = n.email, name = n.name, birthday = n.birthday, city = n.city, locale = n.locale
     FROM patches p, member o, LATERAL jsonb_populate_record(o, p.patch) AS n WHERE o.id = p.member_id AND m.id = p.member_id
     RETURNING m.id"""
+
+_RESTORE_ANSWERS = """
+    WITH back AS (
+        SELECT r.member_id, p.id AS field_id, c.change ->> 'old' AS value
+        FROM member_import_row r CROSS JOIN LATERAL jsonb_array_elements(r.changes) AS c(change)
+        JOIN profile_field p ON c.change ->> 'field' = 'answer_' || p.key
+        WHERE r.import_id = %(import)s AND r.lead BETWEEN %(first)s AND %(last)s AND r.row = r.lead AND NOT r.created
+            AND r.applied_at IS NOT NULL AND r.undone_at IS NULL AND NOT r.refusals @> '[{"code": "merged"}]'
+            AND NOT r.refusals @> jsonb_build_array(jsonb_build_object('field', c.change ->> 'field'))),
+    gone AS (
+        DELETE FROM profile_value v USING back
+        WHERE back.value IS NULL AND v.member_id = back.member_id AND v.field_id = back.field_id)
+    UPDATE profile_value v SET value = back.value FROM back
+    WHERE back.value IS NOT NULL AND v.member_id = back.member_id AND v.field_id = back.field_id"""
 
 # The entries stay with their periods and are balanced there, so that both counts of growth are what they were.
 _LOWER = """
@@ -123,7 +139,8 @@ _CLOSE = """
     noted AS (
         INSERT INTO member_state_change (member_id, from_state, to_state, reason, actor, at)
         SELECT id, state, 'closed', %(reason)s, %(actor)s, %(now)s FROM gone),
-    forgotten AS (DELETE FROM member_terms t USING gone WHERE t.member_id = gone.id)
+    forgotten AS (DELETE FROM member_terms t USING gone WHERE t.member_id = gone.id),
+    answers AS (DELETE FROM profile_value v USING gone WHERE v.member_id = gone.id)
     UPDATE member m SET state = 'closed', external_id = 'undone-' || m.id, card_number = NULL, phone = NULL, email = NULL,
         name = NULL, birthday = NULL, city = NULL, locale = NULL, erased_at = %(now)s
     FROM gone WHERE m.id = gone.id"""
@@ -145,7 +162,8 @@ async def judge_undo(connection: AsyncConnection[Any], import_id: int, first: in
         if table not in OWN_TRACES
     )
     values = {"import": import_id, "first": first, "last": last}
-    await connection.execute(_JUDGE.format(activity=activity.replace("%", "%%")), values)
+    statement = _JUDGE.format(activity=activity.replace("%", "%%"), answers=ANSWERS)
+    await connection.execute(statement, values)
 
 
 async def preview_undo(connection: AsyncConnection[Any], import_id: int) -> None:
@@ -175,7 +193,7 @@ async def undo_import(connection: AsyncConnection[Any], work: Work) -> None:
             await reverse_openings(connection, values)
             restored = await (await connection.execute(_RESTORE, values)).fetchall()
             await index_members(connection, [row[0] for row in restored])
-            for statement in (_LOWER, _TAKE_TAGS, _CLOSE):
+            for statement in (_RESTORE_ANSWERS, _LOWER, _TAKE_TAGS, _CLOSE):
                 await connection.execute(statement, values)
             done = await (await connection.execute(_DONE, values)).fetchone()
         work.tell(done[0] if done else 0)

@@ -1,6 +1,8 @@
 """The operator's own questions in the profile: what is asked, whether it must be answered, whether it counts."""
 
 import re
+from datetime import date
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from msgspec import Struct, structs
@@ -15,6 +17,9 @@ from liyu.members.personal.models import FIELD_KINDS
 
 LONGEST_NAME = 60
 MOST_OPTIONS = 60
+LONGEST_ANSWER = 200
+ANSWER = "answer_"
+"""What stands before a question's key in the name of its field, and of its column in a file."""
 _KEY = re.compile(r"[a-z0-9_]{1,40}")
 
 
@@ -156,3 +161,35 @@ def _fault_of_options(draft: FieldDraft) -> Message | None:
 
 def _values(draft: FieldDraft) -> dict[str, Any]:
     return structs.asdict(draft) | {"options": Jsonb([structs.asdict(option) for option in draft.options])}
+
+
+def read_answer(question: ProfileQuestion, text: str) -> tuple[str, Message | None]:
+    """An answer in its stored form, or what is wrong with it."""
+    if not text:
+        return "", Message(N_("This field is needed.")) if question.required else None
+    match question.kind:
+        case "number":
+            return _read_number(text)
+        case "date":
+            try:
+                return date.fromisoformat(text).isoformat(), None
+            except ValueError:
+                return "", Message(N_("Enter a date, such as 2026-11-22."))
+        case "choice":
+            known = question.option(text) is not None
+            return text, None if known else Message(N_("Choose one of the values offered."))
+        case _:
+            fits = len(text) <= LONGEST_ANSWER and "\0" not in text
+            return text, None if fits else Message(
+                N_("Use at most %(maximum)s characters."), {"maximum": LONGEST_ANSWER}
+            )
+
+
+def _read_number(text: str) -> tuple[str, Message | None]:
+    try:
+        number = Decimal(text.replace(",", "").replace("，", ""))
+    except InvalidOperation:
+        return "", Message(N_("Enter a number."))
+    if not number.is_finite() or abs(number) >= 10**12 or number != round(number, 4):
+        return "", Message(N_("Enter a number."))
+    return f"{number.normalize():f}", None

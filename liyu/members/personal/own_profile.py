@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,9 +10,9 @@ from psycopg import AsyncConnection
 
 from liyu.core.clock import local_date
 from liyu.core.errors import InvalidInputError
-from liyu.core.i18n import N_, Message
+from liyu.core.i18n import Message
 from liyu.members.personal.errors import BirthdayFixedError
-from liyu.members.personal.fields import ProfileQuestion, list_fields
+from liyu.members.personal.fields import ANSWER, ProfileQuestion, list_fields, read_answer
 from liyu.members.personal.locking import MemberFacts, lock_member, lock_open_member
 from liyu.members.points.events import Event
 from liyu.members.points.post import post_events
@@ -24,9 +23,6 @@ EVENT_TYPE = "profile"
 """The event that a complete profile posts, once for each member; the rules of this type say what it is worth."""
 PLAIN_FIELDS = ("name", "birthday", "email", "city")
 """What every program asks and what counts in every program."""
-LONGEST_ANSWER = 200
-ANSWER = "answer_"
-"""What stands before a question's key in the name of its field."""
 
 
 class OwnProfile(Struct, kw_only=True):
@@ -170,44 +166,12 @@ def _check(wanted: OwnProfile, questions: list[ProfileQuestion], today: date) ->
     answers = {}
     for question in questions:
         text = wanted.answers.get(question.key, "").strip()
-        answers[question.key], fault = _read_answer(question, text)
+        answers[question.key], fault = read_answer(question, text)
         if fault is not None:
             faults[f"{ANSWER}{question.key}"] = fault
     if faults:
         raise InvalidInputError.of_fields(faults)
     return plain, answers
-
-
-def _read_answer(question: ProfileQuestion, text: str) -> tuple[str, Message | None]:
-    """An answer in its stored form, or what is wrong with it."""
-    if not text:
-        return "", Message(N_("This field is needed.")) if question.required else None
-    match question.kind:
-        case "number":
-            return _read_number(text)
-        case "date":
-            try:
-                return date.fromisoformat(text).isoformat(), None
-            except ValueError:
-                return "", Message(N_("Enter a date, such as 2026-11-22."))
-        case "choice":
-            known = question.option(text) is not None
-            return text, None if known else Message(N_("Choose one of the values offered."))
-        case _:
-            fits = len(text) <= LONGEST_ANSWER and "\0" not in text
-            return text, None if fits else Message(
-                N_("Use at most %(maximum)s characters."), {"maximum": LONGEST_ANSWER}
-            )
-
-
-def _read_number(text: str) -> tuple[str, Message | None]:
-    try:
-        number = Decimal(text.replace(",", "").replace("，", ""))
-    except InvalidOperation:
-        return "", Message(N_("Enter a number."))
-    if not number.is_finite() or abs(number) >= 10**12 or number != round(number, 4):
-        return "", Message(N_("Enter a number."))
-    return f"{number.normalize():f}", None
 
 
 async def _when_birthday_changed(

@@ -5,6 +5,7 @@ from typing import Any
 
 from liyu.core.i18n import N_, Message
 from liyu.members.imports.queries import Change, ImportRow, Note, Refusal
+from liyu.web.console import words
 from liyu.web.formats import format_day, format_points
 from liyu.web.i18n import current_locale, gettext, translate
 
@@ -33,6 +34,7 @@ FIELDS = {
     "birthday": N_("Date of birth"),
     "city": N_("City"),
     "locale": N_("Language"),
+    "state": N_("State"),
     "joined_on": N_("Joined on"),
     "tier": N_("Tier"),
     "tier_id": N_("Tier"),
@@ -55,7 +57,8 @@ REFUSALS = {
 ENCODINGS = {"xlsx": "XLSX", "xls": "XLS", "utf-8": "CSV · UTF-8", "gb18030": "CSV · GB18030", "utf-16": "CSV · UTF-16"}
 
 Names = dict[str, dict[str, tuple[str, str]]]
-"""What tiers (`tier_id`) and tags (`tag`) are called in Chinese and English, by id as text."""
+"""What values are called in Chinese and English, by field: tiers (`tier_id`), tags (`tag`), options of own questions (`answer_…`).
+And under `field` what those questions are called."""
 
 
 def state(name: str) -> str:
@@ -83,16 +86,16 @@ def encoding(name: str) -> str:
     return ENCODINGS.get(name, name)
 
 
-def note(one: Note) -> str:
+def note(one: Note, names: Names | None = None) -> str:
     """A fault or a note in words, with its column in front."""
-    words = translate(Message(one.text, one.values))
-    return f"{gettext(FIELDS[one.column])}{gettext(N_(': '))}{words}" if one.column in FIELDS else words
+    text = translate(Message(one.text, one.values))
+    return f"{_field(one.column, names or {})}{gettext(N_(': '))}{text}" if one.column else text
 
 
 def difference(change: Change, names: Names) -> dict[str, Any]:
     """One field as it was and as it is to be, in words."""
     return {
-        "field": gettext(FIELDS.get(change.field, change.field)),
+        "field": _field(change.field, names),
         "old": _value(change.field, change.old, names),
         "new": _new_value(change, names),
     }
@@ -103,15 +106,25 @@ def place(change: Change) -> int:
     return list(FIELDS).index(change.field) if change.field in FIELDS else len(FIELDS)
 
 
-def refusal(one: Refusal) -> str:
+def refusal(one: Refusal, names: Names) -> str:
     """What cannot be undone, in words."""
-    values = {"field": gettext(FIELDS.get(one.field, one.field)), "now": one.now or "—"}
+    values = {"field": _field(one.field, names), "now": _value(one.field, one.now, names) or "—"}
     return translate(Message(REFUSALS[one.code], values))
 
 
 def who(row: ImportRow) -> str:
     """Whose row it is, as far as one can tell."""
     return row.name or row.member or row.external_id or row.phone or "—"
+
+
+def _field(code: str, names: Names) -> str:
+    own = names.get("field", {})
+    return _in_language(own[code]) if code in own else gettext(FIELDS.get(code, code))
+
+
+def _in_language(names: tuple[str, str]) -> str:
+    chinese, english = names
+    return english if current_locale() == "en" and english else chinese
 
 
 def _new_value(change: Change, names: Names) -> str | None:
@@ -127,10 +140,11 @@ def _value(field: str, value: str | None, names: Names) -> str | None:
     if value is None:
         return None
     if field in names:
-        chinese, english = names[field].get(value, (value, value))
-        return english if current_locale() == "en" and english else chinese
+        return _in_language(names[field].get(value, (value, value)))
     if field in ("birthday", "tier_until"):
         return _day(value)
+    if field == "state":
+        return words.member_state(value)
     return format_points(int(value)) if field == "growth" else value
 
 

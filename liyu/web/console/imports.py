@@ -28,6 +28,7 @@ from liyu.members.imports.queries import (
 from liyu.members.imports.service import Work, discard, take_in
 from liyu.members.imports.states import AT_WORK
 from liyu.members.imports.undo import begin_undo, preview_undo
+from liyu.members.personal.fields import ANSWER, list_all_fields
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
 from liyu.web.console import import_words
@@ -211,6 +212,7 @@ async def _show_undo(request: AnyRequest, connection: Connection, found: Import)
 
 async def _rows_in_words(connection: Connection, rows: list[ImportRow]) -> list[dict[str, Any]]:
     names = {"tier_id": await names_of(connection, "tier"), "tag": await names_of(connection, "tag")}
+    names |= await _names_of_questions(connection)
     return [
         {
             "row": row.row,
@@ -221,11 +223,22 @@ async def _rows_in_words(connection: Connection, rows: list[ImportRow]) -> list[
             "changes": [
                 import_words.difference(change, names) for change in sorted(row.changes, key=import_words.place)
             ],
-            "faults": [import_words.note(fault) for fault in row.faults],
-            "refusals": [import_words.refusal(one) for one in row.refusals],
+            "faults": [import_words.note(fault, names) for fault in row.faults],
+            "refusals": [import_words.refusal(one, names) for one in row.refusals],
         }
         for row in rows
     ]
+
+
+async def _names_of_questions(connection: Connection) -> import_words.Names:
+    """What the operator's own questions and their options are called; retired ones too, since rows stay."""
+    questions = await list_all_fields(connection)
+    options = {
+        f"{ANSWER}{one.key}": {option.value: (option.name_zh, option.name_en) for option in one.options}
+        for one in questions
+        if one.options
+    }
+    return {"field": {f"{ANSWER}{one.key}": (one.name_zh, one.name_en) for one in questions}, **options}
 
 
 def _work(request: AnyRequest, import_id: int) -> Work:

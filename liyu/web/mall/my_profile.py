@@ -10,11 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
 from liyu.core.settings import LOCALES
-from liyu.members.personal.fields import ProfileQuestion, list_fields
+from liyu.members.personal.fields import ANSWER, LONGEST_ANSWER, ProfileQuestion, list_fields
 from liyu.members.personal.locking import MemberFacts, read_record
 from liyu.members.personal.own_profile import (
-    ANSWER,
-    LONGEST_ANSWER,
     OwnProfile,
     completeness_of,
     completeness_reward,

@@ -11,6 +11,7 @@ from python_calamine import CalamineWorkbook
 from liyu.core.clock import FixedClock
 from liyu.core.database import Sessions
 from liyu.core.settings import Settings
+from liyu.members.personal.fields import FieldDraft, Option, add_field
 from tests.web.console.acts import submit, texts_of
 from tests.web.console.conftest import SignIn
 from tests.web.personas import token_in
@@ -88,19 +89,28 @@ async def test_faulty_rows_come_back_as_they_were_with_what_is_wrong_in_both_lan
     assert CalamineWorkbook.from_path(str(path)).get_sheet_by_index(0).to_python()[1][4] == "+1"
 
 
-async def test_the_template_can_be_read_back_in_both_languages(sign_in: SignIn, worker: Worker, tmp_path: Path) -> None:
+async def test_the_template_can_be_read_back_in_both_languages(
+    sign_in: SignIn, world: World, worker: Worker, tmp_path: Path
+) -> None:
     client = await sign_in("operator")
-    for language in ("zh-CN", "en"):
+    tea = FieldDraft(
+        key="tea", kind="choice", name_zh="喜欢的茶", name_en="Tea", options=[Option("a", "绿茶", "Green"), Option("b", "红茶", "Black")]
+    )  # fmt: skip
+    await add_field(world.connection, tea)
+    for language, heading, option in (("zh-CN", "喜欢的茶", "绿茶"), ("en", "Tea", "green")):
         found = await client.get("/console/imports/template.xlsx", headers={"accept-language": language})
         path = tmp_path / "template.xlsx"
         path.write_bytes(found.content)
         sheets = CalamineWorkbook.from_path(str(path))
         assert len(sheets.sheet_names) == 2
         headings = sheets.get_sheet_by_index(0).to_python()[0]
-        filled = ",".join(map(str, headings)) + "\nT-1" + "," * (len(headings) - 1)
+        assert headings[-1] == heading
+        filled = ",".join(map(str, headings)) + "\nT-1" + "," * (len(headings) - 1) + option
         here = (await _upload(client, filled.encode())).headers["location"]
         await worker.run()
-        assert "New 1" in texts_of(await client.get(here)), language
+        page = texts_of(await client.get(here))
+        assert "New 1" in page, language
+        assert "Tea: Green" in page
 
 
 async def test_a_file_that_cannot_be_read_and_one_that_is_not_there(

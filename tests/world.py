@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
 
 from liyu.core.clock import FixedClock
 from liyu.core.ledger.prove import ProofResult
@@ -28,16 +29,19 @@ _ITEM = """
     WITH made AS (
         INSERT INTO item (sku, kind, state, name_zh, name_en, summary_zh, summary_en, description_zh, description_en, rules_zh,
             rules_en, scene, points, cash_minor, value_minor, is_drop, on_sale_from, on_sale_to, per_member_limit, per_day_limit,
+            per_order_limit, per_person_limit, tag_ids, cities, tier_points, variant_of,
             tier_id, voucher_days, uses, position, created_at, changed_at)
         VALUES (%(sku)s, %(kind)s, %(state)s, %(sku)s, %(sku)s, '', '', '', '', '[]', '[]', 'dining', %(points)s, %(cash_minor)s,
             0, false, %(on_sale_from)s, %(on_sale_to)s, %(per_member_limit)s, %(per_day_limit)s,
-            (SELECT id FROM tier WHERE code = %(tier)s), 90, 1, 0, now(), now())
+            %(per_order_limit)s, %(per_person_limit)s, %(tag_ids)s, %(cities)s, %(tier_points)s,
+            (SELECT id FROM item WHERE sku = %(variant_of)s), (SELECT id FROM tier WHERE code = %(tier)s), 90, 1, 0, now(), now())
         RETURNING id)
     INSERT INTO item_stock (item_id, total, taken) SELECT id, %(stock)s, 0 FROM made"""
 
 _ITEM_DEFAULTS: dict[str, Any] = {
     "kind": "coupon", "state": "live", "points": 100, "cash_minor": 0, "stock": None, "tier": None, "on_sale_from": None,
-    "on_sale_to": None, "per_member_limit": None, "per_day_limit": None,
+    "on_sale_to": None, "per_member_limit": None, "per_day_limit": None, "per_order_limit": None, "per_person_limit": None,
+    "tag_ids": None, "cities": None, "tier_points": None, "variant_of": None,
 }  # fmt: skip
 
 
@@ -99,6 +103,7 @@ class World:
 
     async def item(self, sku: str = "item-1", **facts: Any) -> str:
         """Put an item on sale."""
+        facts = {name: Jsonb(value) if isinstance(value, list) else value for name, value in facts.items()}
         await self.connection.execute(_ITEM, _ITEM_DEFAULTS | facts | {"sku": sku})
         return sku
 

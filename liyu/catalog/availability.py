@@ -8,6 +8,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from liyu.catalog.restrictions import check_city, check_tags
 from liyu.catalog.views import ItemView, Stock
 
 Refusals = list[tuple[str, dict[str, object]]]
@@ -29,6 +30,10 @@ class MemberFacts(Struct, frozen=True):
     """Units redeemed in a lifetime, by item."""
     used_today: Mapping[int, int] = {}
     """Units redeemed today, by item."""
+    used_by_person: Mapping[int, int] = {}
+    """Units redeemed in a lifetime over all memberships of the natural person, by item."""
+    city: str | None = None
+    tag_ids: frozenset[int] = frozenset()
 
 
 def check_availability(
@@ -48,8 +53,11 @@ def check_availability(
         *_check_member(member),
         *_check_offer(item, now),
         *_check_tier(item, member),
+        *_check_person(item, member),
         *_check_stock(stock, quantity),
     ]
+    if item.per_order_limit is not None and quantity > item.per_order_limit:
+        refusals.append(("order_limit_reached", {"limit": item.per_order_limit}))
     if member is not None:
         refusals += [*_check_limits(item, member, quantity), *_check_points(item, member, quantity)]
     if item.cash_minor and not payments_available:
@@ -84,18 +92,27 @@ def _check_stock(stock: Stock, quantity: int) -> Refusals:
     return [("not_enough_left", {"left": stock.left})] if stock.left > 0 else [("sold_out", {"left": 0})]
 
 
+def _check_person(item: ItemView, member: MemberFacts | None) -> Refusals:
+    if member is None:
+        return []
+    return [*check_tags(item.tags, member.tag_ids), *check_city(item.cities, member.city)]
+
+
 def _check_limits(item: ItemView, member: MemberFacts, quantity: int) -> Refusals:
     limits = (
-        ("limit_reached", item.per_member_limit, member.used.get(item.id, 0)),
-        ("daily_limit_reached", item.per_day_limit, member.used_today.get(item.id, 0)),
+        ("limit_reached", item.per_member_limit, member.used),
+        ("daily_limit_reached", item.per_day_limit, member.used_today),
+        ("person_limit_reached", item.per_person_limit, member.used_by_person),
     )
     return [
-        (name, {"limit": cap, "used": used}) for name, cap, used in limits if cap is not None and used + quantity > cap
+        (name, {"limit": cap, "used": used})
+        for name, cap, counts in limits
+        if cap is not None and (used := counts.get(item.limits_id, 0)) + quantity > cap
     ]
 
 
 def _check_points(item: ItemView, member: MemberFacts, quantity: int) -> Refusals:
-    needed = item.points * quantity
+    needed = item.price_for(member.tier_rank) * quantity
     if member.usable >= needed:
         return []
     return [("not_enough_points", {"needed": needed, "usable": member.usable, "missing": needed - member.usable})]

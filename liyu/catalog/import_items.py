@@ -13,14 +13,18 @@ from msgspec import UNSET, UnsetType
 from psycopg import AsyncConnection
 
 from liyu.catalog.errors import FileFaultyError, RowFault
-from liyu.catalog.models import ITEM_KINDS
-from liyu.catalog.publish import plan_publication, write_publication
+from liyu.catalog.models import COUPON_FORMS, COUPON_PURPOSES, ITEM_KINDS
+from liyu.catalog.plan import plan_publication
+from liyu.catalog.publish import write_publication
 from liyu.catalog.records import ImportResult, ItemRecord
 from liyu.core.i18n import N_, Message
 
 COLUMNS = (
     "sku", "kind", "name_zh", "name_en", "points", "cash_minor", "stock", "per_member_limit", "tier",
-    "on_sale_from", "on_sale_to", "partner", "scene",
+    "on_sale_from", "on_sale_to", "partner", "scene", "summary_zh", "summary_en", "value_minor", "visible_from", "visible_to",
+    "per_order_limit", "per_day_limit", "per_person_limit", "tier_prices", "tags", "cities", "variant_of", "variant_zh",
+    "variant_en", "coupon_purpose", "coupon_form", "coupon_threshold_minor", "coupon_benefit", "ships_days", "ships_not_to",
+    "stores",
 )  # fmt: skip
 REQUIRED = ("sku", "kind", "name_zh", "points")
 HEADER_ROW = 1
@@ -154,6 +158,9 @@ class _RowReader:
             on_sale_to=closes,
             partner=self._take_or("partner", str, None),
             scene=self._take_or("scene", _read_scene, UNSET),
+            **{name: self._take_or(name, read, default) for name, (read, default) in _FURTHER.items()},
+            visible_from=self._take_or("visible_from", lambda text: _read_instant(text, self.zone), None),
+            visible_to=self._take_or("visible_to", lambda text: _read_instant(text, self.zone, end_of_day=True), None),
         )
 
     def _take(self, column: str, read: Callable[[str], Value]) -> Value | UnsetType:
@@ -250,3 +257,51 @@ def _parse_instant(text: str, zone: ZoneInfo, *, end_of_day: bool) -> datetime:
         instant = datetime.fromisoformat(text)
         return instant if instant.tzinfo else instant.replace(tzinfo=zone)
     return datetime.combine(day + timedelta(days=1) if end_of_day else day, time.min, zone)
+
+
+def _read_list(text: str) -> list[str]:
+    return [name for part in re.split(r"[;；,，、|]", text) if (name := _read_name(part.strip()))]
+
+
+def _read_prices(text: str) -> dict[str, int]:
+    """`gold:900; platinum:800`"""
+    prices = {}
+    for part in _read_list(text):
+        tier, colon, points = part.replace("：", ":").partition(":")
+        if not colon:
+            raise _CellError(N_("Must be tiers with their points, such as gold:900; platinum:800."))
+        prices[tier.strip()] = _read_number(points.strip())
+    return prices
+
+
+def _one_of(names: Iterable[str]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in names:
+            raise _CellError(N_("Unknown value; known are %(known)s."), known=", ".join(names))
+        return text
+
+    return read
+
+
+_FURTHER: dict[str, tuple[Callable[[str], Any], Any]] = {
+    "summary_zh": (_read_name, ""),
+    "summary_en": (_read_name, ""),
+    "value_minor": (_read_number, 0),
+    "per_order_limit": (_read_limit, None),
+    "per_day_limit": (_read_limit, None),
+    "per_person_limit": (_read_limit, None),
+    "tier_prices": (_read_prices, None),
+    "tags": (_read_list, None),
+    "cities": (_read_list, None),
+    "variant_of": (_read_sku, None),
+    "variant_zh": (_read_name, None),
+    "variant_en": (_read_name, None),
+    "coupon_purpose": (_one_of(COUPON_PURPOSES), None),
+    "coupon_form": (_one_of(COUPON_FORMS), None),
+    "coupon_threshold_minor": (_read_number, None),
+    "coupon_benefit": (_read_limit, None),
+    "ships_days": (_read_limit, None),
+    "ships_not_to": (_read_list, None),
+    "stores": (_read_list, None),
+}
+"""Columns that are read alike: how, and what an empty cell means."""

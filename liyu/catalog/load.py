@@ -6,17 +6,22 @@ from typing import Any
 from msgspec import Struct
 from psycopg import Connection
 
-from liyu.catalog.views import ItemView, PartnerView, Stock, StoreView, TierView
+from liyu.catalog.restrictions import NamedTag
+from liyu.catalog.views import ItemView, PartnerView, Stock, StoreView, TierPriceView, TierView
 
 _ITEMS = """
     SELECT i.id, i.sku, i.kind, i.name_zh, i.name_en, i.summary_zh, i.summary_en, i.description_zh, i.description_en,
         i.rules_zh, i.rules_en, i.scene, i.points, i.cash_minor, i.value_minor, i.is_drop, i.on_sale_from, i.on_sale_to,
-        i.per_member_limit, i.per_day_limit, i.voucher_days, i.uses, i.position, i.created_at, i.tier_id, i.partner_id
+        i.per_member_limit, i.per_day_limit, i.voucher_days, i.uses, i.position, i.created_at, i.visible_from, i.visible_to,
+        i.per_order_limit, i.per_person_limit, i.variant_of, i.variant_zh, i.variant_en, i.coupon_purpose, i.coupon_form,
+        i.coupon_threshold_minor, i.coupon_benefit, i.ships_days, i.ships_not_to, i.cities, i.tag_ids, i.tier_points, i.tier_id,
+        i.partner_id
     FROM item i WHERE i.state = 'live' AND (%(items)s::bigint[] IS NULL OR i.id = ANY(%(items)s))"""
 _STOCK = """
     SELECT s.item_id, s.total, s.taken FROM item_stock s JOIN item i ON i.id = s.item_id
     WHERE i.state = 'live' AND (%(items)s::bigint[] IS NULL OR s.item_id = ANY(%(items)s))"""
 _TIERS = "SELECT id, code, rank, name_zh, name_en, threshold FROM tier"
+_TAGS = "SELECT id, name_zh, name_en FROM tag"
 _PARTNERS = "SELECT id, code, name_zh, name_en, category, state = 'active' FROM partner"
 _STORES = """
     SELECT partner_id, id, code, name_zh, name_en, city_code, city_zh, city_en, address_zh, address_en, opening_hours
@@ -24,6 +29,9 @@ _STORES = """
 _ITEM_STORES = """
     SELECT item_id, store_id FROM item_store
     WHERE %(items)s::bigint[] IS NULL OR item_id = ANY(%(items)s) ORDER BY store_id"""
+
+OWN_COLUMNS = ItemView.__struct_fields__.index("tier")
+"""So many columns of an item stand before its tier, its partner and its stores."""
 
 
 class Loaded(Struct):
@@ -38,11 +46,11 @@ def load_items(connection: Connection[Any], item_ids: list[int] | None = None) -
     values = {"items": item_ids}
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        rows, stock, tiers, partners, stores, item_stores = [
+        rows, stock, tiers, tags, partners, stores, item_stores = [
             connection.execute(query, values).fetchall()
-            for query in (_ITEMS, _STOCK, _TIERS, _PARTNERS, _STORES, _ITEM_STORES)
+            for query in (_ITEMS, _STOCK, _TIERS, _TAGS, _PARTNERS, _STORES, _ITEM_STORES)
         ]
-    shelf = _Shelf(tiers, partners, stores, item_stores)
+    shelf = _Shelf(tiers, tags, partners, stores, item_stores)
     items = [shelf.make_item(row) for row in rows]
     return Loaded({item.id: item for item in items}, {item_id: Stock(total, taken) for item_id, total, taken in stock})
 
@@ -56,7 +64,10 @@ def load_stock(connection: Connection[Any], item_ids: list[int]) -> Mapping[int,
 class _Shelf:
     """What many items share: each tier, partner and list of stores exists once."""
 
-    def __init__(self, tiers: list[Any], partners: list[Any], stores: list[Any], item_stores: list[Any]) -> None:
+    def __init__(
+        self, tiers: list[Any], tags: list[Any], partners: list[Any], stores: list[Any], item_stores: list[Any]
+    ) -> None:
+        self.tags = {row[0]: NamedTag(*row) for row in tags}
         self.tiers = {row[0]: TierView(*row) for row in tiers}
         self.partners = {row[0]: PartnerView(*row) for row in partners}
         views = {row[1]: StoreView(*row[1:]) for row in stores}
@@ -67,11 +78,24 @@ class _Shelf:
         )
 
     def make_item(self, row: Any) -> ItemView:
-        *values, tier_id, partner_id = row
+        *values, ships_not_to, cities, tag_ids, prices, tier_id, partner_id = row
         values[9], values[10] = tuple(values[9]), tuple(values[10])
         stores = self.of_item.get(row[0]) if row[0] in self.of_item else self.of_partner.get(partner_id)
-        values += [self.tiers.get(tier_id), self.partners.get(partner_id), stores or ()]
+        values[OWN_COLUMNS:OWN_COLUMNS] = [self.tiers.get(tier_id), self.partners.get(partner_id), stores or ()]
+        values += [
+            tuple(ships_not_to or ()),
+            tuple(cities) if cities else None,
+            tuple(self.tags[tag_id] for tag_id in tag_ids) if tag_ids else None,
+            self._prices(prices) if prices else (),
+        ]
         return ItemView(*values)
+
+    def _prices(self, prices: list[dict[str, int]]) -> tuple[TierPriceView, ...]:
+        views = []
+        for price in prices:
+            tier = self.tiers[price["tier_id"]]
+            views.append(TierPriceView(tier.rank, price["points"], tier.name_zh, tier.name_en))
+        return tuple(sorted(views, key=lambda view: view.rank))
 
 
 def _collect(pairs: Any) -> dict[int, tuple[StoreView, ...]]:

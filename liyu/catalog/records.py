@@ -38,6 +38,31 @@ class ItemRecord(Struct, kw_only=True):
     partner: str | UnsetType | None = UNSET
     agreement_line: str | UnsetType | None = UNSET
     stores: list[str] | UnsetType | None = UNSET
+    visible_from: datetime | UnsetType | None = UNSET
+    visible_to: datetime | UnsetType | None = UNSET
+    per_order_limit: int | UnsetType | None = UNSET
+    per_person_limit: int | UnsetType | None = UNSET
+    tier_prices: dict[str, int] | UnsetType | None = UNSET
+    """Points for each unit by the code of the tier."""
+    tags: list[str] | UnsetType | None = UNSET
+    cities: list[str] | UnsetType | None = UNSET
+    variant_of: str | UnsetType | None = UNSET
+    """The number of the item that this is a variant of."""
+    variant_zh: str | UnsetType | None = UNSET
+    variant_en: str | UnsetType | None = UNSET
+    coupon_purpose: str | UnsetType | None = UNSET
+    coupon_form: str | UnsetType | None = UNSET
+    coupon_threshold_minor: int | UnsetType | None = UNSET
+    coupon_benefit: int | UnsetType | None = UNSET
+    ships_days: int | UnsetType | None = UNSET
+    ships_not_to: list[str] | UnsetType | None = UNSET
+
+
+class TierPrice(Struct, frozen=True):
+    """The price of one unit for members of a tier."""
+
+    tier_id: int
+    points: int
 
 
 class ItemRow(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -68,9 +93,34 @@ class ItemRow(Struct, kw_only=True, forbid_unknown_fields=True):
     voucher_days: int = 90
     uses: int = 1
     position: int = 0
+    visible_from: datetime | None = None
+    visible_to: datetime | None = None
+    per_order_limit: int | None = None
+    per_person_limit: int | None = None
+    tier_points: list[TierPrice] | None = None
+    tag_ids: list[int] | None = None
+    cities: list[str] | None = None
+    variant_of: int | None = None
+    variant_zh: str | None = None
+    variant_en: str | None = None
+    coupon_purpose: str | None = None
+    coupon_form: str | None = None
+    coupon_threshold_minor: int | None = None
+    coupon_benefit: int | None = None
+    ships_days: int | None = None
+    ships_not_to: list[str] | None = None
 
 
-PLAIN_FIELDS = tuple(name for name in ItemRow.__struct_fields__ if name in ItemRecord.__struct_fields__)
+OWN_OF_A_VARIANT = frozenset(
+    {
+        "sku", "variant_of", "variant_zh", "variant_en", "points", "cash_minor", "value_minor", "tier_points", "position",
+    }
+)  # fmt: skip
+"""What a variant has of its own, beside its stock; all else it shares with the item that it is a variant of."""
+
+PLAIN_FIELDS = tuple(
+    name for name in ItemRow.__struct_fields__ if name in ItemRecord.__struct_fields__ and name != "variant_of"
+)
 """Fields that go from the record to the row as they are."""
 
 

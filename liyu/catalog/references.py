@@ -25,6 +25,9 @@ class References(Struct):
     """Agreement lines that hold today, by partner and code."""
     stores: dict[str, tuple[int, int]]
     """Id and partner of the stores that were asked for."""
+    tags: dict[str, int]
+    """Tags that are in use, by code and by either name, in lower case."""
+    tag_codes: list[str]
 
 
 async def load_references(connection: AsyncConnection[Any], store_codes: list[str], today: date) -> References:
@@ -41,6 +44,7 @@ async def load_references(connection: AsyncConnection[Any], store_codes: list[st
     stores = await _rows(
         connection, "SELECT code, id, partner_id FROM store WHERE code = ANY(%(codes)s)", {"codes": store_codes}
     )
+    tags = await _rows(connection, "SELECT id, code, name_zh, name_en FROM tag WHERE active ORDER BY id")
     lines_of: dict[int, dict[str, int]] = {}
     for partner_id, code, line_id in lines:
         lines_of.setdefault(partner_id, {})[code] = line_id
@@ -50,6 +54,8 @@ async def load_references(connection: AsyncConnection[Any], store_codes: list[st
         partners={code: PartnerReference(partner_id, category) for code, partner_id, category in partners},
         lines=lines_of,
         stores={code: (store_id, partner_id) for code, store_id, partner_id in stores},
+        tags={name.lower(): tag_id for tag_id, *names in reversed(tags) for name in names if name},
+        tag_codes=[code for _, code, _, _ in tags],
     )
 
 

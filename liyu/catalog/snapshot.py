@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from liyu.catalog.search_index import SearchIndex
@@ -34,26 +35,33 @@ Items = tuple[ItemView, ...]
 class Snapshot:
     """The catalog at one moment. `version` grows with every change of items, `stock_version` with those of stock too.
 
-    Items whose sale is over, or whose partner is suspended, are found by their number, but stand in no list.
-    `next_ending` says when the lists will have to be made anew because a sale ends.
+    Items whose sale is over, whose partner is suspended, or which are variants are found by their number, but stand in no list.
+    Items that are not shown yet, or no more, are not found at all. `next_ending` says when the lists will have to be made anew
+    because a sale ends, or an item comes or goes.
     """
 
     def __init__(
         self, items: Iterable[ItemView], stock: Mapping[int, Stock], now: datetime, version: int, stock_version: int
     ) -> None:
         self.by_id: Mapping[int, ItemView] = {item.id: item for item in items}
-        self.by_sku: Mapping[str, ItemView] = {item.sku: item for item in self.by_id.values()}
+        self.by_sku: Mapping[str, ItemView] = {item.sku: item for item in self.by_id.values() if item.is_shown(now)}
         self.stock = stock
         self.version = version
         self.stock_version = stock_version
         self.made_at = now
         listed = [
             item
-            for item in self.by_id.values()
-            if not item.is_ended(now) and (item.partner is None or item.partner.is_open)
+            for item in self.by_sku.values()
+            if item.variant_of is None and not item.is_ended(now) and (item.partner is None or item.partner.is_open)
         ]
+        self._variants = _group_variants(self.by_sku.values())
         self.lists = Lists(listed)
-        self.next_ending = min((item.on_sale_to for item in listed if item.on_sale_to), default=None)
+        moments = chain(
+            (item.on_sale_to for item in listed),
+            (item.visible_from for item in self.by_id.values() if item.visible_from and item.visible_from > now),
+            (item.visible_to for item in self.by_sku.values()),
+        )
+        self.next_ending = min((moment for moment in moments if moment), default=None)
 
     def with_stock(self, stock: Mapping[int, Stock]) -> "Snapshot":
         """The same items with other stock."""
@@ -75,6 +83,10 @@ class Snapshot:
     def stock_of(self, item: ItemView) -> Stock:
         """The item's stock."""
         return self.stock[item.id]
+
+    def variants_of(self, item: ItemView) -> Items:
+        """The item's variants and itself, as recommended; nothing for an item without variants."""
+        return self._variants.get(item.limits_id, ())
 
     def live_drops(self, now: datetime) -> list[ItemView]:
         """Drops that are open, those that close first in front; sold-out ones at the end."""
@@ -129,6 +141,16 @@ class Lists:
     def size(self) -> int:
         """How many items are listed."""
         return len(self._orders[RECOMMENDED])
+
+
+def _group_variants(items: Iterable[ItemView]) -> dict[int, Items]:
+    shown = list(items)
+    leads = {item.variant_of for item in shown if item.variant_of is not None}
+    groups: dict[int, list[ItemView]] = {}
+    for item in shown:
+        if item.limits_id in leads:
+            groups.setdefault(item.limits_id, []).append(item)
+    return {lead: tuple(sorted(group, key=SORTS[RECOMMENDED])) for lead, group in groups.items()}
 
 
 def skip_to(items: Items, sort: str, after: SortKey | None) -> int:

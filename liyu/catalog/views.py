@@ -4,6 +4,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from liyu.catalog.prices import price_for
+from liyu.catalog.restrictions import NamedTag
+
 
 class TierView(Struct, frozen=True, gc=False):
     """A tier that an item asks for."""
@@ -59,6 +62,25 @@ class Stock(Struct, frozen=True, gc=False):
         return self.total is not None and self.taken >= self.total
 
 
+class TierPriceView(Struct, frozen=True, gc=False):
+    """The price in points from a tier upwards, until the next tier with a price of its own."""
+
+    rank: int
+    points: int
+    name_zh: str
+    name_en: str
+
+
+class PictureView(Struct, frozen=True, gc=False):
+    """A picture of an item: the names under which its sizes are kept, by width, and what it shows in words."""
+
+    digest: str
+    width: int
+    height: int
+    alt_zh: str
+    alt_en: str
+
+
 class ItemView(Struct, frozen=True, gc=False):
     """An item that is live. Its stock stands beside it, since it moves far more often."""
 
@@ -90,6 +112,41 @@ class ItemView(Struct, frozen=True, gc=False):
     partner: PartnerView | None
     stores: tuple[StoreView, ...]
     """All stores at which its vouchers are taken: its own, or else all active ones of its partner."""
+    visible_from: datetime | None = None
+    visible_to: datetime | None = None
+    per_order_limit: int | None = None
+    per_person_limit: int | None = None
+    variant_of: int | None = None
+    variant_zh: str | None = None
+    variant_en: str | None = None
+    coupon_purpose: str | None = None
+    coupon_form: str | None = None
+    coupon_threshold_minor: int | None = None
+    coupon_benefit: int | None = None
+    ships_days: int | None = None
+    ships_not_to: tuple[str, ...] = ()
+    cities: tuple[str, ...] | None = None
+    """Members live in one of these; None is no restriction."""
+    tags: tuple[NamedTag, ...] | None = None
+    """Members need one of these; None is no restriction."""
+    tier_points: tuple[TierPriceView, ...] = ()
+    """By rank, the lowest first."""
+    pictures: tuple[PictureView, ...] = ()
+
+    @property
+    def limits_id(self) -> int:
+        """The item under whose limits it stands: its own, or that of which it is a variant."""
+        return self.variant_of or self.id
+
+    def price_for(self, rank: int | None) -> int:
+        """The price in points of one unit for a member of the tier with this rank; None is nobody known."""
+        return self.points if rank is None else price_for(self.points, self.tier_points, rank)
+
+    def is_shown(self, now: datetime) -> bool:
+        """Whether it is to be seen at all."""
+        return (self.visible_from is None or self.visible_from <= now) and (
+            self.visible_to is None or now < self.visible_to
+        )
 
     def is_ended(self, now: datetime) -> bool:
         """Whether its sale is over."""

@@ -43,6 +43,8 @@ class MemberAccount(Struct):
     """Usable points, those that lapse first in front; equal days are one entry."""
     maturing: list[DatedPoints]
     """Pending points by the day from which they can be used."""
+    city: str | None
+    tag_ids: list[int]
 
     @property
     def balance(self) -> int:
@@ -61,7 +63,8 @@ _ACCOUNT = f"""
         n.name_zh AS next_zh, n.name_en AS next_en, n.threshold AS next_threshold,
         w.balance AS pending, -d.balance AS debt,
         {_LOTS.format(day="expires_on", account="p.id", condition="(expires_on IS NULL OR expires_on >= %(today)s)")} AS lots,
-        {_LOTS.format(day="matures_on", account="w.id", condition="true")} AS maturing
+        {_LOTS.format(day="matures_on", account="w.id", condition="true")} AS maturing,
+        m.city, ARRAY(SELECT g.tag_id FROM member_tag g WHERE g.member_id = m.id) AS tag_ids
     FROM member m JOIN tier t ON t.id = m.tier_id
     LEFT JOIN tier n ON n.rank = (SELECT min(rank) FROM tier WHERE rank > t.rank)
     JOIN account p ON p.member_id = m.id AND p.kind = 'member_points'

@@ -89,6 +89,8 @@ class Member(Base):
         Index("ix_member_tier_until", "tier_until", postgresql_where="tier_until IS NOT NULL"),
         Index("ix_member_state", "state", "id"),
         Index("ix_member_joined", "joined_at"),
+        CheckConstraint("person_id <> id", name="person_is_another"),
+        Index("ix_member_person", "person_id", postgresql_where="person_id IS NOT NULL"),
         Index("ix_member_merged", "merged_into", postgresql_where="merged_into IS NOT NULL"),
     )
 
@@ -125,6 +127,9 @@ class Member(Base):
     """When everything personal was taken out of the record; the books stay."""
     merged_into: Mapped[int | None] = mapped_column(ForeignKey("member.id"))
     """The member who lives on with all that was this one's; id, phone and card of this row lead there. Never to a merged one."""
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))
+    """The membership that stands for the natural person behind this one, where they have several; limits for each person count
+    there. None: it stands for itself. Never leads to one that leads on."""
 
 
 class TierChange(Base):

@@ -38,6 +38,10 @@ class Cancellable(Struct):
     kind: str
     account_id: int
     created_on: date
+    limits_id: int
+    """The item under whose limits it stands."""
+    person_id: int
+    """The membership that stands for the natural person."""
 
 
 class _Taken(Struct):
@@ -53,8 +57,9 @@ class _Taken(Struct):
 
 _FIND = """
     SELECT r.id, r.number, r.member_id, r.item_id, r.quantity, r.state, i.kind, a.id AS account_id,
-        (r.created_at AT TIME ZONE %(zone)s)::date AS created_on
-    FROM redemption r JOIN item i ON i.id = r.item_id
+        (r.created_at AT TIME ZONE %(zone)s)::date AS created_on,
+        coalesce(i.variant_of, i.id) AS limits_id, coalesce(m.person_id, m.id) AS person_id
+    FROM redemption r JOIN item i ON i.id = r.item_id JOIN member m ON m.id = r.member_id
     JOIN account a ON a.member_id = r.member_id AND a.kind = 'member_points'
     WHERE r.number = %(number)s AND (%(member)s::bigint IS NULL OR r.member_id = %(member)s)"""
 
@@ -203,8 +208,15 @@ async def _give_stock_back(connection: AsyncConnection[Any], redemption: Cancell
         "UPDATE item_stock SET taken = taken - %s WHERE item_id = %s", (redemption.quantity, redemption.item_id)
     )
     await connection.execute(
-        "UPDATE limit_use SET used = greatest(used - %s, 0) WHERE item_id = %s AND member_id = %s AND period IN ('', %s)",
-        (redemption.quantity, redemption.item_id, redemption.member_id, redemption.created_on.isoformat()),
+        "UPDATE limit_use SET used = greatest(used - %s, 0) WHERE item_id = %s "
+        "AND ((member_id = %s AND period IN ('', %s)) OR (member_id = %s AND period = 'person'))",
+        (
+            redemption.quantity,
+            redemption.limits_id,
+            redemption.member_id,
+            redemption.created_on.isoformat(),
+            redemption.person_id,
+        ),
     )
     await connection.execute("SELECT pg_notify(%s, %s)", (STOCK_CHANNEL, str(redemption.item_id)))
 

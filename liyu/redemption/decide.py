@@ -3,10 +3,16 @@
 from datetime import datetime
 
 from liyu.catalog.models import VOUCHER_KINDS
+from liyu.catalog.prices import price_for
+from liyu.catalog.restrictions import check_city, check_tags
 from liyu.members.points.lots import draw_points, usable_points
-from liyu.redemption.state import DeskState, Granted, ItemState, MemberState, RedeemRequest, Refused
+from liyu.redemption.state import DeskState, Granted, ItemState, LimitUsed, MemberState, RedeemRequest, Refused
 
 LIFETIME = ""
+PERSON = "person"
+"""The period of limits for each natural person: a lifetime, over all memberships."""
+
+_LIMIT_REFUSALS = {LIFETIME: "limit_reached", PERSON: "person_limit_reached"}
 
 Refusals = list[tuple[str, dict[str, object]]]
 
@@ -14,13 +20,15 @@ Refusals = list[tuple[str, dict[str, object]]]
 def decide(state: DeskState, request: RedeemRequest) -> Granted | Refused:
     """Grant the request, or refuse it with every condition that failed. Member and item are known to be in the state."""
     member, item = state.members[request.member], state.items[request.sku]
-    points = item.points * request.quantity
+    points = price_for(item.points, item.tier_points, member.tier_rank) * request.quantity
+    limits = limits_of(state, request.member, item)
     refusals = [
         *_check_member(member),
         *_check_offer(item, state.now),
         *_check_tier(member, item),
+        *_check_person(state, request.member, item),
         *_check_stock(item, request.quantity),
-        *_check_limits(state, member, item, request.quantity),
+        *_check_limits(state, limits, item, request.quantity),
         *_check_points(state, member, points),
     ]
     if item.cash_minor and not state.payments_available:
@@ -35,6 +43,7 @@ def decide(state: DeskState, request: RedeemRequest) -> Granted | Refused:
         points,
         draw_points(member.lots, points, state.today),
         [next(state.pool_codes[item.id]) for _ in range(request.quantity)] if item.kind == "code" else [],
+        limits,
     )
 
 
@@ -45,18 +54,21 @@ def apply(state: DeskState, request: RedeemRequest, granted: Granted) -> None:
     taken = {draw.lot_id: draw.amount for draw in granted.draws}
     for lot in member.lots:
         lot.remaining -= taken.get(lot.id, 0)
-    for period, _ in limits_of(state, item):
-        place = (item.id, member.id, period)
+    for limit in granted.limits:
+        place = (item.limits_id, limit.holder_id, limit.period)
         state.used[place] = state.used.get(place, 0) + granted.quantity
 
 
-def limits_of(state: DeskState, item: ItemState) -> list[tuple[str, int]]:
-    """The limits of an item as period and cap, in units per member."""
+def limits_of(state: DeskState, member: str, item: ItemState) -> list[LimitUsed]:
+    """The limits that count for a member's redemptions of an item."""
+    member_id = state.members[member].id
     limits = []
     if item.per_member_limit is not None:
-        limits.append((LIFETIME, item.per_member_limit))
+        limits.append(LimitUsed(member_id, LIFETIME, item.per_member_limit))
     if item.per_day_limit is not None:
-        limits.append((state.today.isoformat(), item.per_day_limit))
+        limits.append(LimitUsed(member_id, state.today.isoformat(), item.per_day_limit))
+    if item.per_person_limit is not None:
+        limits.append(LimitUsed(state.people[member].person_id, PERSON, item.per_person_limit))
     return limits
 
 
@@ -107,13 +119,22 @@ def _check_stock(item: ItemState, quantity: int) -> Refusals:
     return [("not_enough_left", {"left": left})] if left > 0 else [("sold_out", {"left": 0})]
 
 
-def _check_limits(state: DeskState, member: MemberState, item: ItemState, quantity: int) -> Refusals:
+def _check_person(state: DeskState, member: str, item: ItemState) -> Refusals:
+    if not item.asks_who_it_is:
+        return []
+    person = state.people[member]
+    return [*check_tags(item.tags, person.tag_ids), *check_city(item.cities, person.city)]
+
+
+def _check_limits(state: DeskState, limits: list[LimitUsed], item: ItemState, quantity: int) -> Refusals:
     refusals: Refusals = []
-    for period, cap in limits_of(state, item):
-        used = state.used.get((item.id, member.id, period), 0)
-        if used + quantity > cap:
-            name = "daily_limit_reached" if period else "limit_reached"
-            refusals.append((name, {"limit": cap, "used": used}))
+    if item.per_order_limit is not None and quantity > item.per_order_limit:
+        refusals.append(("order_limit_reached", {"limit": item.per_order_limit}))
+    for limit in limits:
+        used = state.used.get((item.limits_id, limit.holder_id, limit.period), 0)
+        if used + quantity > limit.cap:
+            name = _LIMIT_REFUSALS.get(limit.period, "daily_limit_reached")
+            refusals.append((name, {"limit": limit.cap, "used": used}))
     return refusals
 
 

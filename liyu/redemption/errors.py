@@ -50,6 +50,10 @@ WORDS: dict[str, str] = {
     "tier_too_low": N_("Needs %(needs)s; you are %(has)s, %(missing)s growth value to go."),
     "limit_reached": N_("Each member may redeem %(limit)s; you have %(used)s."),
     "daily_limit_reached": N_("Each member may redeem %(limit)s a day; you have %(used)s today."),
+    "order_limit_reached": N_("At most %(limit)s in one order."),
+    "person_limit_reached": N_("Each person may redeem %(limit)s, over all their memberships; you have %(used)s."),
+    "tag_missing": N_("Only for members with: %(tags)s."),
+    "wrong_city": N_("Only for members in: %(cities)s."),
     "not_enough_points": N_("Needs %(needed)s points; you can use %(usable)s, %(missing)s short."),
     "payment_unavailable": N_("Paying the cash part is not possible here at the moment."),
 }
@@ -60,6 +64,10 @@ CODES: dict[str, str] = {
     "sale_ended": "not_on_sale",
     "not_enough_left": "sold_out",
     "daily_limit_reached": "limit_reached",
+    "order_limit_reached": "limit_reached",
+    "person_limit_reached": "limit_reached",
+    "tag_missing": "not_eligible",
+    "wrong_city": "not_eligible",
 }
 
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection, AsyncCursor
 
-from liyu.redemption.state import Answer, DeskState, Ids, ItemState, MemberState, RedeemRequest
+from liyu.redemption.state import Answer, DeskState, Ids, ItemState, MemberState, PersonState, RedeemRequest
 
 SCARCE = 4
 """Stock counts as scarce when it would not last for so many batches that want as much as this one."""
@@ -39,7 +39,14 @@ _ITEMS = """
         i.id, i.sku, i.kind, i.state, i.points, i.cash_minor, s.total, s.taken, i.on_sale_from, i.on_sale_to,
         i.per_member_limit, i.per_day_limit, coalesce(t.rank, 0), coalesce(t.threshold, 0),
         coalesce(t.name_zh, ''), coalesce(t.name_en, ''), i.partner_id, coalesce(p.state = 'active', true),
-        i.agreement_line_id, i.voucher_days, i.uses))
+        i.agreement_line_id, i.voucher_days, i.uses, i.variant_of, i.per_order_limit, i.per_person_limit,
+        CASE WHEN i.tier_points IS NOT NULL THEN (
+            SELECT json_agg(json_build_array(y.rank, x.points) ORDER BY y.rank)
+            FROM jsonb_to_recordset(i.tier_points) AS x(tier_id bigint, points bigint) JOIN tier y ON y.id = x.tier_id) END,
+        CASE WHEN i.tag_ids IS NOT NULL THEN (
+            SELECT json_agg(json_build_array(g.id, g.name_zh, g.name_en) ORDER BY g.id)
+            FROM tag g WHERE i.tag_ids @> to_jsonb(g.id)) END,
+        i.cities))
     FROM item i JOIN item_stock s ON s.item_id = i.id
     LEFT JOIN tier t ON t.id = i.tier_id LEFT JOIN partner p ON p.id = i.partner_id
     WHERE i.sku = ANY(%(skus)b::text[])"""
@@ -52,7 +59,8 @@ _USED = """
     JOIN member m ON m.external_id = w.member JOIN item i ON i.sku = w.sku
     CROSS JOIN LATERAL (
         SELECT * FROM limit_use u
-        WHERE u.item_id = i.id AND u.member_id = coalesce(m.merged_into, m.id) AND u.period IN ('', %(today)s) OFFSET 0) AS u"""
+        WHERE u.item_id = coalesce(i.variant_of, i.id) AND u.member_id = coalesce(m.merged_into, m.id)
+            AND u.period IN ('', %(today)s) OFFSET 0) AS u"""
 
 _ANSWERS = """
     SELECT json_agg(json_build_array(a.scope, a.key, a.answer))
@@ -77,6 +85,24 @@ _FREE_CODES = """
 
 _LOAD_STOCKS = f"SELECT json_build_object('items', ({_ITEMS}), 'codes', ({_FREE_CODES}))::text"
 
+_PEOPLE = """
+    SELECT json_object_agg(k.external_id, json_build_array(coalesce(m.person_id, m.id), m.city,
+        ARRAY(SELECT t.tag_id FROM member_tag t WHERE t.member_id = m.id)))
+    FROM member k JOIN member m ON m.id = coalesce(k.merged_into, k.id) WHERE k.external_id = ANY(%(members)b::text[])"""
+
+_USED_BY_PEOPLE = """
+    SELECT json_agg(json_build_array(u.item_id, u.member_id, u.period, u.used))
+    FROM unnest(%(members)b::text[]) AS w(member) JOIN member k ON k.external_id = w.member
+    JOIN member m ON m.id = coalesce(k.merged_into, k.id)
+    CROSS JOIN (SELECT DISTINCT coalesce(variant_of, id) AS id FROM item WHERE sku = ANY(%(skus)b::text[])) AS i
+    CROSS JOIN LATERAL (
+        SELECT * FROM limit_use u
+        WHERE u.item_id = i.id AND u.member_id = coalesce(m.person_id, m.id) AND u.period = 'person' OFFSET 0) AS u"""
+
+_LOAD_STOCKS_AND_PEOPLE = f"""
+    SELECT json_build_object('items', ({_ITEMS}), 'codes', ({_FREE_CODES}), 'people', ({_PEOPLE}),
+        'used', ({_USED_BY_PEOPLE}))::text"""
+
 
 class MergedMeanwhileError(Exception):
     """Somebody was merged into another member while their account was waited for: other accounts must be locked."""
@@ -97,6 +123,8 @@ class _LoadedStocks(Struct):
 
     items: dict[str, ItemState] | None
     codes: dict[int, list[int]] | None
+    people: dict[str, PersonState] | None = None
+    used: list[tuple[int, int, str, int]] | None = None
 
 
 _loaded = msgspec.json.Decoder(_Loaded)
@@ -152,7 +180,8 @@ async def load_state(
 
 
 def is_contested(state: DeskState, requests: list[RedeemRequest]) -> bool:
-    """Whether stock must be locked before it is decided on: it is scarce, or its units are codes, each of which is one of a kind.
+    """Whether stock must be locked before it is decided on: it is scarce, its units are codes, each of which is one of a kind, or
+    the item asks who it is: a person's memberships have accounts of their own, so the item's lock is what they meet at.
 
     Plenty of stock is claimed at the end instead, so that nobody waits for a hot item while others are decided and saved.
     """
@@ -161,24 +190,36 @@ def is_contested(state: DeskState, requests: list[RedeemRequest]) -> bool:
 
 
 def _is_scarce(item: ItemState, wanted: int) -> bool:
-    return item.kind == "code" or (item.total is not None and 0 < item.total - item.taken < SCARCE * wanted)
+    return (
+        item.kind == "code"
+        or item.asks_who_it_is
+        or (item.total is not None and 0 < item.total - item.taken < SCARCE * wanted)
+    )
 
 
 async def lock_and_read_stocks(
     connection: AsyncConnection[Any], state: DeskState, requests: list[RedeemRequest]
 ) -> None:
-    """Lock the stocks of all items that the requests touch, and read the items and their free codes anew.
+    """Lock the stocks of all items that the requests touch, and read the items and their free codes anew; for items that ask who
+    it is, also the people behind the members and what they have used.
 
     Raises psycopg's LockNotAvailable when a lock cannot be had in time.
     """
     wanted = _wanted_units(state, requests)
     codes = [item.id for item in state.items.values() if item.kind == "code"]
-    values = {"skus": list(state.items), "items_with_codes": codes, "wanted": [wanted[item] for item in codes]}
+    values: dict[str, Any] = {
+        "skus": list(state.items), "items_with_codes": codes, "wanted": [wanted[item] for item in codes]
+    }  # fmt: skip
+    statement = _LOAD_STOCKS
+    if any(item.asks_who_it_is for item in state.items.values()):
+        statement, values["members"] = _LOAD_STOCKS_AND_PEOPLE, list(state.members)
     async with connection.pipeline():
         await connection.execute(LOCK_STOCKS, {"items": list(wanted)})
-        answer = await connection.execute(_LOAD_STOCKS, values)
+        answer = await connection.execute(statement, values)
     loaded = _loaded_stocks.decode(await _text_of(answer))
     state.items = loaded.items or {}
+    state.people = loaded.people or {}
+    state.used |= {(item, holder, period): used for item, holder, period, used in loaded.used or ()}
     state.pool_codes = {item: iter(free) for item, free in (loaded.codes or {}).items()}
 
 

@@ -12,12 +12,14 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from liyu.catalog.favourites import move_favourites
 from liyu.core.bulk import encode_rows
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.core.idempotency import hash_body
 from liyu.members.service.errors import ChangedMeanwhileError
 from liyu.members.service.merge import MembersMoved, Party, close_source, lock_party, merge_members
+from liyu.redemption.persons import join_persons
 from liyu.redemption.save import hash_request
 from liyu.vouchers.merge import VouchersMoved, count_vouchers
 
@@ -39,7 +41,7 @@ _ADD_LIMITS = """
     SELECT i.sku, i.name_zh, i.name_en, a.period, a.used,
         CASE a.period WHEN '' THEN i.per_member_limit ELSE i.per_day_limit END AS cap
     FROM added a JOIN item i ON i.id = a.item_id
-    WHERE a.used > CASE a.period WHEN '' THEN i.per_member_limit ELSE i.per_day_limit END
+    WHERE a.period <> 'person' AND a.used > CASE a.period WHEN '' THEN i.per_member_limit ELSE i.per_day_limit END
     ORDER BY i.sku, a.period"""
 
 _ANSWERS = """
@@ -126,6 +128,8 @@ async def _move(connection: AsyncConnection[Any], party: Party) -> Merged:
     members = await merge_members(connection, party)
     await connection.execute(_LOCK_REDEMPTIONS, party.values)
     redemptions = (await connection.execute(_MOVE_REDEMPTIONS, party.values)).rowcount
+    await move_favourites(connection, source=party.source.id, target=party.target.id)
+    await join_persons(connection, party.source.id, party.target.id)
     async with connection.cursor(row_factory=class_row(LimitPassed)) as cursor:
         await cursor.execute(_ADD_LIMITS, party.values)
         passed = await cursor.fetchall()

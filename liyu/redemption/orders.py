@@ -103,13 +103,22 @@ async def list_order_vouchers(connection: AsyncConnection[Any], order: Order) ->
         return await cursor.fetchall()
 
 
-async def load_limit_use(
-    connection: AsyncConnection[Any], member_id: int, item_id: int, today: date
-) -> tuple[int, int]:
-    """How many units of an item a member has redeemed as its limits count them: ever, and today."""
+class LimitsUsed(Struct, frozen=True):
+    """Units of an item that a member has redeemed as its limits count them."""
+
+    ever: int
+    today: int
+    by_person: int
+    """Over all memberships of the natural person."""
+
+
+async def load_limit_use(connection: AsyncConnection[Any], member_id: int, limits_id: int, today: date) -> LimitsUsed:
+    """What a member has used of the limits of an item; variants stand under those of theirs (`ItemView.limits_id`)."""
     found = await connection.execute(
-        "SELECT period, used FROM limit_use WHERE item_id = %s AND member_id = %s AND period IN ('', %s)",
-        (item_id, member_id, today.isoformat()),
+        "SELECT u.period, u.used FROM limit_use u JOIN member m ON m.id = %(member)s WHERE u.item_id = %(item)s "
+        "AND ((u.member_id = m.id AND u.period IN ('', %(today)s)) "
+        "OR (u.member_id = coalesce(m.person_id, m.id) AND u.period = 'person'))",
+        {"item": limits_id, "member": member_id, "today": today.isoformat()},
     )
     used = dict(await found.fetchall())
-    return used.get("", 0), used.get(today.isoformat(), 0)
+    return LimitsUsed(used.get("", 0), used.get(today.isoformat(), 0), used.get("person", 0))

@@ -15,7 +15,7 @@ from liyu.core.ids import make_number
 from liyu.core.ledger.posting import INSERT_TRANSFERS, MOVE_BALANCES, BalanceChange, TransferRow
 from liyu.core.money import POINTS
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, LotChange, LotEntryRow
-from liyu.redemption.decide import first_state, gives_vouchers, limits_of
+from liyu.redemption.decide import first_state, gives_vouchers
 from liyu.redemption.load import LOCK_STOCKS
 from liyu.redemption.state import Answer, DeskState, Granted, Ids, RedeemRequest, Refused
 
@@ -148,7 +148,7 @@ def add_granted(
     batch.stocks[item.id] = batch.stocks.get(item.id, 0) + granted.quantity
     batch.codes += [_Amount(code, redemption_id) for code in granted.pool_codes]
     _add_points(batch, state, request, granted, ids.transfers.pop(), redemption_id, number, redeemed_account)
-    _add_limits(batch, state, granted)
+    _add_limits(batch, granted)
     answer = Answer(request.body_hash, None, redemption_id, number, first, granted.points)
     if gives_vouchers(item.kind):
         _add_vouchers(batch, state, granted, ids, answer)
@@ -181,10 +181,10 @@ def _add_points(
         batch.lots[draw.lot_id] = batch.lots.get(draw.lot_id, 0) - draw.amount
 
 
-def _add_limits(batch: Batch, state: DeskState, granted: Granted) -> None:
-    for period, cap in limits_of(state, granted.item):
-        place = (granted.item.id, granted.member_id, period)
-        row = batch.limits.setdefault(place, _LimitRow(*place, 0, cap))
+def _add_limits(batch: Batch, granted: Granted) -> None:
+    for limit in granted.limits:
+        place = (granted.item.limits_id, limit.holder_id, limit.period)
+        row = batch.limits.setdefault(place, _LimitRow(*place, 0, limit.cap))
         row.used += granted.quantity
 
 
@@ -224,7 +224,8 @@ async def save(connection: AsyncConnection[Any], batch: Batch) -> None:
         batch.entries,
         [LotChange(*change) for change in sorted(batch.lots.items())],
         [BalanceChange(*change) for change in sorted(batch.balances.items())],
-        list(batch.limits.values()),
+        # In one order everywhere: a person's limit is met by batches of different members and of different variants.
+        [row for _, row in sorted(batch.limits.items())],
         batch.vouchers,
         batch.codes,
         batch.answers,

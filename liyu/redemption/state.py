@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
+from liyu.catalog.prices import TierPoints
+from liyu.catalog.restrictions import NamedTag
 from liyu.members.points.lots import Draw, OpenLot
 
 LARGEST_QUANTITY = 100
@@ -63,6 +65,42 @@ class ItemState(Struct, array_like=True):
     agreement_line_id: int | None
     voucher_days: int
     uses: int
+    variant_of: int | None = None
+    per_order_limit: int | None = None
+    per_person_limit: int | None = None
+    tier_points: list[TierPoints] | None = None
+    """Prices of tiers by rank, the lowest first."""
+    tags: list[NamedTag] | None = None
+    """Members need one of these; None is no restriction."""
+    cities: list[str] | None = None
+    """Members live in one of these; None is no restriction."""
+
+    @property
+    def limits_id(self) -> int:
+        """The item under whose limits it stands: its own, or that of which it is a variant."""
+        return self.variant_of or self.id
+
+    @property
+    def asks_who_it_is(self) -> bool:
+        """Whether deciding needs to know the person behind the membership, and what is known of them."""
+        return self.per_person_limit is not None or self.tags is not None or self.cities is not None
+
+
+class PersonState(Struct, array_like=True):
+    """What is known of a member beyond the account; loaded only for items that ask for it."""
+
+    person_id: int
+    """The membership that stands for the natural person."""
+    city: str | None
+    tag_ids: list[int]
+
+
+class LimitUsed(Struct, frozen=True):
+    """A limit of an item: whom it counts for, in which period, and up to how many units."""
+
+    holder_id: int
+    period: str
+    cap: int
 
 
 class Granted(Struct):
@@ -75,6 +113,7 @@ class Granted(Struct):
     points: int
     draws: list[Draw]
     pool_codes: list[int]
+    limits: list[LimitUsed]
 
 
 class Refused(Struct):
@@ -112,9 +151,12 @@ class DeskState(Struct):
     members: dict[str, MemberState]
     items: dict[str, ItemState]
     used: dict[tuple[int, int, str], int]
-    """Units used of a limit, by item id, member id and period (`` for a lifetime, a date for a day)."""
+    """Units used of a limit, by item id, member id and period (`` for a lifetime, a date for a day, `person` for the
+    lifetime of the natural person whom that member stands for)."""
     answers: dict[tuple[str, str], Answer]
     pool_codes: dict[int, Iterator[int]]
     """Free codes of each item that comes from a pool, in order."""
     zone: ZoneInfo
     payments_available: bool = False
+    people: dict[str, PersonState] = field(default_factory=dict)
+    """By external id; filled for batches with an item that asks who it is."""

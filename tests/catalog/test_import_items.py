@@ -8,7 +8,8 @@ from psycopg import AsyncConnection
 
 from liyu.catalog.errors import FileFaultyError
 from liyu.catalog.import_items import COLUMNS, import_items, read_csv
-from liyu.catalog.publish import plan_publication, publish_items, write_publication
+from liyu.catalog.plan import plan_publication
+from liyu.catalog.publish import publish_items, write_publication
 from liyu.catalog.records import ImportResult, ItemRecord
 from liyu.catalog.service import set_state
 from liyu.members.program import ensure_program
@@ -291,4 +292,61 @@ def test_a_broken_file_is_refused(tmp_path: Path, content: str | bytes, words: s
 
 
 def test_the_columns_are_the_promised_ones() -> None:
-    assert set(FULL) == set(COLUMNS)
+    assert {*FULL, *SHIRT} <= set(COLUMNS)
+
+
+SHIRT = {
+    "sku": "SHIRT-RED", "kind": "goods", "name_zh": "衬衫", "points": "900", "variant_zh": "红色", "variant_of": "",
+    "per_person_limit": "2", "per_order_limit": "1", "per_day_limit": "1", "tier_prices": "gold:800；Platinum：700", "tags": "",
+    "cities": "上海、北京", "visible_from": "2026-12-01", "visible_to": "2026-12-31", "ships_days": "3", "ships_not_to": "西藏",
+    "value_minor": "12900", "summary_zh": "纯棉", "coupon_form": "", "coupon_purpose": "",
+}  # fmt: skip
+
+
+async def test_variants_share_all_but_their_own_and_follow_their_item(connection: AsyncConnection[Any]) -> None:
+    blue = {**SHIRT, "sku": "SHIRT-BLUE", "variant_of": "SHIRT-RED", "variant_zh": "蓝色", "stock": "5", "cities": ""}
+    # Also where the variant stands first.
+    assert await load(connection, blue, SHIRT) == ImportResult(2, 0, 0)
+    shared = "per_person_limit, cities, ships_days, visible_from, on_sale_from, on_sale_to = visible_to"
+    assert await one(connection, shared, "SHIRT-BLUE") == await one(connection, shared, "SHIRT-RED")
+    assert await one(connection, "variant_zh, total, (SELECT sku FROM item l WHERE l.id = i.variant_of)", "SHIRT-BLUE") == (
+        "蓝色", 5, "SHIRT-RED",
+    )  # fmt: skip
+    prices = "(SELECT jsonb_agg(t.code || ':' || (p ->> 'points') ORDER BY t.rank) FROM jsonb_array_elements(i.tier_points) p "
+    assert await one(connection, f"{prices} JOIN tier t ON t.id = (p ->> 'tier_id')::int)", "SHIRT-RED") == (
+        ["gold:800", "platinum:700"],
+    )
+    assert await load(connection, blue, SHIRT) == ImportResult(0, 0, 2)
+    # A change of the item alone leads its variants.
+    await publish_items(
+        connection, [ItemRecord(sku="SHIRT-RED", name_zh="新衬衫", points=950)], actor="test", now=NOW, zone=ZONE
+    )
+    assert await one(connection, "name_zh, points, variant_zh", "SHIRT-BLUE") == ("新衬衫", 900, "蓝色")
+
+
+@pytest.mark.parametrize(
+    ("cells", "column"),
+    [
+        ({"variant_of": "NOBODY"}, "variant_of"),
+        ({"variant_of": "CUP-1", "variant_zh": ""}, "variant_zh"),
+        ({"variant_of": "CUP-1", "kind": "coupon"}, "kind"),
+        ({"tier_prices": "gold"}, "tier_prices"),
+        ({"tier_prices": "wood:3"}, "tier_prices"),
+        ({"tags": "nobody"}, "tags"),
+        ({"on_sale_from": "2026-11-30"}, "visible_from"),
+        ({"on_sale_to": "2027-01-31"}, "visible_to"),
+        ({"coupon_form": "cash", "coupon_purpose": "care", "coupon_benefit": "5"}, "coupon_form"),
+        ({"coupon_form": "voucher"}, "coupon_form"),
+        ({"kind": "coupon", "coupon_form": "cash"}, "coupon_purpose"),
+        ({"kind": "coupon", "coupon_form": "cash", "coupon_purpose": "care"}, "coupon_benefit"),
+        ({"kind": "coupon", "coupon_form": "gift", "coupon_purpose": "care", "coupon_benefit": "5"}, "coupon_benefit"),
+        (
+            {"kind": "coupon", "coupon_form": "discount", "coupon_purpose": "care", "coupon_benefit": "10000"},
+            "coupon_benefit",
+        ),
+        ({"per_order_limit": "0"}, "per_order_limit"),
+    ],
+)
+async def test_further_faults_are_found(connection: AsyncConnection[Any], cells: dict[str, str], column: str) -> None:
+    await load(connection, MINIMAL)
+    assert [place for _, place, _ in await faults_of(connection, SHIRT | cells)] == [column]

@@ -9,7 +9,7 @@ from tests.world import open_world
 
 APPEND_ONLY = (
     "growth_entry", "card_change",
-    "transfer", "lot_entry", "member_state_change", "tier_change", "partner_state_change", "item_state_change",
+    "transfer", "lot_entry", "member_state_change", "tier_change", "partner_state_change", "item_state_change", "item_version",
     "redemption_transition", "voucher_transition", "statement_transition", "verification_refusal", "audit_event", "payable_entry",
     "member_import_transition", "member_tag_change",
     "lapse_reminder",

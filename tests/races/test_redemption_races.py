@@ -13,6 +13,7 @@ import pytest
 from liyu.core.errors import DomainError
 from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.desk import Redeemed
+from liyu.redemption.persons import name_same_person
 from liyu.redemption.state import RedeemRequest
 from tests.races.processes import granted, race
 from tests.world import NOW, ZONE, World, open_world
@@ -72,6 +73,39 @@ async def test_without_guards_a_member_gets_beyond_the_limit(database_url: str) 
         sku = await world.item(per_member_limit=2)
         await world.member("m", points=10_000)
         outcomes = await race(database_url, *_repeated(world, sku, 6), unguarded=True, pause=LONG_PAUSE, batch_size=2)
+        assert len(granted(outcomes)) > 2
+
+
+async def _same_person(world: World, limit: int) -> tuple[list[RedeemRequest], list[RedeemRequest]]:
+    sku = await world.item(per_person_limit=limit)
+    members = [await world.member(f"m-{number}", points=1_000) for number in range(6)]
+    async with world.connection.transaction():
+        for member in members[1:]:
+            await name_same_person(world.connection, member, members[0])
+    return [world.wish(one, sku) for one in members], [world.wish(one, sku) for one in reversed(members)]
+
+
+async def test_a_person_gets_no_more_than_the_limit_over_all_their_memberships(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        outcomes = await race(database_url, *await _same_person(world, 2), pause=PAUSE, batch_size=2)
+        assert len(granted(outcomes)) == 2
+        assert await world.one("SELECT used FROM limit_use WHERE period = 'person'") == 2
+
+
+async def test_without_locks_the_check_still_keeps_the_limit_for_each_person(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        outcomes = await race(
+            database_url, *await _same_person(world, 2), unguarded=True, pause=LONG_PAUSE, batch_size=2
+        )
+        assert len(granted(outcomes)) == 2
+
+
+async def test_without_guards_a_person_gets_beyond_the_limit(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        await _drop(world, ("limit_use", "ck_limit_use_within_limit"))
+        outcomes = await race(
+            database_url, *await _same_person(world, 2), unguarded=True, pause=LONG_PAUSE, batch_size=2
+        )
         assert len(granted(outcomes)) > 2
 
 

@@ -3,12 +3,15 @@
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liyu.catalog.prices import TierPoints
+from liyu.catalog.restrictions import NamedTag
 from liyu.members.points.lots import OpenLot, usable_points
 from liyu.redemption.decide import apply, decide
-from liyu.redemption.state import DeskState, Granted, ItemState, MemberState, RedeemRequest, Refused
+from liyu.redemption.state import DeskState, Granted, ItemState, MemberState, PersonState, RedeemRequest, Refused
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 TODAY = date(2026, 11, 22)
@@ -72,6 +75,44 @@ def test_the_window_includes_its_beginning_and_excludes_its_end() -> None:
 def test_an_item_that_is_not_live_or_whose_partner_is_suspended_is_not_on_sale() -> None:
     assert list(refusals(make_state(make_member(), make_item(state="paused")))) == ["not_on_sale"]
     assert list(refusals(make_state(make_member(), make_item(partner_open=False)))) == ["not_on_sale"]
+
+
+def test_who_it_is_for_is_asked_of_the_person_and_every_reason_named() -> None:
+    vip = NamedTag(5, "贵宾", "VIP")
+    item = make_item(per_order_limit=2, per_person_limit=3, tags=[vip], cities=["上海市", "北京"])
+    state = make_state(make_member(lots=[OpenLot(1, 70, None, 9_999)]), item, used={(1, 4, "person"): 1})
+    state.people["m"] = PersonState(4, "杭州", [6])
+    assert refusals(state, 3) == {
+        "tag_missing": {"tags": {"zh": "贵宾", "en": "VIP"}},
+        "wrong_city": {"cities": "上海市、北京", "city": "杭州"},
+        "order_limit_reached": {"limit": 2},
+        "person_limit_reached": {"limit": 3, "used": 1},
+    }
+    state.people["m"] = PersonState(4, "上海", [5, 6])
+    decision = decide(state, wish(2))
+    assert isinstance(decision, Granted)
+    apply(state, wish(2), decision)
+    assert state.used[1, 4, "person"] == 3
+    assert list(refusals(state)) == ["person_limit_reached"]
+
+
+@pytest.mark.parametrize(("rank", "points"), [(1, 100), (2, 90), (3, 90), (4, 60)])
+def test_a_tier_without_a_price_of_its_own_pays_that_of_the_next_one_down(rank: int, points: int) -> None:
+    item = make_item(tier_points=[TierPoints(2, 90), TierPoints(4, 60)])
+    decision = decide(make_state(make_member(tier_rank=rank), item), wish(2))
+    assert isinstance(decision, Granted)
+    assert decision.points == 2 * points == sum(draw.amount for draw in decision.draws)
+
+
+def test_a_variant_stands_under_the_limits_of_its_item() -> None:
+    red, blue = make_item("red", id=1, per_member_limit=2), make_item("blue", id=2, variant_of=1, per_member_limit=2)
+    state = make_state(make_member(), red, blue)
+    for sku in ("red", "blue"):
+        decision = decide(state, wish(sku=sku))
+        assert isinstance(decision, Granted)
+        apply(state, wish(sku=sku), decision)
+    assert isinstance(decide(state, wish(sku="red")), Refused)
+    assert isinstance(decide(state, wish(sku="blue")), Refused)
 
 
 LOTS = st.lists(

@@ -11,10 +11,11 @@ from liyu.core.database import driver_connection, unit_of_work
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.members.errors import UnknownMemberError
-from liyu.members.points.adjust import adjust_points
 from liyu.members.points.history import Movement, list_movements
 from liyu.members.profile import MemberChanges, save_member
 from liyu.members.queries import find_member_id, read_member
+from liyu.members.service.adjustments import adjust_or_ask
+from liyu.redemption.persons import name_same_person
 from liyu.web.api.auth import caller_of
 from liyu.web.api.bodies import is_storable, read_body, read_query
 from liyu.web.api.calls import Call, route
@@ -108,6 +109,8 @@ async def put_member(request: ApiRequest, external_id: FromPath[str]) -> Page:
             now=services.clock.now(),
             zone=services.settings.timezone,
         )
+        if body.same_person_as is not msgspec.UNSET:
+            await name_same_person(connection, external_id, body.same_person_as)
         answer = await _member_answer(session, external_id)
     return json_answer(answer, status=201 if created else 200)
 

@@ -77,6 +77,12 @@ class MemberBody(Struct, forbid_unknown_fields=True):
         ),
     ] = UNSET
     reason: Annotated[str, Meta(max_length=200, description="Why the state changes; kept with the change.")] = ""
+    same_person_as: Annotated[
+        str | UnsetType,
+        Meta(
+            description="Another member who is the same natural person: limits for each person count over both, for ever."
+        ),
+    ] = UNSET
 
 
 class LineAnswer(Struct):

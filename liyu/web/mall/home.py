@@ -102,6 +102,8 @@ class _Home:
             account.debt,
             account.growth,
             account.tier_rank,
+            account.city,
+            tuple(account.tag_ids),
             lapsing_next(account, today),
         )
         edges = ready.pages.edges.passed(self.snapshot, self.now)
@@ -131,7 +133,8 @@ def choose_fitting(snapshot: Snapshot, member: MemberFacts | None, now: Any) -> 
     fitting = (
         item
         for item in looked_at
-        if item.points <= member.usable and not check_availability(item, snapshot.stock_of(item), member, now)
+        if item.price_for(member.tier_rank) <= member.usable
+        and not check_availability(item, snapshot.stock_of(item), member, now)
     )
     found = list(islice(fitting, MOST_FITTING))
     if found:

@@ -7,18 +7,17 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from liyu.catalog.availability import MemberFacts, Refusals, check_availability
-from liyu.catalog.models import VOUCHER_KINDS
 from liyu.catalog.snapshot import Snapshot
 from liyu.catalog.views import ItemView, StoreView
-from liyu.core.i18n import N_, Message
 from liyu.members.account import MemberAccount
-from liyu.web.i18n import current_locale, gettext, text_of, translate
+from liyu.web.i18n import current_locale, gettext, text_of
+from liyu.web.item_terms import describe_cancelling, describe_worth, list_terms
 from liyu.web.mall.cards import Shelf, cover_of, say_fully
 from liyu.web.mall.home import scene_label
 from liyu.web.mall.member import AnyRequest, load_shopper, now_of
 from liyu.web.mall.page_cache import is_cacheable
 from liyu.web.mall.ready import ready_of
-from liyu.web.mall.words import DELIVERY, KINDS
+from liyu.web.mall.words import KINDS
 from liyu.web.pages import Page, page
 from liyu.web.visit import visit_of
 
@@ -38,7 +37,7 @@ async def show_item(request: AnyRequest, sku: FromPath[str]) -> Page:
     if visit_of(request).actor is None:
         return _render(request, snapshot, item, None, None)
     async with services.sessions() as session:
-        account, facts = await load_shopper(request, session, item.id)
+        account, facts = await load_shopper(request, session, item)
     return _render(request, snapshot, item, account, facts)
 
 
@@ -57,6 +56,7 @@ def _render(
     stock = snapshot.stock_of(item)
     refusals = check_availability(item, stock, facts, now)
     shelf = Shelf(request.app.state.environment, ready_of(request).cards, snapshot, now, facts)
+    price = item.price_for(facts.tier_rank if facts else None)
     rules = item.rules_en if current_locale() == "en" and item.rules_en else item.rules_zh
     return page(
         request,
@@ -73,7 +73,10 @@ def _render(
         is_ended=item.is_ended(now),
         refusals=say_fully(refusals),
         blocking=[name for name, _ in refusals],
-        remaining=account.balance - item.points if account and not refusals else None,
+        price=price,
+        worth=describe_worth(item, facts.tier_rank if facts else None),
+        variants=list_variants(snapshot, item),
+        remaining=account.balance - price if account and not refusals else None,
         missing=_missing_points(refusals),
         facts=list_facts(request, item),
         rules=rules,
@@ -86,39 +89,29 @@ def _render(
 
 
 def list_facts(request: AnyRequest, item: ItemView) -> list[tuple[str, str]]:
-    """Terms as label and value: how it comes, how long it is good, limits, tier, what happens when it is cancelled."""
-    facts = [(gettext(N_("How you get it")), gettext(DELIVERY[item.kind]))]
-    if item.kind in VOUCHER_KINDS:
-        facts.append(
-            (
-                gettext(N_("Validity")),
-                translate(Message(N_("%(days)s days from redeeming"), {"days": item.voucher_days})),
-            )
-        )
-        if item.uses > 1:
-            facts.append((gettext(N_("Uses")), translate(Message(N_("%(uses)s times"), {"uses": item.uses}))))
-    facts.append((gettext(N_("Limit")), _limit_of(item)))
-    if item.tier is not None:
-        facts.append(
-            (
-                gettext(N_("Who may redeem it")),
-                translate(Message(N_("%(tier)s and above"), {"tier": text_of(item.tier, "name")})),
-            )
-        )
-    facts.append((gettext(N_("If you cancel")), cancel_rule(request, item.kind)))
-    return facts
+    """The item's terms under the program's stated rules."""
+    services = visit_of(request).services
+    program = services.program.current(services.sessions)
+    return list_terms(item, program.lapsed_grace_days, program.currency)
 
 
 def cancel_rule(request: AnyRequest, kind: str) -> str:
-    """What becomes of the points when a redemption is cancelled: the program's stated rule (DESIGN rule 4)."""
-    if kind in ("code", "donation", "draw"):
-        return gettext(N_("Cannot be cancelled: it is yours at once"))
+    """What becomes of the points when a redemption of this kind is cancelled."""
     services = visit_of(request).services
-    days = services.program.current(services.sessions).lapsed_grace_days
-    if days:
-        words = N_("Points go back into their own lots; lapsed ones live for %(days)s more days")
-        return translate(Message(words, {"days": days}))
-    return gettext(N_("Points go back into their own lots; lapsed ones stay lapsed"))
+    return describe_cancelling(kind, services.program.current(services.sessions).lapsed_grace_days)
+
+
+def list_variants(snapshot: Snapshot, item: ItemView) -> list[dict[str, Any]]:
+    """The choices of colour, size and the like, the one in hand marked; none for an item without variants."""
+    return [
+        {
+            "label": text_of(one, "variant") if one.variant_zh else text_of(one, "name"),
+            "href": f"/items/{one.sku}",
+            "current": one.id == item.id,
+            "gone": snapshot.stock_of(one).is_gone,
+        }
+        for one in snapshot.variants_of(item)
+    ]
 
 
 def group_stores(stores: tuple[StoreView, ...] | list[Any]) -> list[dict[str, Any]]:
@@ -127,15 +120,6 @@ def group_stores(stores: tuple[StoreView, ...] | list[Any]) -> list[dict[str, An
     for store in stores:
         cities.setdefault(text_of(store, "city"), []).append(store)
     return [{"name": name, "stores": found} for name, found in sorted(cities.items(), key=lambda city: -len(city[1]))]
-
-
-def _limit_of(item: ItemView) -> str:
-    parts = []
-    if item.per_member_limit:
-        parts.append(translate(Message(N_("%(limit)s for each member"), {"limit": item.per_member_limit})))
-    if item.per_day_limit:
-        parts.append(translate(Message(N_("%(limit)s a day"), {"limit": item.per_day_limit})))
-    return " · ".join(parts) or gettext(N_("No limit"))
 
 
 def _missing_points(refusals: Refusals) -> int | None:

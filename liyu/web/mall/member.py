@@ -7,10 +7,11 @@ from litestar import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.catalog.availability import MemberFacts
+from liyu.catalog.views import ItemView
 from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
 from liyu.members.account import DatedPoints, MemberAccount, load_account
-from liyu.redemption.orders import load_limit_use
+from liyu.redemption.orders import LimitsUsed, load_limit_use
 from liyu.web.actor import Actor, actor_of
 from liyu.web.formats import current_zone
 from liyu.web.visit import visit_of
@@ -46,19 +47,17 @@ async def load_own_account(request: AnyRequest) -> MemberAccount | None:
     return await visit.services.reader.read(lambda connection: load_account(connection, member_id, today))
 
 
-async def load_shopper(request: AnyRequest, session: AsyncSession, item_id: int) -> tuple[MemberAccount, MemberFacts]:
+async def load_shopper(request: AnyRequest, session: AsyncSession, item: ItemView) -> tuple[MemberAccount, MemberFacts]:
     """The signed-in member's account, and what deciding about one item needs to know of them."""
     member_id, today = member_id_of(actor_of(request)), today_of(request)
     connection = await driver_connection(session)
     account = await load_account(connection, member_id, today)
-    ever, on_this_day = await load_limit_use(connection, member_id, item_id, today)
-    return account, facts_of(account, {item_id: ever}, {item_id: on_this_day})
+    return account, facts_of(account, item, await load_limit_use(connection, member_id, item.limits_id, today))
 
 
-def facts_of(
-    account: MemberAccount, used: dict[int, int] | None = None, used_today: dict[int, int] | None = None
-) -> MemberFacts:
-    """The account as the catalog's availability check wants it."""
+def facts_of(account: MemberAccount, item: ItemView | None = None, used: LimitsUsed | None = None) -> MemberFacts:
+    """The account as the catalog's availability check wants it, with what was used of the limits of an item."""
+    counts = {item.limits_id: used} if item is not None and used is not None else {}
     return MemberFacts(
         state=account.state,
         growth=account.growth,
@@ -66,8 +65,11 @@ def facts_of(
         tier_zh=account.tier_zh,
         tier_en=account.tier_en,
         usable=account.balance,
-        used=used or {},
-        used_today=used_today or {},
+        used={item_id: one.ever for item_id, one in counts.items()},
+        used_today={item_id: one.today for item_id, one in counts.items()},
+        used_by_person={item_id: one.by_person for item_id, one in counts.items()},
+        city=account.city,
+        tag_ids=frozenset(account.tag_ids),
     )
 
 

@@ -1,5 +1,6 @@
 """Redeeming: the sheet that says what it costs and which points go, the request to the desk, and what came of it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import get, post
@@ -7,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from liyu.catalog.availability import check_availability
+from liyu.catalog.availability import MemberFacts, check_availability
 from liyu.catalog.views import ItemView, Stock
 from liyu.core.errors import DomainError, IdempotencyConflictError
 from liyu.core.i18n import N_
@@ -59,7 +60,7 @@ async def redeem(request: AnyRequest, session: NamedDependency[AsyncSession]) ->
     if not form.is_valid:
         return await _show_sheet(request, session, item, 1, status=422, faults=list(form.errors.values()))
     await count_hit(services, "redeem", actor.reference)
-    account, _ = await load_shopper(request, session, item.id)
+    account, _ = await load_shopper(request, session, item)
     # The desk works in a transaction of its own; this one must not hold a snapshot meanwhile.
     await session.rollback()
     try:
@@ -91,18 +92,19 @@ async def _show_sheet(
 ) -> Page:
     snapshot = visit_of(request).services.catalog.snapshot
     stock = snapshot.stock_of(item)
-    account, facts = await load_shopper(request, session, item.id)
+    account, facts = await load_shopper(request, session, item)
     refusals = check_availability(item, stock, facts, now_of(request), quantity=quantity)
+    price = item.price_for(facts.tier_rank)
     context: dict[str, Any] = {
         "item": item,
         "cover": cover_of(item),
         "quantity": quantity,
-        "most": _most_units(item, stock, account, facts.used.get(item.id, 0)),
-        "total": item.points * quantity,
+        "most": _most_units(item, stock, account, facts),
+        "total": price * quantity,
         "total_cash_minor": item.cash_minor * quantity,
         "balance": account.balance,
-        "remaining": account.balance - item.points * quantity,
-        "lots": draw_lots(account, item.points * quantity),
+        "remaining": account.balance - price * quantity,
+        "lots": draw_lots(account, price * quantity),
         "terms": list_facts(request, item),
         "key": make_token(),
         "refused": bool(faults),
@@ -113,18 +115,23 @@ async def _show_sheet(
     return page(request, "mall/redeem.html", status=status, tab="categories", **context)
 
 
-def _most_units(item: ItemView, stock: Stock, account: MemberAccount, used: int) -> int:
+def _most_units(item: ItemView, stock: Stock, account: MemberAccount, facts: MemberFacts) -> int:
     """How many units it makes sense to ask for; at least one, so that a refusal can say why even that is not possible."""
-    bounds = [MOST_UNITS]
-    if item.per_member_limit is not None:
-        bounds.append(item.per_member_limit - used)
-    if item.per_day_limit is not None:
-        bounds.append(item.per_day_limit)
-    if stock.left is not None:
-        bounds.append(stock.left)
-    if item.points:
-        bounds.append(account.balance // item.points)
-    return max(min(bounds), 1)
+    price = item.price_for(facts.tier_rank)
+    bounds = (
+        MOST_UNITS,
+        item.per_order_limit,
+        item.per_day_limit,
+        _rest(item.per_member_limit, facts.used, item),
+        _rest(item.per_person_limit, facts.used_by_person, item),
+        stock.left,
+        account.balance // price if price else None,
+    )
+    return max(min(bound for bound in bounds if bound is not None), 1)
+
+
+def _rest(limit: int | None, used: Mapping[int, int], item: ItemView) -> int | None:
+    return None if limit is None else limit - used.get(item.limits_id, 0)
 
 
 def _reasons_of(refusal: DomainError) -> list[str]:

@@ -30,17 +30,6 @@ KINDS: dict[str, str] = {
     "donation": N_("Donations"),
 }
 
-DELIVERY: dict[str, str] = {
-    "partner_right": N_("A voucher with a code, at once in your wallet"),
-    "coupon": N_("A coupon with a code, at once in your wallet"),
-    "goods": N_("By post; the order shows when it is sent"),
-    "code": N_("A code, at once in your order"),
-    "top_up": N_("Credited to your number, usually within the hour"),
-    "draw": N_("An entry, drawn when the draw closes"),
-    "donation": N_("Passed on in your name, with a receipt in your orders"),
-}
-"""How an item of each kind reaches the member."""
-
 NEXT_STEPS: dict[str, str] = {
     "partner_right": N_("Show the voucher at the till; the code renews by itself."),
     "coupon": N_("Show the coupon when you pay."),
@@ -73,6 +62,10 @@ SHORT_REFUSALS: dict[str, str] = {
     "tier_too_low": N_("Needs %(needs)s"),
     "limit_reached": N_("You have all you may have"),
     "daily_limit_reached": N_("Again from tomorrow"),
+    "order_limit_reached": N_("At most %(limit)s in one order"),
+    "person_limit_reached": N_("You have all you may have"),
+    "tag_missing": N_("For %(tags)s only"),
+    "wrong_city": N_("For %(cities)s only"),
     "not_enough_points": N_("%(missing)s points short"),
     "payment_unavailable": N_("Its cash part cannot be paid here yet"),
 }

@@ -266,6 +266,8 @@ def upgrade() -> None:
         sa.Column("birthday_changed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("merged_into", sa.BigInteger(), nullable=True),
+        sa.Column("person_id", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("person_id <> id", name=op.f("ck_member_person_is_another")),
         sa.CheckConstraint(
             "erased_at IS NULL OR (state IN ('closed', 'merged') AND phone IS NULL AND email IS NULL AND name IS NULL "
             "AND birthday IS NULL AND city IS NULL)",
@@ -280,6 +282,7 @@ def upgrade() -> None:
         sa.CheckConstraint("growth >= 0 AND period_growth >= 0", name=op.f("ck_member_growth_not_negative")),
         sa.ForeignKeyConstraint(["tier_fallback_id"], ["tier.id"], name=op.f("fk_member_tier_fallback_id")),
         sa.ForeignKeyConstraint(["merged_into"], ["member.id"], name=op.f("fk_member_merged_into")),
+        sa.ForeignKeyConstraint(["person_id"], ["member.id"], name=op.f("fk_member_person_id")),
         sa.ForeignKeyConstraint(["tier_id"], ["tier.id"], name=op.f("fk_member_tier_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_member")),
         sa.UniqueConstraint("card_number", name=op.f("uq_member_card_number")),
@@ -290,6 +293,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_member_merged", "member", ["merged_into"], unique=False, postgresql_where="merged_into IS NOT NULL"
     )
+    op.create_index("ix_member_person", "member", ["person_id"], unique=False, postgresql_where="person_id IS NOT NULL")
     op.create_index("ix_member_state", "member", ["state", "id"], unique=False)
     op.create_index("ix_member_tier", "member", ["tier_id", "id"], unique=False)
     op.create_index(
@@ -506,6 +510,56 @@ def upgrade() -> None:
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("visible_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("visible_to", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("per_order_limit", sa.BigInteger(), nullable=True),
+        sa.Column("per_person_limit", sa.BigInteger(), nullable=True),
+        sa.Column("tier_points", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("tag_ids", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("cities", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("variant_of", sa.BigInteger(), nullable=True),
+        sa.Column("variant_zh", sa.Text(), nullable=True),
+        sa.Column("variant_en", sa.Text(), nullable=True),
+        sa.Column("coupon_purpose", sa.Text(), nullable=True),
+        sa.Column("coupon_form", sa.Text(), nullable=True),
+        sa.Column("coupon_threshold_minor", sa.BigInteger(), nullable=True),
+        sa.Column("coupon_benefit", sa.BigInteger(), nullable=True),
+        sa.Column("ships_days", sa.BigInteger(), nullable=True),
+        sa.Column("ships_not_to", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.CheckConstraint(
+            "visible_to IS NULL OR visible_from IS NULL OR visible_from < visible_to",
+            name=op.f("ck_item_visible_window_opens_first"),
+        ),
+        sa.CheckConstraint(
+            "visible_from IS NULL OR (on_sale_from IS NOT NULL AND visible_from <= on_sale_from)",
+            name=op.f("ck_item_shown_before_sold"),
+        ),
+        sa.CheckConstraint(
+            "visible_to IS NULL OR (on_sale_to IS NOT NULL AND on_sale_to <= visible_to)",
+            name=op.f("ck_item_sold_while_shown"),
+        ),
+        sa.CheckConstraint(
+            "jsonb_array_length(tier_points) > 0 AND jsonb_array_length(tag_ids) > 0 AND jsonb_array_length(cities) > 0",
+            name=op.f("ck_item_restrictions_are_not_empty"),
+        ),
+        sa.CheckConstraint(
+            "coupon_purpose IN ('ordinary', 'marketing', 'care') AND coupon_form IN ('discount', 'cash', 'gift')",
+            name=op.f("ck_item_known_coupon"),
+        ),
+        sa.CheckConstraint(
+            "(coupon_form IS NULL) = (coupon_purpose IS NULL) AND (coupon_form IS NULL OR kind = 'coupon')",
+            name=op.f("ck_item_only_coupons_have_coupon_terms"),
+        ),
+        sa.CheckConstraint(
+            "(coupon_form IS NULL OR coupon_form = 'gift') = (coupon_benefit IS NULL) AND coupon_benefit > 0 "
+            "AND (coupon_form <> 'discount' OR coupon_benefit < 10000) AND coupon_threshold_minor >= 0",
+            name=op.f("ck_item_coupon_benefit_fits_its_form"),
+        ),
+        sa.CheckConstraint("variant_of <> id", name=op.f("ck_item_variant_of_another")),
+        sa.CheckConstraint("ships_days > 0", name=op.f("ck_item_ships_days_are_positive")),
+        sa.CheckConstraint(
+            "per_order_limit > 0 AND per_person_limit > 0", name=op.f("ck_item_further_limits_are_positive")
+        ),
         sa.CheckConstraint(
             "on_sale_to IS NULL OR on_sale_from IS NULL OR on_sale_from < on_sale_to",
             name=op.f("ck_item_window_opens_first"),
@@ -516,9 +570,11 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["agreement_line_id"], ["agreement_line.id"], name=op.f("fk_item_agreement_line_id")),
         sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_item_partner_id")),
         sa.ForeignKeyConstraint(["tier_id"], ["tier.id"], name=op.f("fk_item_tier_id")),
+        sa.ForeignKeyConstraint(["variant_of"], ["item.id"], name=op.f("fk_item_variant_of")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_item")),
         sa.UniqueConstraint("sku", name=op.f("uq_item_sku")),
     )
+    op.create_index("ix_item_variant", "item", ["variant_of"], unique=False, postgresql_where="variant_of IS NOT NULL")
     op.create_index("ix_item_partner", "item", ["partner_id"], unique=False)
     op.create_table(
         "member_state_change",
@@ -1174,7 +1230,7 @@ def upgrade() -> None:
         sa.Column("made_by", sa.Text(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "state IN ('uploaded', 'reading', 'refused', 'ready', 'discarded', 'applying', 'applied', 'undoing', 'undone')",
+            "state IN ('uploaded', 'reading', 'refused', 'ready', 'discarded', 'applying', 'applied', 'undoing', 'undone', 'archived')",
             name=op.f("ck_member_import_known_state"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_member_import")),
@@ -1403,4 +1459,193 @@ def upgrade() -> None:
         "ix_member_terms_due", "member_terms", ["member_id"], unique=False, postgresql_where="terms IS NULL"
     )
     op.create_index("ix_member_terms_terms", "member_terms", ["terms"], unique=False, postgresql_using="gin")
+    op.create_table(
+        "favourite",
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("is_available", sa.Boolean(), nullable=False),
+        sa.Column("is_affordable", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_favourite_item_id")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_favourite_member_id")),
+        sa.PrimaryKeyConstraint("member_id", "item_id", name=op.f("pk_favourite")),
+    )
+    op.create_table(
+        "item_seen",
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_item_seen_item_id")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_item_seen_member_id")),
+        sa.PrimaryKeyConstraint("member_id", "item_id", name=op.f("pk_item_seen")),
+    )
+    op.create_table(
+        "member_notice",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("details", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("topic IN ('item_affordable', 'item_available')", name=op.f("ck_member_notice_known_topic")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_member_notice_member_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_member_notice")),
+    )
+    op.create_index("ix_member_notice_at", "member_notice", ["at"], unique=False)
+    op.create_index("ix_member_notice_member", "member_notice", ["member_id", "id"], unique=False)
+    op.create_index(
+        "uq_member_notice_unread",
+        "member_notice",
+        ["member_id", "topic", "subject"],
+        unique=True,
+        postgresql_where="read_at IS NULL",
+    )
+    op.create_table(
+        "item_version",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("facts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_item_version_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_item_version")),
+        sa.UniqueConstraint("item_id", "number", name=op.f("uq_item_version_item_id_number")),
+    )
+    op.create_table(
+        "picture",
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("width", sa.BigInteger(), nullable=False),
+        sa.Column("height", sa.BigInteger(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("width > 0 AND height > 0", name=op.f("ck_picture_has_a_size")),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_picture")),
+    )
+    op.create_table(
+        "item_picture",
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("alt_zh", sa.Text(), nullable=False),
+        sa.Column("alt_en", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["digest"], ["picture.digest"], name=op.f("fk_item_picture_digest")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_item_picture_item_id")),
+        sa.PrimaryKeyConstraint("item_id", "digest", name=op.f("pk_item_picture")),
+    )
+    op.create_index("ix_item_picture_digest", "item_picture", ["digest"], unique=False)
+    op.create_table(
+        "collection",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("title_zh", sa.Text(), nullable=False),
+        sa.Column("title_en", sa.Text(), nullable=False),
+        sa.Column("intro_zh", sa.Text(), nullable=False),
+        sa.Column("intro_en", sa.Text(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_collection")),
+        sa.UniqueConstraint("code", name=op.f("uq_collection_code")),
+    )
+    op.create_table(
+        "collection_item",
+        sa.Column("collection_id", sa.BigInteger(), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["collection_id"], ["collection.id"], name=op.f("fk_collection_item_collection_id")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_collection_item_item_id")),
+        sa.PrimaryKeyConstraint("collection_id", "item_id", name=op.f("pk_collection_item")),
+    )
+    op.create_index("ix_collection_item_item", "collection_item", ["item_id"], unique=False)
+    op.create_table(
+        "banner",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("title_zh", sa.Text(), nullable=False),
+        sa.Column("title_en", sa.Text(), nullable=False),
+        sa.Column("text_zh", sa.Text(), nullable=False),
+        sa.Column("text_en", sa.Text(), nullable=False),
+        sa.Column("href", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=True),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("shown_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("shown_to", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("href LIKE '/%%' AND href NOT LIKE '//%%'", name=op.f("ck_banner_stays_in_the_mall")),
+        sa.CheckConstraint(
+            "shown_from IS NULL OR shown_to IS NULL OR shown_from < shown_to", name=op.f("ck_banner_window_opens_first")
+        ),
+        sa.ForeignKeyConstraint(["digest"], ["picture.digest"], name=op.f("fk_banner_digest")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_banner")),
+    )
+    op.create_table(
+        "home_section",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("collection_id", sa.BigInteger(), nullable=True),
+        sa.Column("scene", sa.Text(), nullable=True),
+        sa.Column("most", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            "(kind = 'collection' AND collection_id IS NOT NULL AND scene IS NULL) "
+            "OR (kind = 'scene' AND scene IS NOT NULL AND collection_id IS NULL) "
+            "OR (kind = 'newest' AND scene IS NULL AND collection_id IS NULL)",
+            name=op.f("ck_home_section_kind_has_its_own"),
+        ),
+        sa.CheckConstraint("most BETWEEN 1 AND 24", name=op.f("ck_home_section_a_row_of_items")),
+        sa.ForeignKeyConstraint(["collection_id"], ["collection.id"], name=op.f("fk_home_section_collection_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_home_section")),
+    )
+    op.create_table(
+        "item_proposal",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("partner_id", sa.BigInteger(), nullable=False),
+        sa.Column("given", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("before", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("by_rule", sa.Boolean(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.CheckConstraint("(state = 'submitted') = (decided_at IS NULL)", name=op.f("ck_item_proposal_decided_once")),
+        sa.CheckConstraint(
+            "state IN ('submitted', 'approved', 'returned', 'withdrawn')", name=op.f("ck_item_proposal_known_state")
+        ),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_item_proposal_item_id")),
+        sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_item_proposal_partner_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_item_proposal")),
+    )
+    op.create_index("ix_item_proposal_partner", "item_proposal", ["partner_id", "id"], unique=False)
+    op.create_index(
+        "uq_item_proposal_open", "item_proposal", ["item_id"], unique=True, postgresql_where="state = 'submitted'"
+    )
+    op.create_table(
+        "listing_rule",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("price_percent", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("stock_may_rise", sa.Boolean(), server_default="true", nullable=False),
+        sa.Column("stock_may_fall", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("id = 1", name=op.f("ck_listing_rule_only_one")),
+        sa.CheckConstraint("price_percent BETWEEN 0 AND 100", name=op.f("ck_listing_rule_percent")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_listing_rule")),
+    )
+    op.create_table(
+        "item_upload",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("storage_name", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("result", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.CheckConstraint("state IN ('ready', 'applied', 'discarded')", name=op.f("ck_item_upload_known_state")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_item_upload")),
+    )
     # ### end Alembic commands ###

@@ -32,6 +32,7 @@ APPEND_ONLY = (
     "card_change",
     "partner_state_change",
     "item_state_change",
+    "item_version",
     "redemption_transition",
     "voucher_transition",
     "statement_transition",

@@ -1,0 +1,119 @@
+"""What an item's page says of its terms, as label and value: the mall shows it, and the console's preview shows the same."""
+
+from liyu.catalog.models import VOUCHER_KINDS
+from liyu.catalog.prices import worth_per_point
+from liyu.catalog.views import ItemView
+from liyu.core.i18n import N_, Message
+from liyu.core.money import DEFAULT_CURRENCY
+from liyu.web.formats import format_money, format_points
+from liyu.web.i18n import gettext, text_of, translate
+
+DELIVERY: dict[str, str] = {
+    "partner_right": N_("A voucher with a code, at once in your wallet"),
+    "coupon": N_("A coupon with a code, at once in your wallet"),
+    "goods": N_("By post; the order shows when it is sent"),
+    "code": N_("A code, at once in your order"),
+    "top_up": N_("Credited to your number, usually within the hour"),
+    "draw": N_("An entry, drawn when the draw closes"),
+    "donation": N_("Passed on in your name, with a receipt in your orders"),
+}
+"""How an item of each kind reaches the member."""
+
+_FINAL_KINDS = ("code", "donation", "draw")
+_BASIS_POINTS = 100
+
+Fact = tuple[str, str]
+
+
+def list_terms(item: ItemView, lapsed_grace_days: int, currency: str = DEFAULT_CURRENCY) -> list[Fact]:
+    """How it comes, what a coupon takes off, how long it is good, limits, who it is for, what happens when it is cancelled."""
+    facts = [(gettext(N_("How you get it")), gettext(DELIVERY[item.kind]))]
+    if item.coupon_form:
+        facts.append((gettext(N_("What it takes off")), describe_coupon(item, currency)))
+    if item.kind in VOUCHER_KINDS:
+        facts.append((gettext(N_("Validity")), _say(N_("%(days)s days from redeeming"), days=item.voucher_days)))
+        if item.uses > 1:
+            facts.append((gettext(N_("Uses")), _say(N_("%(uses)s times"), uses=item.uses)))
+    facts += _list_shipping(item)
+    facts.append((gettext(N_("Limit")), _describe_limits(item)))
+    facts += _list_restrictions(item)
+    facts += _list_prices(item)
+    facts.append((gettext(N_("If you cancel")), describe_cancelling(item.kind, lapsed_grace_days)))
+    return facts
+
+
+def describe_coupon(item: ItemView, currency: str = DEFAULT_CURRENCY) -> str:
+    """“¥20 off, from a bill of ¥99”."""
+    benefit, threshold = item.coupon_benefit or 0, item.coupon_threshold_minor
+    match item.coupon_form:
+        case "cash":
+            words = _say(N_("%(amount)s off"), amount=format_money(benefit, currency))
+        case "discount":
+            words = _say(N_("%(percent)s%% off"), percent=f"{benefit / _BASIS_POINTS:g}")
+        case _:
+            words = gettext(N_("A gift"))
+    if not threshold:
+        return words
+    return _say(N_("%(benefit)s, from a bill of %(amount)s"), benefit=words, amount=format_money(threshold, currency))
+
+
+def describe_cancelling(kind: str, lapsed_grace_days: int) -> str:
+    """What becomes of the points when a redemption is cancelled: the program's stated rule (DESIGN rule 4)."""
+    if kind in _FINAL_KINDS:
+        return gettext(N_("Cannot be cancelled: it is yours at once"))
+    if lapsed_grace_days:
+        return _say(
+            N_("Points go back into their own lots; lapsed ones live for %(days)s more days"), days=lapsed_grace_days
+        )
+    return gettext(N_("Points go back into their own lots; lapsed ones stay lapsed"))
+
+
+def describe_worth(item: ItemView, rank: int | None = None) -> str | None:
+    """“1 point is worth ¥0.125 here”, at the price of a tier; None where it cannot be said."""
+    worth = worth_per_point(item.price_for(rank), item.cash_minor, item.value_minor)
+    if worth is None:
+        return None
+    return _say(N_("1 point is worth ¥%(worth)s here"), worth=f"{(worth / 100).normalize():f}")
+
+
+def _describe_limits(item: ItemView) -> str:
+    limits = (
+        (item.per_order_limit, N_("%(limit)s in one order")),
+        (item.per_member_limit, N_("%(limit)s for each member")),
+        (item.per_person_limit, N_("%(limit)s for each person, over all their memberships")),
+        (item.per_day_limit, N_("%(limit)s a day")),
+    )
+    return " · ".join(_say(words, limit=limit) for limit, words in limits if limit) or gettext(N_("No limit"))
+
+
+def _list_restrictions(item: ItemView) -> list[Fact]:
+    who = []
+    if item.tier is not None:
+        who.append(_say(N_("%(tier)s and above"), tier=text_of(item.tier, "name")))
+    if item.tags:
+        who.append(_say(N_("Members with: %(tags)s"), tags=" / ".join(text_of(tag, "name") for tag in item.tags)))
+    if item.cities:
+        who.append(_say(N_("Members in: %(cities)s"), cities=" / ".join(item.cities)))
+    return [(gettext(N_("Who may redeem it")), " · ".join(who))] if who else []
+
+
+def _list_prices(item: ItemView) -> list[Fact]:
+    prices = [
+        _say(N_("%(tier)s: %(points)s points"), tier=text_of(price, "name"), points=format_points(price.points))
+        for price in item.tier_points
+    ]
+    return [(gettext(N_("Prices of tiers")), " · ".join(prices))] if prices else []
+
+
+def _list_shipping(item: ItemView) -> list[Fact]:
+    facts = []
+    if item.ships_days:
+        words = N_("within 1 working day") if item.ships_days == 1 else N_("within %(days)s working days")
+        facts.append((gettext(N_("Leaves us")), _say(words, days=item.ships_days)))
+    if item.ships_not_to:
+        facts.append((gettext(N_("Not sent to")), " / ".join(item.ships_not_to)))
+    return facts
+
+
+def _say(words: str, **values: object) -> str:
+    return translate(Message(words, values))

@@ -1,10 +1,14 @@
 """`liyu serve`: the web server."""
 
 import os
+from typing import Any
 
 import rich_click as click
+import uvicorn
+from uvicorn.supervisors import Multiprocess
 
 from liyu.cli.installation import load_settings
+from liyu.cli.ports import reserve_port
 
 
 @click.command()
@@ -13,22 +17,23 @@ from liyu.cli.installation import load_settings
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Server processes.")
 def command(host: str, port: int, workers: int) -> None:
     """Serve the mall, the partner portal, the console and the API."""
-    import uvicorn
-
     settings = load_settings()
     assert settings.database_url is not None
     # The server processes are spawned afresh and read the environment: they must find the database that was started here.
     os.environ["LIYU_DATABASE_URL"] = settings.database_url
     os.environ["LIYU_DATA_DIR"] = str(settings.data_dir)
-    uvicorn.run(
-        "liyu.web.app:application",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=True,
-        timeout_graceful_shutdown=3,
-    )
+    options: dict[str, Any] = {
+        "factory": True,
+        "host": host,
+        "port": port,
+        "access_log": False,
+        "log_level": "warning",
+        "server_header": False,
+        "proxy_headers": True,
+        "timeout_graceful_shutdown": 3,
+    }
+    application = "liyu.web.app:application"
+    if workers == 1:
+        uvicorn.run(application, **options)
+    else:
+        Multiprocess(uvicorn.Config(application, workers=workers, **options), [reserve_port(host, port)]).run()

@@ -42,18 +42,19 @@ class Visit:
         "locale",
         "method",
         "path",
+        "query",
         "request_id",
-        "scope",
         "services",
         "set_cookies",
     )
 
     def __init__(self, scope: Any, services: "Services", request_id: str) -> None:
-        self.scope = scope
         self.services = services
         self.request_id = request_id
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        # Not the scope itself: it holds the visit, and a ring of objects for each request would wait for the garbage collector.
+        self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         client = scope.get("client")
         self.address: str = client[0] if client else ""
@@ -89,8 +90,7 @@ class Visit:
     @property
     def full_path(self) -> str:
         """Path and query string, as the browser asked for them."""
-        query = self.scope["query_string"]
-        return f"{self.path}?{query.decode('latin-1')}" if query else self.path
+        return f"{self.path}?{self.query.decode('latin-1')}" if self.query else self.path
 
     def set_cookie(self, name: str, value: str, *, max_age: int | None, readable: bool = False) -> None:
         """Set a cookie for the whole site; `max_age` 0 deletes it, None keeps it while the browser runs."""

@@ -27,11 +27,11 @@ from liyu.members.tags.queries import (
 )
 from liyu.members.tags.segments import delete_segment, save_segment
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.attachments import XLSX, attach, headers_of
 from liyu.web.audit import record_act
 from liyu.web.console import condition_fields
 from liyu.web.console.common import AnyRequest, Connection, now_of, read_choice, show, today_of, try_act
 from liyu.web.console.condition_fields import ConditionsForm
-from liyu.web.console.downloads import XLSX, attach, headers_of
 from liyu.web.formats import current_zone
 from liyu.web.forms import TextField
 from liyu.web.i18n import gettext, text_of

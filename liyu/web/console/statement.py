@@ -13,7 +13,7 @@ from liyu.core.i18n import N_, Message
 from liyu.partners.scope import EVERY_PARTNER
 from liyu.partners.settlement.compute import verify_statement
 from liyu.partners.settlement.payout import LONGEST_REFERENCE, approve_and_pay, carry_over, prepare_payout
-from liyu.partners.settlement.queries import LineView, StatementPage, find_statement_id, statement_page
+from liyu.partners.settlement.queries import StatementPage, find_statement_id, statement_page
 from liyu.partners.settlement.settle import (
     approve_statement,
     prepare_statements,
@@ -40,6 +40,7 @@ from liyu.web.formats import current_zone
 from liyu.web.forms import DateField, Form, TextField
 from liyu.web.i18n import translate
 from liyu.web.pages import Page, leave_notice, redirect
+from liyu.web.statement_words import describe_basis
 
 
 class PayoutForm(Form):
@@ -208,7 +209,7 @@ async def _show(
         payout=payout,
         names=names,
         month=month_label(head.period),
-        lines=[{"line": line, "basis": describe_basis(line)} for line in found.lines],
+        lines=[{"line": line, "basis": translate(describe_basis(line))} for line in found.lines],
         entries=_history(found, names),
         to_pay=head.net_minor + found.carried_minor,
         is_own=head.prepared_by == own,
@@ -217,20 +218,6 @@ async def _show(
         today=today_of(request),
         form=form,
     )
-
-
-def describe_basis(line: LineView) -> str:
-    """What the amount of a line is counted by."""
-    values = {"count": line.quantity, "free": line.free_quantity, "beyond": line.quantity - line.free_quantity}
-    match line.mode:
-        case "free_quota":
-            return translate(Message(N_("%(free)s free, %(beyond)s beyond the quota"), values))
-        case "bulk_purchase":
-            return translate(Message(N_("%(count)s taken from the prepaid units"), values))
-        case "member_discount":
-            return translate(Message(N_("%(count)s verified, commission for each"), values))
-        case _:
-            return translate(Message(N_("%(count)s verified"), values))
 
 
 def _history(found: StatementPage, names: Names) -> list[dict[str, Any]]:

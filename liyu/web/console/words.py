@@ -7,6 +7,7 @@ from liyu.core.i18n import N_, Message
 from liyu.members.points.history import Movement
 from liyu.members.points.queries import RuleName
 from liyu.partners.settlement.states import STATE_NAMES as STATEMENT_STATE_NAMES
+from liyu.partners.settlement.terms import MODE_NAMES
 from liyu.partners.states import STATE_NAMES as PARTNER_STATE_NAMES
 from liyu.web.earning_words import EXPLAINED, event_type, explain_lines
 from liyu.web.i18n import gettext, translate
@@ -54,13 +55,6 @@ STATEMENT_TONES = {
     "approved": "",
     "paid": "grey",
     "closed": "grey",
-}
-
-MODES = {
-    "concierge": N_("Concierge service"),
-    "bulk_purchase": N_("Bulk purchase"),
-    "member_discount": N_("Member discount"),
-    "free_quota": N_("Free quota"),
 }
 
 ITEM_STEPS = {
@@ -227,6 +221,8 @@ ACTIONS = {
     "statement.send": N_("Statement sent"),
     "statement.take_back": N_("Statement taken back"),
     "statement.approve": N_("Statement approved"),
+    "statement.confirm": N_("Statement confirmed by the partner"),
+    "statement.download": N_("Statement file taken"),
     "statement.carry_over": N_("Statement closed, balance carried over"),
     "payout.prepare": N_("Payout prepared"),
     "payout.pay": N_("Payout paid"),
@@ -327,7 +323,7 @@ def scene(name: str) -> str:
 
 def mode(name: str) -> str:
     """A cooperation mode in words."""
-    return gettext(MODES.get(name, name))
+    return gettext(MODE_NAMES.get(name, name))
 
 
 def reason(text: str) -> str:

@@ -1,6 +1,5 @@
 """Statements 对账单: the list, one with its lines and history, its entries, its files, recomputing and confirming it."""
 
-from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,17 +28,18 @@ from liyu.partners.settlement.states import name_of
 from liyu.partners.settlement.terms import MODE_NAMES
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
-from liyu.web.formats import current_zone, format_year_month
+from liyu.web.formats import current_zone
 from liyu.web.forms import Form, IntegerField, TextField
 from liyu.web.i18n import current_locale, gettext, text_of, translate
 from liyu.web.pages import Page, fragment, leave_notice, page, redirect
+from liyu.web.paper import group_digest, say_period
 from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of
-from liyu.web.partner.words import STATEMENT_TONES, describe_basis, describe_next_step, describe_step
+from liyu.web.partner.words import STATEMENT_TONES, describe_next_step, describe_step
+from liyu.web.statement_words import describe_basis
 from liyu.web.visit import visit_of
 
 PAGE_SIZE = 12
 _VERIFICATION = "verification:"
-_DIGEST_GROUP = 4
 
 
 class ListForm(Form):
@@ -95,7 +95,7 @@ async def confirm(request: AnyRequest, session: NamedDependency[AsyncSession], n
     partner_id = partner_id_of(actor)
     statement_id = await find_statement_id(partner_id, connection, number)
     await confirm_statement(connection, partner_id, statement_id, actor=actor.reference, now=now_of(request))
-    await record_act(request, session, "statements.confirm", f"statement:{statement_id}", after={"state": "confirmed"})
+    await record_act(request, session, "statement.confirm", f"statement:{number}", after={"state": "confirmed"})
     leave_notice(request, N_("Confirmed. The program’s finance team approves and pays it next."))
     return redirect(request, f"/partner/statements/{number}")
 
@@ -118,7 +118,7 @@ async def list_entries(request: AnyRequest, session: NamedDependency[AsyncSessio
         request,
         "partner/entries.html",
         head=found.head,
-        period=say_period(found.head.period),
+        period=say_period(found.head.period, current_locale()),
         filters=[
             {"label": gettext(N_("All lines")), "href": address, "current": line is None, "count": None},
             *(
@@ -141,20 +141,10 @@ def statement_row(statement: StatementSummary) -> dict[str, Any]:
     """A statement as lists show it."""
     return {
         "statement": statement,
-        "period": say_period(statement.period),
+        "period": say_period(statement.period, current_locale()),
         "label": translate(name_of(statement.state)),
         "tone": STATEMENT_TONES[statement.state],
     }
-
-
-def say_period(period: str) -> str:
-    """A month as people say it: 2026年10月, October 2026."""
-    return format_year_month(date.fromisoformat(f"{period}-01"), current_locale())
-
-
-def group_digest(digest: str) -> str:
-    """A digest in groups that can be read out: 9f2c 41d0 77ae …"""
-    return " ".join(digest[start : start + _DIGEST_GROUP] for start in range(0, len(digest), _DIGEST_GROUP))
 
 
 async def _load(request: AnyRequest, session: AsyncSession, number: str) -> StatementPage:
@@ -176,7 +166,7 @@ def _statement_page(request: AnyRequest, found: StatementPage, proof: StatementP
         request,
         "partner/statement.html",
         head=head,
-        period=say_period(head.period),
+        period=say_period(head.period, current_locale()),
         label=translate(name_of(head.state)),
         tone=STATEMENT_TONES[head.state],
         lines=[_line_row(line) for line in found.lines],

@@ -1,7 +1,7 @@
 """The words of the portal for states, refusals and reasons. Marked here, translated when they are shown."""
 
 from liyu.core.i18n import N_, Message
-from liyu.partners.settlement.queries import LineView, TransitionView
+from liyu.partners.settlement.queries import TransitionView
 
 REFUSALS: dict[str, str] = {
     "unknown_voucher": N_("No such voucher"),
@@ -71,18 +71,6 @@ def describe_step(step: TransitionView) -> str:
 def describe_next_step(state: str) -> str | None:
     """What a statement waits for; None when it is done."""
     return _NEXT_STEPS.get(state)
-
-
-def describe_basis(line: LineView) -> Message:
-    """What the amount of a statement's line was reckoned from."""
-    values = {"count": line.quantity, "free": line.free_quantity, "beyond": line.quantity - line.free_quantity}
-    match line.mode:
-        case "free_quota":
-            return Message(N_("%(free)s free, %(beyond)s beyond the quota"), values)
-        case "bulk_purchase":
-            return Message(N_("%(count)s used of the prepaid units"), values)
-        case _:
-            return Message(N_("%(count)s verified"), values)
 
 
 def write_reason(choice: str, note: str) -> str:

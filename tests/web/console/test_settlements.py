@@ -66,9 +66,11 @@ async def test_a_statement_shows_what_it_is_made_of(sign_in: SignIn, world: Worl
     assert "3 free, 2 beyond the quota" in words
     assert "It agrees" in words
     assert texts_of(await client.get(f"{page}/entries")).count("test:P1-FREE:") == 5
-    csv, xlsx, signed = [
-        await client.get(f"{page}/{name}") for name in ("entries.csv", "entries.xlsx", "statement.json")
+    csv, xlsx, signed, printed = [
+        await client.get(f"{page}/{name}")
+        for name in ("entries.csv", "entries.xlsx", "statement.json", "statement.pdf")
     ]
+    assert printed.content.startswith(b"%PDF")
     assert csv.text.count("test:P1-FREE:") == 5
     assert xlsx.content.startswith(b"PK")
     assert signed.json()["signature"]

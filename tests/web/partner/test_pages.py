@@ -116,7 +116,7 @@ async def test_finance_confirms_a_statement_once(portal: Portal, enter: Enter) -
     assert f'action="{address}/confirm"' not in shown
     assert (await client.post(f"{address}/confirm", data={"csrf_token": token})).status_code == 409
     world = portal.shops.world
-    assert await world.one("SELECT count(*) FROM audit_event WHERE action = 'statements.confirm'") == 1
+    assert await world.one("SELECT count(*) FROM audit_event WHERE action = 'statement.confirm'") == 1
     assert await world.one("SELECT state FROM statement WHERE number = %s", number) == "confirmed"
 
 
@@ -124,7 +124,7 @@ async def test_a_foreign_statement_does_not_exist(portal: Portal, enter: Enter) 
     number = await portal.statement("TEA")
     client = await enter("owner")
     token, address = token_in(await client.get("/partner")), f"/partner/statements/{number}"
-    for path in ("", "/entries", "/entries.csv", "/entries.xlsx", "/statement.json"):
+    for path in ("", "/entries", "/entries.csv", "/entries.xlsx", "/statement.json", "/statement.pdf"):
         assert (await client.get(f"{address}{path}")).status_code == 404, path
     for act in ("recompute", "confirm"):
         assert (await client.post(f"{address}/{act}", data={"csrf_token": token})).status_code == 404, act
@@ -132,6 +132,8 @@ async def test_a_foreign_statement_does_not_exist(portal: Portal, enter: Enter) 
     cashier = await enter("cashier")
     token = token_in(await cashier.get("/partner"))
     assert (await cashier.get(f"{address}/entries.csv")).status_code == 403
+    assert (await cashier.get(f"{address}/statement.pdf")).status_code == 403
+    assert await portal.shops.world.one("SELECT count(*) FROM audit_event WHERE action = 'statement.download'") == 0
     assert (await cashier.post(f"{address}/confirm", data={"csrf_token": token})).status_code == 403
 
 
@@ -147,6 +149,16 @@ async def test_the_files_of_a_statement_are_attachments(portal: Portal, enter: E
     assert xlsx.headers["content-disposition"].startswith("attachment")
     signed = await client.get(f"{address}/statement.json")
     assert verify_signature(signed.content, settings.secret_key)
+    printed, again = [await client.get(f"{address}/statement.pdf") for _ in range(2)]
+    assert printed.headers["content-disposition"] == f'attachment; filename="{number}.pdf"'
+    assert printed.headers["content-type"] == "application/pdf"
+    assert printed.content.startswith(b"%PDF")
+    assert printed.content == again.content
+    taken = await portal.shops.world.one(
+        "SELECT string_agg(object || ' ' || (after ->> 'form'), ',' ORDER BY after ->> 'form') "
+        "FROM audit_event WHERE action = 'statement.download'"
+    )
+    assert taken == ",".join(f"statement:{number} {form}" for form in ("csv", "json", "pdf", "pdf", "xlsx"))
 
 
 async def test_offers_stores_and_team_are_ones_own(portal: Portal, enter: Enter) -> None:

@@ -12,6 +12,7 @@ from msgspec import to_builtins
 from procrastinate import Blueprint, JobContext, RetryStrategy
 from psycopg import AsyncConnection
 
+from liyu.catalog.favourites import watch_favourites
 from liyu.core.clock import Clock, local_date
 from liyu.core.database import Sessions, unit_of_work
 from liyu.core.limits import forget_old
@@ -21,8 +22,10 @@ from liyu.core.storage import open_storage
 from liyu.members.imports.apply import apply_import
 from liyu.members.imports.errors import FileUnreadableError, ImportNotReadyError
 from liyu.members.imports.queries import load_import
+from liyu.members.imports.retention import forget_old_rows
 from liyu.members.imports.service import Work, dry_run, forget_upload
 from liyu.members.imports.undo import undo_import
+from liyu.members.notices import forget_old_notices
 from liyu.members.points.birthdays import post_birthdays
 from liyu.members.points.expiry_change import carry_out_changes
 from liyu.members.points.expiry_remind import Translate, remind_of_lapses
@@ -179,6 +182,16 @@ async def undo_applied_import(context: JobContext, import_id: int, actor: str) -
             await undo_import(connection, Work(import_id, actor, services.clock.now()))
 
 
+@tasks.periodic(cron="40 20 * * *")
+@tasks.task(name="forget_import_rows", pass_context=True, queueing_lock="forget_import_rows", retry=RETRY)
+async def forget_import_rows(context: JobContext, timestamp: int) -> None:
+    """Let the rows of old import files go."""
+    services = _services(context)
+    async with await services.connect() as connection:
+        forgotten = await forget_old_rows(connection, actor=ACTOR, now=services.clock.now())
+    log.info("import_rows_forgotten", imports=forgotten)
+
+
 @tasks.periodic(cron="25 * * * *")
 @tasks.task(name="evaluate_tags", pass_context=True, queueing_lock="evaluate_tags", retry=RETRY)
 async def evaluate_tags(context: JobContext, timestamp: int = 0, code: str | None = None) -> None:
@@ -188,6 +201,19 @@ async def evaluate_tags(context: JobContext, timestamp: int = 0, code: str | Non
     async with await services.connect() as connection:
         done = await evaluate_rules(connection, local_date(now, zone), now=now, zone=zone, code=code)
     log.info("tags_evaluated", given=done.given, taken=done.taken)
+
+
+@tasks.periodic(cron="*/10 * * * *")
+@tasks.task(name="watch_favourites", pass_context=True, queueing_lock="watch_favourites", retry=RETRY)
+async def watch_members_favourites(context: JobContext, timestamp: int) -> None:
+    """Tell members whose favourite has come within reach or is back, and forget what was told long ago."""
+    services = _services(context)
+    now = services.clock.now()
+    async with await services.connect() as connection:
+        told = await watch_favourites(connection, now=now)
+        await forget_old_notices(connection, now=now)
+    if told:
+        log.info("favourites_watched", told=told)
 
 
 @tasks.periodic(cron="10 * * * *")

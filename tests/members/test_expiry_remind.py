@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from liyu.members.personal.consents import PERSONAL, PURPOSES, list_standings, may_use, say
 from liyu.members.points import expiry_remind
 from liyu.members.points.expiry_remind import remind_of_lapses
 from liyu.members.program import DEFAULT_TERMS
@@ -69,6 +70,34 @@ async def test_everybody_is_told_once_for_each_month_in_their_own_language(datab
             ("en", december, 1200, "mail"), ("frozen", december, 1200, "sms"), ("host", december, 1200, "notice"),
             ("zh", december, 1200, "sms"),
         ]  # fmt: skip
+
+
+async def test_word_of_ones_own_points_is_a_service_message_and_needs_no_consent_to_offers(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        now = world.clock.now()
+        await world.member("no", points=1_200)
+        await world.connection.execute(
+            "UPDATE member SET phone = '+8613800138000', email = 'no@example.com', locale = 'en'"
+        )
+        member_id = await world.one("SELECT id FROM member")
+        async with world.connection.transaction():
+            for standing in await list_standings(world.connection, member_id):
+                for given in (True, False):
+                    await say(
+                        world.connection, member_id, standing.text_id, given=given, actor=f"member:{member_id}", now=now
+                    )
+                # What members are asked to agree to says so, too.
+                if standing.purpose != PERSONAL:
+                    assert "Service messages" in standing.text_en
+                    assert "服务通知不受影响" in standing.text_zh
+        assert not any([await may_use(world.connection, member_id, one) for one in PURPOSES])
+        assert await remind(world, NOVEMBER) == 1
+        ((channel, recipient, _, _, text),) = await messages(world)
+        assert (channel, recipient) == ("mail", "no@example.com")
+        # Points, day and the page of the account, and nothing that would make an offer of it.
+        assert text == (
+            "[Points mall] 1,200 of your points can be used through 31 Dec 2027; then they lapse. https://mall.example/points"
+        )
 
 
 async def test_each_month_has_its_own_reminder_and_spent_points_none(database_url: str) -> None:

@@ -171,6 +171,24 @@ async def test_a_rule_can_be_changed_and_a_retired_tag_rests(database_url: str) 
         assert await _holders(world, "spender") == "ab"
 
 
+async def test_who_was_merged_counts_as_the_one_who_lives_on_and_nowhere_else(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        await _people(world)
+        everybody = conditions(("growth_min", "0"))
+        await _tag(world, code="all", rule=everybody)
+        await world.connection.execute(
+            "UPDATE member SET state = 'merged', merged_into = (SELECT id FROM member WHERE external_id = 'a') "
+            "WHERE external_id = 'c'"
+        )
+        assert await _fitting(world, everybody) == "ab"
+        assert await count_audience(world.connection, Audience(), TODAY, ZONE) == 2
+        async with world.connection.transaction():
+            exported = iterate_audience(world.connection, Audience(), TODAY, ZONE)
+            assert [one.external_id async for one in exported] == ["a", "b"]
+        done = await evaluate_rules(world.connection, TODAY, now=NOW, zone=ZONE)
+        assert (done.given, await _holders(world, "all")) == (2, "ab")
+
+
 async def test_an_audience_is_a_tier_a_tag_and_a_segment_together(database_url: str) -> None:
     async with open_world(database_url) as world:
         await _people(world)

@@ -16,7 +16,8 @@ class MemberImport(Base):
     __tablename__ = "member_import"
     __table_args__ = (
         CheckConstraint(
-            "state IN ('uploaded', 'reading', 'refused', 'ready', 'discarded', 'applying', 'applied', 'undoing', 'undone')",
+            "state IN ('uploaded', 'reading', 'refused', 'ready', 'discarded', 'applying', 'applied', 'undoing', 'undone', "
+            "'archived')",
             name="known_state",
         ),
         Index("ix_member_import_digest", "digest"),
@@ -40,6 +41,8 @@ class MemberImport(Base):
     """Rows that were applied, or undone, so far."""
     points_unreadable: Mapped[int]
     """Rows whose points could not be read as a number."""
+    summary: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """Counts and totals of an archived import, whose rows are gone."""
     made_by: Mapped[str]
     made_at: Mapped[datetime]
 

@@ -171,6 +171,8 @@ async def load_import(connection: AsyncConnection[Any], import_id: int) -> Impor
         record = await cursor.fetchone()
         if record is None:
             raise UnknownImportError
+        if record["summary"] is not None:
+            return convert({**record, **record["summary"]}, Import)
         await cursor.execute(
             "SELECT status, count(*) FROM member_import_row WHERE import_id = %s GROUP BY 1", (import_id,)
         )

@@ -8,11 +8,13 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
     "ready": ("reading", "applying", "discarded"),
     "discarded": (),
     "applying": ("applied",),
-    "applied": ("undoing",),
+    "applied": ("undoing", "archived"),
     "undoing": ("undone",),
-    "undone": (),
+    "undone": ("archived",),
+    "archived": (),
 }
-"""`refused`: the file cannot be read at all; a faulty row refuses nothing but itself. A dry run may be done again."""
+"""`refused`: the file cannot be read at all; a faulty row refuses nothing but itself. A dry run may be done again.
+`archived`: the rows are gone after some time, so nothing can be undone any more."""
 
 AT_WORK = ("uploaded", "reading", "applying", "undoing")
 """The worker has something to do."""

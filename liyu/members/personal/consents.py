@@ -1,6 +1,6 @@
 """Consents 同意: each wording is a version, each yes and each withdrawal an entry; nothing is changed afterwards.
 
-A yes holds for the wording that was read: a newer version asks anew.
+A yes holds for the wording that was read: a newer version asks anew. What needs a yes: docs/algorithms/account.md "Consents".
 """
 
 from datetime import datetime
@@ -23,12 +23,18 @@ PROGRAM = "program"
 
 DEFAULT_TEXTS = {
     SMS: (
-        "我同意通过短信接收活动、权益和积分提醒等营销信息。我可以随时撤回。",
-        "I agree to receive offers, rights and reminders by text message. I can take this back at any time.",
+        "我同意通过短信接收活动和权益等营销信息。我可以随时撤回。登录验证码、我的积分到期等服务通知不受影响。",
+        (
+            "I agree to receive offers and rights by text message. I can take this back at any time. Service messages, such as codes "
+            "to sign in and word of my own points that lapse, come in any case."
+        ),
     ),
     MAIL: (
-        "我同意通过电子邮件接收活动、权益和积分提醒等营销信息。我可以随时撤回。",
-        "I agree to receive offers, rights and reminders by e-mail. I can take this back at any time.",
+        "我同意通过电子邮件接收活动和权益等营销信息。我可以随时撤回。我的积分到期等服务通知不受影响。",
+        (
+            "I agree to receive offers and rights by e-mail. I can take this back at any time. Service messages, such as word of my "
+            "own points that lapse, come in any case."
+        ),
     ),
     PERSONAL: (
         "我同意根据我的消费与兑换记录，为我推荐更合适的商品和权益。我可以随时撤回。",

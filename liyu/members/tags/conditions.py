@@ -18,6 +18,8 @@ LONGEST_LIST = 50
 ALL, ANY = "all", "any"
 MATCHES = (ALL, ANY)
 THIS_MONTH = "now"
+IS_MEMBER = "m.state NOT IN ('closed', 'merged')"
+"""In SQL: whether the membership of `m` goes on under its own name. Who was merged counts as the one who lives on, once."""
 
 
 class Condition(Struct, frozen=True):
@@ -159,4 +161,4 @@ def compile_conditions(conditions: Conditions, today: date, zone: ZoneInfo) -> C
         predicates.append(f"({kind.sql.replace('{value}', f'%(c{place})s')})")
     joined = (" AND " if conditions.match == ALL else " OR ").join(predicates) or "false"
     needs_bought = any("b." in KINDS[one.kind].sql for one in conditions.conditions)
-    return Compiled(_TABLES + (_BOUGHT if needs_bought else ""), f"m.state <> 'closed' AND ({joined})", values)
+    return Compiled(_TABLES + (_BOUGHT if needs_bought else ""), f"{IS_MEMBER} AND ({joined})", values)

@@ -9,7 +9,7 @@ from msgspec import Struct, convert
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row
 
-from liyu.members.tags.conditions import Condition, Conditions, compile_conditions
+from liyu.members.tags.conditions import IS_MEMBER, Condition, Conditions, compile_conditions
 from liyu.members.tags.errors import UnknownSegmentError, UnknownTagError
 
 ROWS_AT_ONCE = 1_000
@@ -222,7 +222,7 @@ def _ask(audience: Audience, today: date, zone: ZoneInfo) -> tuple[str, dict[str
     chosen = [(narrowed, "n")] if narrowed.values else []
     if audience.conditions is not None:
         chosen.append((compile_conditions(audience.conditions, today, zone), "s"))
-    predicate = "m.state <> 'closed'"
+    predicate = IS_MEMBER
     values: dict[str, Any] = {}
     tables = chosen[-1][0].tables if chosen else narrowed.tables
     for compiled, mark in chosen:

@@ -19,6 +19,7 @@ STATES = {
     "applied": (N_("Imported"), ""),
     "undoing": (N_("Being undone"), "blue"),
     "undone": (N_("Undone"), "grey"),
+    "archived": (N_("Archived"), "grey"),
 }
 STATUSES = {
     "new": (N_("New"), ""),

@@ -25,6 +25,7 @@ from liyu.members.imports.queries import (
     load_import,
     names_of,
 )
+from liyu.members.imports.retention import KEPT
 from liyu.members.imports.service import Work, discard, take_in
 from liyu.members.imports.states import AT_WORK
 from liyu.members.imports.undo import begin_undo, preview_undo
@@ -194,6 +195,7 @@ async def _show(
         names=await name_people(connection, [one.actor for one in steps]),
         statuses=choice_links(request, "status", [one for one in choices if one[2]], status),
         import_words=import_words,
+        kept_days=KEPT.days,
         **cursor_links(request, rows.next),
     )
 

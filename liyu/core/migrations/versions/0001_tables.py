@@ -1227,10 +1227,12 @@ def upgrade() -> None:
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("done", sa.BigInteger(), nullable=False),
         sa.Column("points_unreadable", sa.BigInteger(), nullable=False),
+        sa.Column("summary", postgresql.JSONB(astext_type=sa.Text(), none_as_null=True), nullable=True),
         sa.Column("made_by", sa.Text(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "state IN ('uploaded', 'reading', 'refused', 'ready', 'discarded', 'applying', 'applied', 'undoing', 'undone', 'archived')",
+            "state IN ('uploaded', 'reading', 'refused', 'ready', 'discarded', 'applying', 'applied', 'undoing', 'undone', "
+            "'archived')",
             name=op.f("ck_member_import_known_state"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_member_import")),

@@ -3,19 +3,21 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from jinja2 import Environment
 from litestar import Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.types import ASGIApp
 
 from liyu.core.clock import Clock, SystemClock
 from liyu.core.embedded import ensure_database
 from liyu.core.settings import Settings
 from liyu.web.actor import Actor, actor_of
 from liyu.web.api.auth import KeyMemory
-from liyu.web.assets import read_assets
+from liyu.web.assets import Assets, read_assets
 from liyu.web.database import provide_session
 from liyu.web.door import attend_door
 from liyu.web.errors import EXCEPTION_HANDLERS
@@ -33,14 +35,42 @@ GARBAGE_THRESHOLDS = (10_000, 20, 50)
 """The first is what one pause clears away: 100,000 objects took 120 ms, and everybody waited (bench `drop`, p99)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all installations have in common, which takes long to make: routes, templates and static files."""
+
+    app: Litestar
+    routing: ASGIApp
+    shortcuts: dict[tuple[str, str], ASGIApp]
+    environment: Environment
+    assets: Assets
+
+    def install(self, settings: Settings, clock: Clock) -> Litestar:
+        """Serve this installation and forget the one before; the database is first touched when the lifespan begins."""
+        services, metrics = make_services(settings, clock), Metrics()
+        self.app.state = State(
+            {
+                "services": services,
+                "assets": self.assets,
+                "environment": self.environment,
+                "metrics": metrics,
+                "key_memory": KeyMemory(),
+            }
+        )
+        self.app.asgi_handler = Shell(self.routing, services, metrics, self.shortcuts)
+        return self.app
+
+
 def create_app(settings: Settings, *, clock: Clock | None = None) -> Litestar:
     """The whole site as an ASGI application. The database is first touched when its lifespan begins."""
+    return make_site(is_development=settings.is_development).install(settings, clock or SystemClock())
+
+
+def make_site(*, is_development: bool) -> Site:
+    """The site without an installation; the development pages only where nobody else can reach them."""
     load_catalogs()
-    services = make_services(settings, clock or SystemClock())
-    assets = read_assets()
-    metrics = Metrics()
     app = Litestar(
-        route_handlers=collect_routes(settings),
+        route_handlers=collect_routes(is_development=is_development),
         dependencies={
             "session": Provide(provide_session),
             "services": Provide(_provide_services, sync_to_thread=False),
@@ -50,21 +80,12 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Litestar:
         middleware=[attend_door],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[_lifespan],
-        state=State(
-            {
-                "services": services,
-                "assets": assets,
-                "environment": make_environment(assets.address),
-                "metrics": metrics,
-                "key_memory": KeyMemory(),
-            }
-        ),
         request_max_body_size=REQUEST_MAX_BODY_SIZE,
         openapi_config=None,
         logging_config=None,
     )
-    app.asgi_handler = Shell(app.asgi_handler, services, metrics, find_shortcuts(app))
-    return app
+    assets = read_assets()
+    return Site(app, app.asgi_handler, find_shortcuts(app), make_environment(assets.address), assets)
 
 
 def application() -> Litestar:

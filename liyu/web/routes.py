@@ -9,7 +9,6 @@ from litestar import Router
 from litestar.types import ControllerRouterHandler
 
 from liyu.core.access.models import MEMBER, OPERATOR, PARTNER
-from liyu.core.settings import Settings
 from liyu.web import dev
 from liyu.web.account import account_router
 from liyu.web.actor import require_member, require_operator, require_partner
@@ -28,7 +27,7 @@ PUBLIC_OPTION = "public"
 SIGNED_OPTION = "signed_webhook"
 
 
-def collect_routes(settings: Settings) -> list[ControllerRouterHandler]:
+def collect_routes(*, is_development: bool) -> list[ControllerRouterHandler]:
     """All handlers and routers of the site; the development pages only where nobody else can reach them."""
     return [
         healthz,
@@ -67,7 +66,7 @@ def collect_routes(settings: Settings) -> list[ControllerRouterHandler]:
             request_class=ApiRequest,
         ),
         Router("/api/webhooks", route_handlers=api.WEBHOOKS, opt={EXEMPT: True, SIGNED_OPTION: True}),
-        *([_open("/", dev.ROUTES)] if settings.is_development else []),
+        *([_open("/", dev.ROUTES)] if is_development else []),
     ]
 
 

@@ -13,7 +13,7 @@ from litestar import Litestar
 from liyu.core.access import passwords
 from liyu.core.clock import FixedClock
 from liyu.core.settings import Settings
-from liyu.web.app import create_app
+from tests.web.site import install
 
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 BASE_URL = "http://127.0.0.1:8000"
@@ -58,7 +58,7 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 async def app(settings: Settings, clock: FixedClock) -> AsyncIterator[Litestar]:
-    async with serving(create_app(settings, clock=clock)) as application:
+    async with serving(install(settings, clock)) as application:
         yield application
 
 

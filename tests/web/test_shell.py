@@ -15,7 +15,7 @@ from liyu.core.i18n import Message
 from liyu.core.settings import Settings
 from liyu.members.models import Tier
 from liyu.web import routes
-from liyu.web.app import create_app
+from liyu.web.app import create_app, make_site
 from liyu.web.pages import Page
 from tests.web.conftest import serving
 
@@ -65,8 +65,9 @@ async def writes(session: NamedDependency[AsyncSession], fail_at: FromQuery[str]
 def extra_routes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "liyu.web.app.collect_routes",
-        lambda settings: [*routes.collect_routes(settings), fails, refuses, refuses_programs, writes],
+        lambda **options: [*routes.collect_routes(**options), fails, refuses, refuses_programs, writes],
     )
+    monkeypatch.setattr("tests.web.site.site_for", make_site)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/login", "/nowhere", "/api/v1/nowhere", "/console/login"])

@@ -9,9 +9,9 @@ from litestar import Litestar
 from liyu.core.clock import FixedClock
 from liyu.core.database import Sessions
 from liyu.core.settings import Settings
-from liyu.web.app import create_app
 from tests.web.api.world import Api, World
 from tests.web.conftest import BASE_URL, serving
+from tests.web.site import install
 
 OpenApi = Callable[..., Awaitable[Api]]
 
@@ -23,7 +23,7 @@ async def world(sessions: Sessions) -> World:
 
 @pytest.fixture
 async def app(settings: Settings, clock: FixedClock, world: World) -> AsyncIterator[Litestar]:
-    async with serving(create_app(settings, clock=clock)) as application:
+    async with serving(install(settings, clock)) as application:
         yield application
 
 

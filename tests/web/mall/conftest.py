@@ -12,9 +12,9 @@ from liyu.core.clock import FixedClock
 from liyu.core.database import Sessions
 from liyu.core.settings import Settings
 from liyu.members.enrol import NewMember, enrol_members
-from liyu.web.app import create_app
 from tests.web.conftest import Client, OpenClient, serving
 from tests.web.personas import OTHER_PHONE, PHONE, sign_in_member
+from tests.web.site import install
 from tests.world import World, open_world
 
 SECRETS = ["TS-AAAA-1111", "TS-BBBB-2222"]
@@ -55,7 +55,7 @@ async def shop(database_url: str, clock: FixedClock, settings: Settings) -> Asyn
 
 @pytest.fixture
 async def app(shop: Shop, settings: Settings, clock: FixedClock) -> AsyncIterator[Litestar]:
-    async with serving(create_app(settings, clock=clock)) as application:
+    async with serving(install(settings, clock)) as application:
         yield application
 
 

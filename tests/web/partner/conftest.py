@@ -12,10 +12,10 @@ from liyu.core.clock import FixedClock
 from liyu.core.database import Sessions, unit_of_work
 from liyu.core.settings import Settings
 from liyu.partners.settlement.settle import prepare_statements, send_statement
-from liyu.web.app import create_app
 from tests.vouchers.tills import TOKENS, Shops, open_shops
 from tests.web.conftest import Client, OpenClient, serving
 from tests.web.personas import JOINED, PASSWORD, sign_in_staff
+from tests.web.site import install
 from tests.world import ZONE, open_world
 
 OCTOBER = datetime(2026, 10, 15, 4, 0, tzinfo=UTC)
@@ -84,7 +84,7 @@ async def portal(
 
 @pytest.fixture
 async def app(portal: Portal, settings: Settings, clock: FixedClock) -> AsyncIterator[Litestar]:
-    async with serving(create_app(settings, clock=clock)) as application:
+    async with serving(install(settings, clock)) as application:
         yield application
 
 

@@ -64,3 +64,10 @@ class NotACodeItemError(DomainError):
 
     code = "not_a_code_item"
     message = N_("Only items that hand out codes have a code pool.")
+
+
+class TooManyFavouritesError(DomainError):
+    """The list of favourites is full."""
+
+    code = "too_many_favourites"
+    message = N_("You keep an eye on %(most)s items already. Let go of one to add another.")

@@ -146,6 +146,12 @@ PERSONAL_DATA = [
             WHERE source_id = ANY(%(members)s) OR target_id = ANY(%(members)s) ORDER BY id""",
     ),
     PersonalTable(
+        table="member_notice",
+        title=N_("Notices"),
+        read="SELECT at, topic, subject, read_at FROM member_notice WHERE member_id = ANY(%(members)s) ORDER BY id",
+        erase="DELETE FROM member_notice WHERE member_id = ANY(%(members)s)",
+    ),
+    PersonalTable(
         table="member_terms",
         title=N_("Words for searching"),
         read=None,

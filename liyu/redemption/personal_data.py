@@ -7,6 +7,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from liyu.catalog import personal_data as catalog
 from liyu.core import personal_data as core
 from liyu.core.i18n import N_
 from liyu.core.personal import PersonalTable, read_personal_data
@@ -25,7 +26,13 @@ OWN = [
     PersonalTable(table="limit_use", title=N_("Limits used"), read=None),
 ]
 
-PERSONAL_DATA: list[PersonalTable] = [*members.PERSONAL_DATA, *OWN, *vouchers.PERSONAL_DATA, *core.PERSONAL_DATA]
+PERSONAL_DATA: list[PersonalTable] = [
+    *members.PERSONAL_DATA,
+    *catalog.PERSONAL_DATA,
+    *OWN,
+    *vouchers.PERSONAL_DATA,
+    *core.PERSONAL_DATA,
+]
 
 
 class ExportLine(Struct, frozen=True):

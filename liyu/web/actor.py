@@ -32,6 +32,8 @@ class Actor:
     store_id: int | None = None
     role: str | None = None
     permissions: frozenset[str] = NO_PERMISSIONS
+    has_news: bool = False
+    """Whether a member has been told something that they have not read."""
 
     @property
     def reference(self) -> str:

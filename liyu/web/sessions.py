@@ -19,7 +19,8 @@ COOKIES = {MEMBER: "liyu_member", PARTNER: "liyu_partner", OPERATOR: "liyu_opera
 
 _IS_OPEN = "s.token_hash = %(token_hash)s AND s.revoked_at IS NULL AND s.expires_at > %(now)s"
 _OF_MEMBER = f"""
-    SELECT s.last_seen_at, m.id AS member_id, m.name, m.phone, m.locale
+    SELECT s.last_seen_at, m.id AS member_id, m.name, m.phone, m.locale,
+        EXISTS (SELECT FROM member_notice n WHERE n.member_id = m.id AND n.read_at IS NULL) AS has_news
     FROM session s JOIN member m ON m.id = s.member_id WHERE {_IS_OPEN} AND m.state <> 'closed'"""
 _OF_STAFF = f"""
     SELECT s.last_seen_at, f.id AS staff_id, f.name, f.email, f.locale, f.role, f.store_id, f.partner_id, p.name_zh, p.name_en
@@ -78,7 +79,7 @@ async def sign_out(session: AsyncSession, visit: Visit) -> None:
 def _actor_of(row: Any, audience: str, token_hash: bytes) -> Actor:
     if audience == MEMBER:
         name = row.name or (row.phone or "")[-4:]
-        return Actor(MEMBER, token_hash, name, row.locale, member_id=row.member_id)
+        return Actor(MEMBER, token_hash, name, row.locale, member_id=row.member_id, has_news=row.has_news)
     return Actor(
         audience,
         token_hash,

@@ -22,6 +22,7 @@ _PREFIXES = {
     "api": API,
     "static": PUBLIC,
     "covers": PUBLIC,
+    "service-worker.js": PUBLIC,
     "healthz": PUBLIC,
     "readyz": PUBLIC,
     "metrics": PUBLIC,

@@ -1,5 +1,6 @@
 """Every table of every package, gathered so that migrations see the whole schema. Only migrations and tests import this."""
 
+import liyu.catalog.favourite_models
 import liyu.catalog.models
 import liyu.core.access.models
 import liyu.core.audit
@@ -9,6 +10,7 @@ import liyu.core.limits
 import liyu.core.outbox
 import liyu.members.imports.models
 import liyu.members.models
+import liyu.members.notice_models
 import liyu.members.personal.models
 import liyu.members.points.expiry_models
 import liyu.members.points.models

@@ -29,6 +29,7 @@ FILLED = ("phone", "email", "name", "birthday", "city", "locale")
 
 GO_OVER = (
     "earning_event", "earning_use", "member_address", "member_tag", "profile_value", "account", "session", "member_terms",
+    "member_notice",
 )  # fmt: skip
 """Tables whose rows become the target's, or are settled with it (accounts) or end (sessions, terms)."""
 STAY = (
@@ -73,6 +74,11 @@ _MOVE_TAGS = """
         SELECT %(source)s, tag_id, false, 'merged', %(actor)s, %(now)s::timestamptz FROM gone
         UNION ALL SELECT %(target)s, tag_id, true, 'merged', %(actor)s, %(now)s FROM given)
     SELECT count(*) FROM given"""
+
+_MOVE_NOTICES = """
+    UPDATE member_notice n SET member_id = %(target)s WHERE n.member_id = %(source)s AND NOT EXISTS (
+        SELECT FROM member_notice o WHERE o.member_id = %(target)s AND o.topic = n.topic AND o.subject = n.subject
+            AND o.read_at IS NULL AND n.read_at IS NULL)"""
 
 _END_SESSIONS = "UPDATE session SET revoked_at = %(now)s WHERE member_id = %(source)s AND revoked_at IS NULL"
 
@@ -215,6 +221,7 @@ async def merge_members(connection: AsyncConnection[Any], party: Party) -> Membe
     await connection.execute(_ADD_USES, values)
     addresses = (await connection.execute(_MOVE_ADDRESSES, values)).rowcount
     await connection.execute(_MOVE_VALUES, values)
+    await connection.execute(_MOVE_NOTICES, values)
     (tags,) = await (await connection.execute(_MOVE_TAGS, values)).fetchone() or (0,)
     tier = await _join_tiers(connection, party)
     filled, kept = compare_profiles(party.source, party.target)

@@ -9,5 +9,8 @@ import "./counter.js";
 import "./refresh.js";
 import "./live.js";
 import "./scan.js";
+import "./share.js";
+import "./install.js";
 
 document.querySelector("[data-focus]")?.focus();
+document.querySelector(".side nav [aria-current]")?.scrollIntoView({ block: "nearest" });

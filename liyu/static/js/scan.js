@@ -27,6 +27,7 @@ whenReady("[data-scan]", async (box) => {
   try {
     video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     await video.play();
+    input.blur(); // The keyboard of a phone would cover the picture.
     const code = await readCode(video, await openDetector(box.dataset.polyfill));
     video.srcObject.getTracks().forEach((track) => track.stop());
     if (!code) return;

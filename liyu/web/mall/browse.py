@@ -27,6 +27,9 @@ LONGEST_SEARCH = 60
 MOST_SHOWN = 10 * PAGE_SIZE
 """How many cards a page opens with when somebody comes back to a list that they had unrolled."""
 
+MOST_UNROLLED = 4 * PAGE_SIZE
+"""How many cards come by themselves as one scrolls; more come when asked for, so that the end of the page can be reached."""
+
 RANGES: tuple[tuple[int | None, int | None], ...] = ((None, 200), (200, 500), (500, 1_000), (1_000, None))
 ORDERS: dict[str, str] = {
     RECOMMENDED: N_("For you"),
@@ -95,6 +98,7 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
         if found.next
         else None,
         "keep_href": address(shown=min(shown + PAGE_SIZE, MOST_SHOWN)),
+        "unrolls": shown < MOST_UNROLLED,
     }
     if unrolling:
         return fragment(request, "mall/_more_cards.html", **context)

@@ -1,20 +1,24 @@
 """One item: everything one wants to know before redeeming it, and whether this reader can."""
 
+from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from liyu.catalog.availability import MemberFacts, Refusals, check_availability
+from liyu.catalog.favourites import Glance, look_at_item
 from liyu.catalog.snapshot import Snapshot
 from liyu.catalog.views import ItemView, StoreView
 from liyu.members.account import MemberAccount
+from liyu.web.actor import actor_of
 from liyu.web.i18n import current_locale, gettext, text_of
 from liyu.web.item_terms import describe_cancelling, describe_worth, list_terms
 from liyu.web.mall.cards import Shelf, cover_of, say_fully
 from liyu.web.mall.home import scene_label
-from liyu.web.mall.member import AnyRequest, load_shopper, now_of
+from liyu.web.mall.member import AnyRequest, load_shopper, member_id_of, now_of
 from liyu.web.mall.page_cache import is_cacheable
 from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import KINDS
@@ -22,6 +26,8 @@ from liyu.web.pages import Page, page
 from liyu.web.visit import visit_of
 
 MOST_SIMILAR = 4
+MOST_COMPARED = 3
+"""Items that one tap compares: as many as a phone shows side by side."""
 MOST_STORES = 5
 """Stores that stand open; the others unfold."""
 
@@ -38,7 +44,9 @@ async def show_item(request: AnyRequest, sku: FromPath[str]) -> Page:
         return _render(request, snapshot, item, None, None)
     async with services.sessions() as session:
         account, facts = await load_shopper(request, session, item)
-    return _render(request, snapshot, item, account, facts)
+    member_id, now = member_id_of(actor_of(request)), now_of(request)
+    glance = await services.reader.read(lambda connection: look_at_item(connection, member_id, item.id, now=now))
+    return _render(request, snapshot, item, account, facts, glance)
 
 
 def find_item(snapshot: Snapshot, sku: str) -> ItemView:
@@ -50,12 +58,18 @@ def find_item(snapshot: Snapshot, sku: str) -> ItemView:
 
 
 def _render(
-    request: AnyRequest, snapshot: Snapshot, item: ItemView, account: MemberAccount | None, facts: MemberFacts | None
+    request: AnyRequest,
+    snapshot: Snapshot,
+    item: ItemView,
+    account: MemberAccount | None,
+    facts: MemberFacts | None,
+    glance: Glance | None = None,
 ) -> Page:
     now = now_of(request)
     stock = snapshot.stock_of(item)
     refusals = check_availability(item, stock, facts, now)
     shelf = Shelf(request.app.state.environment, ready_of(request).cards, snapshot, now, facts)
+    similar = snapshot.similar(item, MOST_SIMILAR)
     price = item.price_for(facts.tier_rank if facts else None)
     rules = item.rules_en if current_locale() == "en" and item.rules_en else item.rules_zh
     return page(
@@ -83,9 +97,24 @@ def _render(
         cities=group_stores(item.stores),
         store_count=len(item.stores),
         most_stores=MOST_STORES,
-        similar=shelf.cards(snapshot.similar(item, MOST_SIMILAR)),
+        similar=shelf.cards(similar),
+        compare_href=_compare_href(item, similar),
+        seen=shelf.cards(find_items(snapshot, glance.seen)[:MOST_SIMILAR] if glance else ()),
+        is_favourite=glance.is_favourite if glance else None,
         redeem_href=f"/items/{item.sku}/redeem",
     )
+
+
+def find_items(snapshot: Snapshot, item_ids: Iterable[int]) -> list[ItemView]:
+    """Those of these items that the mall shows, in their order."""
+    found = (snapshot.by_id.get(item_id) for item_id in item_ids)
+    return [item for item in found if item is not None and item.sku in snapshot.by_sku]
+
+
+def _compare_href(item: ItemView, similar: list[ItemView]) -> str | None:
+    if not similar:
+        return None
+    return f"/compare?{urlencode([('sku', one.sku) for one in [item, *similar[: MOST_COMPARED - 1]]])}"
 
 
 def list_facts(request: AnyRequest, item: ItemView) -> list[tuple[str, str]]:

@@ -1,27 +1,19 @@
-"""The member's own corner: the ways to everything of one's own, and what they should know today."""
-
-from datetime import timedelta
-from typing import Any
+"""The member's own corner: the ways to everything of one's own."""
 
 from litestar import get
 from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
-from liyu.core.i18n import N_, Message
-from liyu.members.account import MemberAccount, load_account
-from liyu.members.personal.closing import ClosingLine, find_closing
+from liyu.core.i18n import N_
+from liyu.members.account import load_account
 from liyu.members.tags.queries import badges_for
 from liyu.vouchers.queries import wallet
 from liyu.web.actor import actor_of
-from liyu.web.formats import current_zone, mask_phone
-from liyu.web.i18n import gettext, text_of, translate
+from liyu.web.formats import mask_phone
+from liyu.web.i18n import gettext
 from liyu.web.mall.member import AnyRequest, lapsing_next, member_id_of, now_of, today_of
 from liyu.web.pages import Page, page
-
-VOUCHER_WARNING = timedelta(days=14)
-TIER_WARNING = timedelta(days=92)
-MOST_VOUCHER_NOTICES = 5
 
 
 @get("/me")
@@ -43,78 +35,4 @@ async def show_me(request: AnyRequest, session: NamedDependency[AsyncSession]) -
     )
 
 
-@get("/notices")
-async def show_notices(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
-    """What one should know today, found out from the books each time: nothing here can be out of date."""
-    connection, member_id, now = await driver_connection(session), member_id_of(actor_of(request)), now_of(request)
-    account = await load_account(connection, member_id, today_of(request))
-    vouchers = await wallet(connection, member_id, now)
-    return page(
-        request,
-        "mall/notices.html",
-        tab="me",
-        entries=[
-            *_closing_notices(await find_closing(connection, member_id)),
-            *_account_notices(request, account),
-            *_voucher_notices(request, vouchers.usable),
-        ],
-    )
-
-
-def _closing_notices(closing: ClosingLine | None) -> list[dict[str, Any]]:
-    if closing is None:
-        return []
-    words = Message(N_("Your account will be closed on %(day)s."), {"day": closing.due_at})
-    return [{"icon": "triangle-alert", "text": translate(words), "href": "/account/privacy"}]
-
-
-def _account_notices(request: AnyRequest, account: MemberAccount) -> list[dict[str, Any]]:
-    today = today_of(request)
-    found: list[dict[str, Any]] = []
-    if account.debt:
-        words = Message(
-            N_("%(points)s points are owed. What you earn next pays them off first."), {"points": account.debt}
-        )
-        found.append({"icon": "triangle-alert", "text": translate(words), "href": "/points"})
-    lapsing = lapsing_next(account, today)
-    if lapsing is not None:
-        words = Message(
-            N_("%(points)s points can be used through %(day)s."), {"points": lapsing.points, "day": lapsing.on}
-        )
-        found.append({"icon": "clock", "text": translate(words), "href": "/items?affordable=yes"})
-    for pending in account.maturing[:1]:
-        words = Message(
-            N_("%(points)s points become usable on %(day)s."), {"points": pending.points, "day": pending.on}
-        )
-        found.append({"icon": "hourglass", "text": translate(words), "href": "/points"})
-    if account.tier_until and timedelta() <= account.tier_until - today <= TIER_WARNING:
-        tier = {"tier": text_of(account, "tier"), "day": account.tier_until}
-        found.append(
-            {"icon": "medal", "text": translate(Message(N_("%(tier)s is valid until %(day)s."), tier)), "href": "/tier"}
-        )
-    if account.next_threshold is not None and account.next_zh:
-        missing = {"missing": account.next_threshold - account.growth, "tier": text_of(account, "next")}
-        words = Message(N_("%(missing)s more growth value and you are %(tier)s."), missing)
-        found.append({"icon": "trending-up", "text": translate(words), "href": "/tier"})
-    return found
-
-
-def _voucher_notices(request: AnyRequest, vouchers: list[Any]) -> list[dict[str, Any]]:
-    now = now_of(request)
-    ending = [facts for facts in vouchers if facts.expires_at - now <= VOUCHER_WARNING][:MOST_VOUCHER_NOTICES]
-    return [
-        {
-            "icon": "ticket",
-            "text": translate(
-                Message(
-                    N_("Use “%(name)s” through %(day)s."),
-                    {"name": text_of(facts, "item"), "day": facts.last_day(current_zone())},
-                )
-            ),
-            "href": f"/vouchers/{facts.id}",
-        }
-        for facts in ending
-    ]
-
-
-ROUTES = [show_me, show_notices]
+ROUTES = [show_me]

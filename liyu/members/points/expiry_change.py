@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 
 from liyu.members.points.expiry_models import ACTIVATE, EXTEND, REINSTATE
 from liyu.members.points.portions import Moved, Report, move_in_portions
+from liyu.members.points.rows import move_due
 
 _MEMBER = "AND o.member_id = %(member_id)s"
 
@@ -30,29 +31,22 @@ _OPEN_LATER = """
 
 # Two transfers for each lot, out of its old day and into its new one; between them the points lie in an account that is empty
 # again when both are written.
-_EXTEND = """
+_EXTEND = f"""
     WITH due AS (
-        SELECT l.id AS lot_id, t.id AS to_lot_id, l.account_id, l.remaining,
-            nextval('transfer_id_seq') AS out_id, nextval('transfer_id_seq') AS in_id
+        SELECT l.id AS lot_id, t.id AS to_lot_id, l.account_id, l.account_id AS to_account_id, l.remaining,
+            nextval('transfer_id_seq') AS transfer_id, nextval('transfer_id_seq') AS back_id
         FROM lot l JOIN lot t ON t.account_id = l.account_id AND t.funder = l.funder AND t.expires_on = %(to_day)s
             AND t.matures_on IS NOT DISTINCT FROM l.matures_on
-        WHERE l.id = ANY(%(lots)s) AND l.is_open AND {which}),
+        WHERE l.id = ANY(%(lots)s) AND l.is_open AND {{which}}),
     aside AS (SELECT id FROM account WHERE kind = 'points_extended'),
     transfers AS (
         INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
-        SELECT out_id, account_id, aside.id, remaining, 'PTS', %(kind)s, %(source)s, %(reason)s, %(actor)s,
-            %(source)s || ':' || lot_id || ':out', %(at)s FROM due, aside
-        UNION ALL SELECT in_id, aside.id, account_id, remaining, 'PTS', %(kind)s, %(source)s, %(reason)s, %(actor)s,
-            %(source)s || ':' || lot_id || ':in', %(at)s FROM due, aside),
-    entries AS (
-        INSERT INTO lot_entry (transfer_id, lot_id, amount)
-        SELECT out_id, lot_id, -remaining FROM due UNION ALL SELECT in_id, to_lot_id, remaining FROM due),
-    lots AS (
-        UPDATE lot SET remaining = lot.remaining + d.amount FROM (
-            SELECT id, sum(amount) AS amount FROM (
-                SELECT lot_id AS id, -remaining AS amount FROM due UNION ALL SELECT to_lot_id, remaining FROM due) AS moves
-            GROUP BY id) AS d
-        WHERE lot.id = d.id)
+        SELECT t.id, t.debit, t.credit, remaining, 'PTS', %(kind)s, %(source)s, %(reason)s, %(actor)s,
+            %(source)s || ':' || lot_id || t.way, %(at)s
+        FROM due, aside, LATERAL (
+            VALUES (transfer_id, account_id, aside.id, ':out'), (back_id, aside.id, account_id, ':in')
+        ) AS t(id, debit, credit, way)),
+    {move_due(arrival="back_id")}
     SELECT count(*), coalesce(sum(remaining), 0)::bigint FROM due"""
 
 _LAPSED = """

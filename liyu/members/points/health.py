@@ -78,6 +78,10 @@ class Health(Struct, frozen=True):
         """What lapses when, by month."""
         return by_month_of(self.days)
 
+    def next_lapse(self, today: date) -> LapseDay | None:
+        """What lapses next, from today on."""
+        return next((one for one in self.days if one.day is not None and one.day >= today and one.points), None)
+
     @property
     def outstanding(self) -> int:
         """What the program owes in points, due now or later."""

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from liyu.core.ledger.posting import system_accounts
 from liyu.members.points.expiry_change import carry_out_changes
 from liyu.members.points.portions import Moved, Report, move_in_portions
-from liyu.members.points.rows import MOVE_DUE
+from liyu.members.points.rows import move_due
 
 _DUE_TO_LAPSE = """
     SELECT m.id, l.id FROM lot l JOIN account o ON o.id = l.account_id
@@ -57,7 +57,7 @@ _MATURE = f"""
         INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
         SELECT transfer_id, account_id, to_account_id, remaining, 'PTS', 'mature', 'lot:' || lot_id, matures_on::text,
             %(actor)s, 'mature:' || lot_id || ':' || transfer_id, %(now)s FROM due),
-    {MOVE_DUE}
+    {move_due()}
     SELECT count(*), coalesce(sum(remaining), 0)::bigint FROM due"""
 
 

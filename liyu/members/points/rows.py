@@ -45,10 +45,10 @@ OPEN_LOTS = (
     f"RETURNING id, account_id, funder, expires_on, matures_on"
 )
 
-MOVE_DUE = """
+_MOVE_DUE = """
     entries AS (
         INSERT INTO lot_entry (transfer_id, lot_id, amount)
-        SELECT transfer_id, lot_id, -remaining FROM due UNION ALL SELECT transfer_id, to_lot_id, remaining FROM due),
+        SELECT transfer_id, lot_id, -remaining FROM due UNION ALL SELECT {arrival}, to_lot_id, remaining FROM due),
     lots AS (
         UPDATE lot SET remaining = lot.remaining + d.amount FROM (
             SELECT id, sum(amount) AS amount FROM (
@@ -59,10 +59,17 @@ MOVE_DUE = """
         UPDATE account SET balance = balance + d.amount FROM (
             SELECT id, sum(amount) AS amount FROM (
                 SELECT account_id AS id, -remaining AS amount FROM due UNION ALL SELECT to_account_id, remaining FROM due) AS moves
-            GROUP BY id) AS d
+            GROUP BY id HAVING sum(amount) <> 0) AS d
         WHERE account.id = d.id)"""
-"""The rest of a statement whose `due` names lots that go whole into others: transfer_id, lot_id and account_id, to_lot_id and
-to_account_id, remaining."""
+
+
+def move_due(arrival: str = "transfer_id") -> str:
+    """The rest of a statement whose `due` names lots that go whole into others.
+
+    Of `due` it needs transfer_id, lot_id and account_id, to_lot_id and to_account_id, remaining; and, where the points arrive by a
+    transfer of their own, the column `arrival` with its id.
+    """
+    return _MOVE_DUE.format(arrival=arrival)
 
 
 def net_lot_changes(entries: list[LotEntryRow]) -> list[LotChange]:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 
 from liyu.members.points.lots import last_day
-from liyu.members.points.rows import MOVE_DUE
+from liyu.members.points.rows import move_due
 from liyu.members.program import load_terms
 
 
@@ -41,7 +41,7 @@ _MOVE_LOTS = f"""
         INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
         SELECT transfer_id, account_id, to_account_id, remaining, 'PTS', 'merge', %(origin)s, %(reason)s, %(actor)s,
             'merge:' || lot_id, %(now)s FROM due),
-    {MOVE_DUE}
+    {move_due()}
     SELECT coalesce(sum(remaining) FILTER (WHERE kind = 'member_points'), 0)::bigint,
         coalesce(sum(remaining) FILTER (WHERE kind = 'member_pending'), 0)::bigint, count(*) FROM due"""
 

@@ -1,6 +1,6 @@
 """The first page: four figures, the year's points, live drops, what came in last, and what waits for somebody."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from litestar import get
@@ -13,7 +13,7 @@ from liyu.core.database import driver_connection
 from liyu.core.i18n import N_
 from liyu.core.ledger.models import Proof
 from liyu.core.ledger.prove import latest_proofs
-from liyu.members.points.queries import MonthFigures, PointsOwed, months_of_points, points_owed
+from liyu.members.points.health import REDEMPTION_FLOOR, REDEMPTION_LIMIT, Health, MonthOfPoints, load_health
 from liyu.members.program import load_terms
 from liyu.partners.settlement.queries import statements_waiting
 from liyu.redemption.queries import DayCounts, RedemptionFilter, count_today, list_redemptions
@@ -31,8 +31,7 @@ WEEKDAYS = (
 LONG_WEEKDAYS = (
     N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday"), N_("Saturday"), N_("Sunday"),
 )  # fmt: skip
-HEALTHY_RATE = (20, 40)
-"""Percent; an extreme of 40 is the customer's figure (loyalty.md §0)."""
+POINTS = "/console/points"
 DROPS_SHOWN = 4
 LATEST_SHOWN = 8
 
@@ -42,7 +41,7 @@ async def show_today(request: AnyRequest, session: NamedDependency[AsyncSession]
     """How the program stands right now."""
     connection = await driver_connection(session)
     today, actor = today_of(request), actor_of(request)
-    months = await months_of_points(connection, today, current_zone())
+    health = await load_health(connection, now=now_of(request), zone=current_zone())
     proofs = await latest_proofs(session, 1)
     terms = await load_terms(connection)
     latest = await list_redemptions(connection, RedemptionFilter(), size=LATEST_SHOWN)
@@ -54,12 +53,13 @@ async def show_today(request: AnyRequest, session: NamedDependency[AsyncSession]
         proof=proofs[0] if proofs else None,
         figures=[
             await _redemptions_today(request, connection),
-            _liability(await points_owed(connection, today), terms.points_per_currency_unit, terms.currency),
-            _redemption_rate(months),
+            _liability(health, today, terms.points_per_currency_unit, terms.currency),
+            _redemption_rate(health),
             _books(proofs[0] if proofs else None, may_read=actor.may("books.read")),
         ],
-        chart=draw_months(months),
-        months=[_month_row(row) for row in reversed(months)],
+        counted_at=health and health.at,
+        chart=draw_months(health.months) if health else None,
+        months=[_month_row(row) for row in reversed(health.months)] if health else [],
         drops=await _live_drops(request, connection),
         latest=latest.lines,
         waiting=await statements_waiting(connection) if actor.may("statements.read") else None,
@@ -91,35 +91,33 @@ def _compare(counts: DayCounts, weekday: int) -> tuple[str, str]:
     return text, "up" if change > 0 else ""
 
 
-def _liability(owed: PointsOwed, rate: int, currency: str) -> dict[str, Any]:
-    fine = gettext(N_("Nothing lapses"))
-    if owed.lapses_on is not None:
-        day = format_short_day(owed.lapses_on, current_locale())
-        money = format_money(owed.lapsing * 100 // rate, currency)
-        fine = count_message(N_("%(money)s of it lapses after %(day)s"), day=day, money=money)
-    return {
-        "label": gettext(N_("Points liability")),
-        "figure": format_money(owed.outstanding * 100 // rate, currency),
-        "fine": fine,
-        "href": "/console/members",
-    }
+def _liability(health: Health | None, today: date, rate: int, currency: str) -> dict[str, Any]:
+    figure, fine = "—", gettext(N_("not counted yet"))
+    if health is not None:
+        figure, fine = format_money(health.outstanding * 100 // rate, currency), gettext(N_("Nothing lapses"))
+        first = health.next_lapse(today)
+        if first is not None and first.day is not None:
+            day = format_short_day(first.day, current_locale())
+            money = format_money(first.points * 100 // rate, currency)
+            fine = count_message(N_("%(money)s of it lapses after %(day)s"), day=day, money=money)
+    return {"label": gettext(N_("Points liability")), "figure": figure, "fine": fine, "href": POINTS}
 
 
-def _redemption_rate(months: list[MonthFigures]) -> dict[str, Any]:
-    issued, spent = sum(row.issued for row in months), sum(row.spent for row in months)
-    figure = f"{spent * 1000 // issued / 10:.1f}%" if issued else "—"
-    low, high = HEALTHY_RATE
-    is_healthy = issued > 0 and low * issued <= spent * 100 <= high * issued
+def _redemption_rate(health: Health | None) -> dict[str, Any]:
+    rate = health.redemption_rate if health is not None else None
+    is_healthy = rate is None or REDEMPTION_FLOOR <= rate <= REDEMPTION_LIMIT
     return {
         "label": gettext(N_("Redemption rate, 12 months")),
-        "figure": figure,
-        "fine": count_message(N_("healthy between %(low)s and %(high)s%%"), low=low, high=high),
-        "tone": "" if is_healthy or not issued else "down",
-        "href": "#points",
+        "figure": "—" if rate is None else f"{int(rate * 10) / 10:.1f}%",
+        "fine": count_message(
+            N_("healthy between %(low)s and %(high)s%%"), low=REDEMPTION_FLOOR, high=REDEMPTION_LIMIT
+        ),
+        "tone": "" if is_healthy else "down",
+        "href": POINTS,
     }
 
 
-def _month_row(row: MonthFigures) -> dict[str, Any]:
+def _month_row(row: MonthOfPoints) -> dict[str, Any]:
     label = format_year_month(row.month, current_locale())
     return {"label": label, "period": f"{row.month:%Y-%m}", "issued": row.issued, "spent": row.spent}
 

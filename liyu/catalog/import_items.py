@@ -53,16 +53,19 @@ async def import_items(
     faults = check_header(table)
     if faults:
         raise FileFaultyError(faults)
-    readers = [
-        _RowReader(number, cells, zone) for number, cells in enumerate(table, HEADER_ROW + 1) if any(cells.values())
-    ]
-    records = [reader.read() for reader in readers]
-    faults = [fault for reader in readers for fault in reader.faults] + find_doubled(records)
+    records, faults = read_records(enumerate(table, HEADER_ROW + 1), zone)
     async with connection.transaction():
         plan = await plan_publication(connection, records, now, zone)
         if faults or plan.faults:
             raise FileFaultyError(faults + plan.faults)
         return await write_publication(connection, plan, actor=actor, now=now, reason="imported")
+
+
+def read_records(rows: Iterable[tuple[int, dict[str, str]]], zone: ZoneInfo) -> tuple[list[ItemRecord], list[RowFault]]:
+    """The records of numbered rows, empty ones left out, and every fault in a cell; doubled numbers are faults as well."""
+    readers = [_RowReader(number, cells, zone) for number, cells in rows if any(cells.values())]
+    records = [reader.read() for reader in readers]
+    return records, [fault for reader in readers for fault in reader.faults] + find_doubled(records)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -1,13 +1,13 @@
 """Loading the published catalog: set-based queries on one consistent view of the database."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, LiteralString, TypeVar
 
 from msgspec import Struct
 from psycopg import Connection
 
 from liyu.catalog.restrictions import NamedTag
-from liyu.catalog.views import ItemView, PartnerView, Stock, StoreView, TierPriceView, TierView
+from liyu.catalog.views import ItemView, PartnerView, PictureView, Stock, StoreView, TierPriceView, TierView
 
 _ITEMS = """
     SELECT i.id, i.sku, i.kind, i.name_zh, i.name_en, i.summary_zh, i.summary_en, i.description_zh, i.description_en,
@@ -21,6 +21,9 @@ _STOCK = """
     SELECT s.item_id, s.total, s.taken FROM item_stock s JOIN item i ON i.id = s.item_id
     WHERE i.state = 'live' AND (%(items)s::bigint[] IS NULL OR s.item_id = ANY(%(items)s))"""
 _TIERS = "SELECT id, code, rank, name_zh, name_en, threshold FROM tier"
+_PICTURES = """
+    SELECT i.item_id, p.digest, p.width, p.height, i.alt_zh, i.alt_en FROM item_picture i JOIN picture p ON p.digest = i.digest
+    WHERE %(items)s::bigint[] IS NULL OR i.item_id = ANY(%(items)s) ORDER BY i.position, i.digest"""
 _TAGS = "SELECT id, name_zh, name_en FROM tag"
 _PARTNERS = "SELECT id, code, name_zh, name_en, category, state = 'active' FROM partner"
 _STORES = """
@@ -29,6 +32,11 @@ _STORES = """
 _ITEM_STORES = """
     SELECT item_id, store_id FROM item_store
     WHERE %(items)s::bigint[] IS NULL OR item_id = ANY(%(items)s) ORDER BY store_id"""
+
+Owned = TypeVar("Owned")
+
+ROWS_AT_ONCE = 50
+"""So many rows are made in one go; more would hold up whoever waits for the interpreter."""
 
 OWN_COLUMNS = ItemView.__struct_fields__.index("tier")
 """So many columns of an item stand before its tier, its partner and its stores."""
@@ -41,18 +49,33 @@ class Loaded(Struct):
     stock: dict[int, Stock]
 
 
-def load_items(connection: Connection[Any], item_ids: list[int] | None = None) -> Loaded:
-    """Load those of these items, or of all, that are live. The connection is in autocommit."""
+def load_items(
+    connection: Connection[Any], item_ids: list[int] | None = None, *, pause: Callable[[], None] = lambda: None
+) -> Loaded:
+    """Load those of these items, or of all, that are live. The connection is in autocommit.
+
+    `pause` is called between small steps: whoever loads beside others lets them go on.
+    """
     values = {"items": item_ids}
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        rows, stock, tiers, tags, partners, stores, item_stores = [
-            connection.execute(query, values).fetchall()
-            for query in (_ITEMS, _STOCK, _TIERS, _TAGS, _PARTNERS, _STORES, _ITEM_STORES)
+        tiers, tags, partners, stores, item_stores, pictures = [
+            list(_fetch(connection, query, values, pause))
+            for query in (_TIERS, _TAGS, _PARTNERS, _STORES, _ITEM_STORES, _PICTURES)
         ]
-    shelf = _Shelf(tiers, tags, partners, stores, item_stores)
-    items = [shelf.make_item(row) for row in rows]
-    return Loaded({item.id: item for item in items}, {item_id: Stock(total, taken) for item_id, total, taken in stock})
+        shelf = _Shelf(tiers, tags, partners, stores, item_stores)
+        shelf.pictures = _collect((row[0], PictureView(*row[1:])) for row in pictures)
+        items = {row[0]: shelf.make_item(row) for row in _fetch(connection, _ITEMS, values, pause)}
+        stock = {row[0]: Stock(row[1], row[2]) for row in _fetch(connection, _STOCK, values, pause)}
+    return Loaded(items, stock)
+
+
+def _fetch(connection: Connection[Any], query: LiteralString, values: Any, pause: Callable[[], None]) -> Iterator[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        while rows := cursor.fetchmany(ROWS_AT_ONCE):
+            pause()
+            yield from rows
 
 
 def load_stock(connection: Connection[Any], item_ids: list[int]) -> Mapping[int, Stock]:
@@ -70,6 +93,7 @@ class _Shelf:
         self.tags = {row[0]: NamedTag(*row) for row in tags}
         self.tiers = {row[0]: TierView(*row) for row in tiers}
         self.partners = {row[0]: PartnerView(*row) for row in partners}
+        self.pictures: dict[int, tuple[PictureView, ...]] = {}
         views = {row[1]: StoreView(*row[1:]) for row in stores}
         self.of_partner = _collect((row[0], views[row[1]]) for row in stores)
         # An item with stores of its own keeps to them even when all of them are closed.
@@ -87,6 +111,7 @@ class _Shelf:
             tuple(cities) if cities else None,
             tuple(self.tags[tag_id] for tag_id in tag_ids) if tag_ids else None,
             self._prices(prices) if prices else (),
+            self.pictures.get(row[0], ()),
         ]
         return ItemView(*values)
 
@@ -98,8 +123,8 @@ class _Shelf:
         return tuple(sorted(views, key=lambda view: view.rank))
 
 
-def _collect(pairs: Any) -> dict[int, tuple[StoreView, ...]]:
-    found: dict[int, list[StoreView]] = {}
-    for owner, store in pairs:
-        found.setdefault(owner, []).append(store)
-    return {owner: tuple(stores) for owner, stores in found.items()}
+def _collect(pairs: Iterable[tuple[int, Owned]]) -> dict[int, tuple[Owned, ...]]:
+    found: dict[int, list[Owned]] = {}
+    for owner, one in pairs:
+        found.setdefault(owner, []).append(one)
+    return {owner: tuple(ones) for owner, ones in found.items()}

@@ -13,7 +13,7 @@ from liyu.catalog.models import SCENES, VOUCHER_KINDS
 from liyu.catalog.names import name_kind, name_state
 from liyu.catalog.records import OWN_OF_A_VARIANT, PLAIN_FIELDS, ItemRecord, ItemRow, TierPrice
 from liyu.catalog.references import References, load_references
-from liyu.catalog.states import may_become
+from liyu.catalog.states import TRANSITIONS, may_become
 from liyu.core.clock import local_date
 from liyu.core.i18n import N_, Message
 
@@ -21,7 +21,7 @@ LIVE = "live"
 SHOWN_CODES = 20
 FULL_PRICE = 10_000
 """In basis points."""
-_ONE_WRITER_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('liyu:catalog'))"
+ONE_WRITER_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('liyu:catalog'))"
 
 
 class KnownItem(Struct):
@@ -63,18 +63,24 @@ class Plan(Struct):
 
 
 async def plan_publication(
-    connection: AsyncConnection[Any], records: list[ItemRecord], now: datetime, zone: ZoneInfo
+    connection: AsyncConnection[Any],
+    records: list[ItemRecord],
+    now: datetime,
+    zone: ZoneInfo,
+    *,
+    keep_states: bool = False,
 ) -> Plan:
     """Hold the records against the database: what each comes to, and every fault. Writers wait for each other.
 
-    Variants that are not among the records follow the item that they are variants of.
+    Variants that are not among the records follow the item that they are variants of. With `keep_states` items may be in any
+    state from which a way still leads; else they must be able to go on sale.
     """
-    await connection.execute(_ONE_WRITER_AT_A_TIME)
+    await connection.execute(ONE_WRITER_AT_A_TIME)
     store_codes = [code for record in records for code in (record.stores or [])]
     references = await load_references(connection, store_codes, local_date(now, zone))
     known = await _load_known(connection, records)
     found = await connection.execute("SELECT coalesce(max(position), 0) FROM item")
-    planning = _Planning(references, known, (await found.fetchone() or (0,))[0])
+    planning = _Planning(references, known, (await found.fetchone() or (0,))[0], keep_states=keep_states)
     leads, variants = _part(records, known)
     for record in [*leads, *variants, *_followers(records, known)]:
         planning.take(record)
@@ -106,7 +112,10 @@ def _followers(records: list[ItemRecord], known: dict[str, KnownItem]) -> list[I
 class _Planning:
     """Plans record by record; a variant finds what its item comes to."""
 
-    def __init__(self, references: References, known: dict[str, KnownItem], last_position: int) -> None:
+    def __init__(
+        self, references: References, known: dict[str, KnownItem], last_position: int, *, keep_states: bool
+    ) -> None:
+        self.keep_states = keep_states
         self.references = references
         self.known = known
         self.skus = {item.id: sku for sku, item in known.items()}
@@ -118,6 +127,7 @@ class _Planning:
         """Plan one record."""
         known = self.known.get(record.sku)
         planner = _Planner(self.references, record, known, self.last_position + 1, self.lead_of(record, known))
+        planner.check_state(keep_states=self.keep_states)
         planned = planner.plan()
         self.plan.faults += planner.faults
         if planned is not None:
@@ -224,10 +234,13 @@ class _Planner:
                 N_("The item has the kind “%(kind)s”, and a kind never changes."),
                 kind=name_kind(self.known.row.kind),
             )
-        if self.known.state != LIVE and not may_become(self.known.state, LIVE):
-            self._note(
-                "sku", N_("The item is “%(state)s”; a file cannot put it on sale."), state=name_state(self.known.state)
-            )
+
+    def check_state(self, *, keep_states: bool) -> None:
+        """Note a fault for an item that cannot go on sale, or that is over."""
+        state = self.known.state if self.known else LIVE
+        if state == LIVE or may_become(state, LIVE) or (keep_states and TRANSITIONS[state]):
+            return
+        self._note("sku", N_("The item is “%(state)s”; a file cannot put it on sale."), state=name_state(state))
 
     def _tier(self, before: int | None) -> int | None:
         code = self.record.tier

@@ -66,7 +66,7 @@ async def publish_items(
     Raises FileFaultyError with every fault of every record; nothing has changed then.
     """
     async with connection.transaction():
-        plan = await plan_publication(connection, records, now, zone)
+        plan = await plan_publication(connection, records, now, zone, keep_states=keep_states)
         if plan.faults:
             raise FileFaultyError(plan.faults)
         return await write_publication(
@@ -109,6 +109,7 @@ async def write_publication(
         if item.known and item.known.state != LIVE and not keep_states
     ]
     await _insert(connection, "item_state_change", states)
+    await note_versions(connection, [i for i, _ in [*new, *old]], actor=actor, now=now, reason=reason)
     await announce_items(connection, [i for i, _ in [*new, *old]])
     awaiting = [
         item.row.sku for item in plan.items if item.row.kind == "code" and (item.total or 0) < (item.record.stock or 1)
@@ -172,3 +173,19 @@ async def _replace_stores(connection: AsyncConnection[Any], items: list[tuple[in
     await _insert(
         connection, "item_store", [_StoreRow(item_id, store) for item_id, item in items for store in item.stores]
     )
+
+
+_NOTE_VERSIONS = """
+    INSERT INTO item_version (item_id, number, facts, reason, actor, at)
+    SELECT i.id, coalesce((SELECT max(number) FROM item_version v WHERE v.item_id = i.id), 0) + 1,
+        to_jsonb(i) - ARRAY['id', 'state', 'created_at', 'changed_at'] || jsonb_build_object('total', s.total, 'stores',
+            coalesce((SELECT jsonb_agg(store_id ORDER BY store_id) FROM item_store WHERE item_id = i.id), '[]')),
+        %(reason)s, %(actor)s, %(now)s
+    FROM item i JOIN item_stock s ON s.item_id = i.id WHERE i.id = ANY(%(items)s)"""
+
+
+async def note_versions(
+    connection: AsyncConnection[Any], item_ids: list[int], *, actor: str, now: datetime, reason: str
+) -> None:
+    """Note what items say now, after a change in the same transaction, by whoever holds the lock of the catalog's writers."""
+    await connection.execute(_NOTE_VERSIONS, {"items": item_ids, "reason": reason, "actor": actor, "now": now})

@@ -112,6 +112,25 @@ class ItemFacts(Struct, frozen=True):
     line_en: str | None
     codes_free: int
     codes_given: int
+    visible_from: datetime | None
+    visible_to: datetime | None
+    per_order_limit: int | None
+    per_person_limit: int | None
+    tier_prices: list[dict[str, Any]]
+    """Prices of tiers: `code`, `name_zh`, `name_en`, `points`; the lowest tier first."""
+    tags: list[dict[str, Any]]
+    """Tags of which members need one: `code`, `name_zh`, `name_en`."""
+    cities: list[str]
+    lead_sku: str | None
+    """The item that it is a variant of."""
+    variant_zh: str | None
+    variant_en: str | None
+    coupon_purpose: str | None
+    coupon_form: str | None
+    coupon_threshold_minor: int | None
+    coupon_benefit: int | None
+    ships_days: int | None
+    ships_not_to: list[str]
 
 
 class ItemStoreLine(Struct, frozen=True):
@@ -135,12 +154,25 @@ class ItemStateLine(Struct, frozen=True):
     at: datetime
 
 
+class VariantLine(Struct, frozen=True):
+    """A variant of an item."""
+
+    sku: str
+    state: str
+    variant_zh: str
+    variant_en: str | None
+    points: int
+    total: int | None
+    taken: int
+
+
 class ItemPage(Struct, frozen=True):
     """What the page of an item shows. No stores: all of the partner's take its vouchers."""
 
     item: ItemFacts
     stores: list[ItemStoreLine]
     changes: list[ItemStateLine]
+    variants: list[VariantLine]
 
 
 async def list_items(
@@ -187,7 +219,14 @@ async def load_item(connection: AsyncConnection[Any], sku: str, *, partner_id: i
             (item.id,),
         )
         changes = await cursor.fetchall()
-    return ItemPage(item, stores, changes)
+    async with connection.cursor(row_factory=class_row(VariantLine)) as cursor:
+        await cursor.execute(
+            "SELECT i.sku, i.state, i.variant_zh, i.variant_en, i.points, s.total, s.taken FROM item i "
+            "JOIN item_stock s ON s.item_id = i.id WHERE i.variant_of = %s ORDER BY i.position, i.id",
+            (item.id,),
+        )
+        variants = await cursor.fetchall()
+    return ItemPage(item, stores, changes, variants)
 
 
 _FACTS = """
@@ -197,8 +236,18 @@ _FACTS = """
         i.changed_at, s.total, s.taken, p.id AS partner_id, p.code AS partner_code, p.name_zh AS partner_zh,
         p.name_en AS partner_en, p.state AS partner_state, t.code AS tier_code, t.name_zh AS tier_zh, t.name_en AS tier_en,
         a.code AS line_code, a.mode AS line_mode, a.title_zh AS line_zh, a.title_en AS line_en,
-        (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND c.redemption_id IS NULL) AS codes_free,
-        (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND c.redemption_id IS NOT NULL) AS codes_given
+        (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND c.redemption_id IS NULL AND c.recall_id IS NULL) AS codes_free,
+        (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND c.redemption_id IS NOT NULL) AS codes_given,
+        i.visible_from, i.visible_to, i.per_order_limit, i.per_person_limit, i.coupon_purpose, i.coupon_form,
+        (SELECT coalesce(jsonb_agg(jsonb_build_object('code', y.code, 'name_zh', y.name_zh, 'name_en', y.name_en,
+                'points', x.points) ORDER BY y.rank), '[]')
+            FROM jsonb_to_recordset(i.tier_points) AS x(tier_id bigint, points bigint) JOIN tier y ON y.id = x.tier_id)
+            AS tier_prices,
+        (SELECT coalesce(jsonb_agg(jsonb_build_object('code', g.code, 'name_zh', g.name_zh, 'name_en', g.name_en) ORDER BY g.id),
+                '[]') FROM tag g WHERE i.tag_ids @> to_jsonb(g.id)) AS tags,
+        coalesce(i.cities, '[]') AS cities, (SELECT sku FROM item l WHERE l.id = i.variant_of) AS lead_sku,
+        i.variant_zh, i.variant_en, i.coupon_threshold_minor, i.coupon_benefit, i.ships_days,
+        coalesce(i.ships_not_to, '[]') AS ships_not_to
     FROM item i JOIN item_stock s ON s.item_id = i.id LEFT JOIN partner p ON p.id = i.partner_id
     LEFT JOIN tier t ON t.id = i.tier_id LEFT JOIN agreement_line a ON a.id = i.agreement_line_id
     WHERE i.sku = %(sku)s AND (%(partner_id)s::bigint IS NULL OR i.partner_id = %(partner_id)s)"""

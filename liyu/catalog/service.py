@@ -9,7 +9,9 @@ from psycopg import AsyncConnection
 from liyu.catalog.errors import ItemNotFoundError, StateNotReachableError, StockBelowTakenError, StockOfPoolError
 from liyu.catalog.names import name_state
 from liyu.catalog.notify import announce_items
-from liyu.catalog.states import may_become
+from liyu.catalog.plan import ONE_WRITER_AT_A_TIME
+from liyu.catalog.publish import note_versions
+from liyu.catalog.states import TRANSITIONS, may_become
 
 
 class StateChanged(Struct, frozen=True):
@@ -45,18 +47,41 @@ async def set_state(
             "VALUES (%s, %s, %s, %s, %s, %s)",
             (item_id, before, wanted, reason, actor, now),
         )
-        await announce_items(connection, [item_id])
+        followers = await _lead_variants(connection, item_id, wanted, actor=actor, now=now)
+        await announce_items(connection, [item_id, *followers])
     return StateChanged(before, wanted)
 
 
+async def _lead_variants(
+    connection: AsyncConnection[Any], item_id: int, wanted: str, *, actor: str, now: datetime
+) -> list[int]:
+    """Lead an item's variants along, those whose own state allows it; returns their ids."""
+    origins = [state for state in TRANSITIONS if state is not None and may_become(state, wanted)]
+    found = await connection.execute(
+        "SELECT i.id FROM item i JOIN item_stock s ON s.item_id = i.id WHERE i.variant_of = %s AND i.state = ANY(%s) "
+        "ORDER BY i.id FOR UPDATE OF s, i",
+        (item_id, origins),
+    )
+    variants = [row[0] for row in await found.fetchall()]
+    await connection.execute(
+        "WITH was AS (SELECT id, state FROM item WHERE id = ANY(%(ids)s)), "
+        "moved AS (UPDATE item SET state = %(wanted)s, changed_at = %(now)s WHERE id = ANY(%(ids)s)) "
+        "INSERT INTO item_state_change (item_id, from_state, to_state, reason, actor, at) "
+        "SELECT id, state, %(wanted)s, 'follows', %(actor)s, %(now)s FROM was",
+        {"ids": variants, "wanted": wanted, "actor": actor, "now": now},
+    )
+    return variants
+
+
 async def set_stock(
-    connection: AsyncConnection[Any], item_id: int, total: int | None, *, now: datetime
+    connection: AsyncConnection[Any], item_id: int, total: int | None, *, now: datetime, actor: str = "system"
 ) -> StockChanged:
     """Set how many units were ever offered; None is unlimited.
 
     Raises ItemNotFoundError, StockOfPoolError for items with a code pool, and StockBelowTakenError.
     """
     async with connection.transaction():
+        await connection.execute(ONE_WRITER_AT_A_TIME)
         found = await connection.execute(
             "SELECT total, taken FROM item_stock WHERE item_id = %s FOR UPDATE", (item_id,)
         )
@@ -73,6 +98,7 @@ async def set_stock(
         if changed.rowcount == 0:
             raise StockBelowTakenError(taken=taken)
         await connection.execute("UPDATE item SET changed_at = %s WHERE id = %s", (now, item_id))
+        await note_versions(connection, [item_id], actor=actor, now=now, reason="stock")
         await announce_items(connection, [item_id])
     return StockChanged(before, total)
 

@@ -1,5 +1,7 @@
 """What an item's page says of its terms, as label and value: the mall shows it, and the console's preview shows the same."""
 
+from typing import Protocol
+
 from liyu.catalog.models import VOUCHER_KINDS
 from liyu.catalog.prices import worth_per_point
 from liyu.catalog.views import ItemView
@@ -25,6 +27,19 @@ _BASIS_POINTS = 100
 Fact = tuple[str, str]
 
 
+class CouponTerms(Protocol):
+    """What a coupon takes off; any view of an item has it."""
+
+    @property
+    def coupon_form(self) -> str | None: ...
+
+    @property
+    def coupon_benefit(self) -> int | None: ...
+
+    @property
+    def coupon_threshold_minor(self) -> int | None: ...
+
+
 def list_terms(item: ItemView, lapsed_grace_days: int, currency: str = DEFAULT_CURRENCY) -> list[Fact]:
     """How it comes, what a coupon takes off, how long it is good, limits, who it is for, what happens when it is cancelled."""
     facts = [(gettext(N_("How you get it")), gettext(DELIVERY[item.kind]))]
@@ -42,7 +57,7 @@ def list_terms(item: ItemView, lapsed_grace_days: int, currency: str = DEFAULT_C
     return facts
 
 
-def describe_coupon(item: ItemView, currency: str = DEFAULT_CURRENCY) -> str:
+def describe_coupon(item: CouponTerms, currency: str = DEFAULT_CURRENCY) -> str:
     """“¥20 off, from a bill of ¥99”."""
     benefit, threshold = item.coupon_benefit or 0, item.coupon_threshold_minor
     match item.coupon_form:

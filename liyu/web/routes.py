@@ -22,6 +22,7 @@ from liyu.web.csrf import EXEMPT
 from liyu.web.language import switch_language
 from liyu.web.mall import routes as mall
 from liyu.web.partner import routes as partner
+from liyu.web.pictures import serve_picture
 
 PUBLIC_OPTION = "public"
 SIGNED_OPTION = "signed_webhook"
@@ -35,6 +36,7 @@ def collect_routes(*, is_development: bool) -> list[ControllerRouterHandler]:
         metrics,
         serve_asset,
         serve_cover,
+        serve_picture,
         switch_language,
         _open("/", mall.OPEN),
         Router(

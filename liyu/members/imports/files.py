@@ -3,7 +3,7 @@
 import codecs
 import csv
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import date, datetime
 from pathlib import Path
@@ -27,6 +27,9 @@ _WORKBOOKS = {b"PK\x03\x04": "xlsx", b"\xd0\xcf\x11\xe0": "xls"}
 _SEPARATORS = (",", ";", "\t")
 _PIECE = 1 << 20
 
+FindColumn = Callable[[str], str | None]
+"""The code of the column that a heading means; None when nobody knows it."""
+
 Row = tuple[int, list[str]]
 """Its number as spreadsheets count, and its cells."""
 
@@ -41,12 +44,12 @@ class OpenFile(Struct):
     """What is to be said of how it was read."""
 
 
-def open_file(path: Path) -> OpenFile:
+def open_file(path: Path, find: FindColumn = find_column) -> OpenFile:
     """Open a workbook (its first sheet with a known column) or a text with separators. Raises FileUnreadableError."""
     with path.open("rb") as file:
         beginning = file.read(4)
     if beginning in _WORKBOOKS:
-        return _with_header(_WORKBOOKS[beginning], _read_sheet(path, _WORKBOOKS[beginning]))
+        return _with_header(_WORKBOOKS[beginning], _read_sheet(path, _WORKBOOKS[beginning], find))
     encoding, note = _detect_encoding(path, beginning)
     return _with_header(encoding, _read_text(path, encoding), note)
 
@@ -66,12 +69,12 @@ def _with_header(encoding: str, rows: Iterator[Row], note: Message | None = None
     return OpenFile(encoding, header, filled, note)
 
 
-def _read_sheet(path: Path, kind: str) -> Iterator[Row]:
+def _read_sheet(path: Path, kind: str, find: FindColumn) -> Iterator[Row]:
     try:
         if kind == "xlsx":
             _refuse_bomb(path)
         with closing(CalamineWorkbook.from_path(str(path))) as book:
-            sheet = _choose_sheet(book)
+            sheet = _choose_sheet(book, find)
             for number, cells in enumerate(sheet.iter_rows(), 1):
                 yield number, [_text_of(cell) for cell in cells]
     except (CalamineError, zipfile.BadZipFile, OSError) as fault:
@@ -84,12 +87,12 @@ def _refuse_bomb(path: Path) -> None:
             raise refuse(N_("The workbook is too large. Split it, or save it as CSV."))
 
 
-def _choose_sheet(book: CalamineWorkbook) -> Any:
+def _choose_sheet(book: CalamineWorkbook, find: FindColumn) -> Any:
     sheets = [book.get_sheet_by_index(index) for index in range(len(book.sheet_names))]
     filled = [sheet for sheet in sheets if sheet.total_height]
     for sheet in filled:
         for cells, _ in zip(sheet.iter_rows(), range(HEADER_WITHIN), strict=False):
-            if any(find_column(_text_of(cell)) for cell in cells):
+            if any(find(_text_of(cell)) for cell in cells):
                 return sheet
     if not filled:
         raise refuse(N_("The workbook is empty."))

@@ -37,12 +37,17 @@ def template_csv(further: Sequence[Column], translate: Translate) -> bytes:
 
 
 def template_xlsx(further: Sequence[Column], translate: Translate) -> bytes:
+    """The workbook for members; `further` are the columns of this program."""
+    return write_workbook((*COLUMNS, *further), translate, sheet=SHEET, hints=HINTS)
+
+
+def write_workbook(columns: Sequence[Column], translate: Translate, *, sheet: str, hints: Sequence[str]) -> bytes:
     """A workbook: the table, its cells formatted as text so that no digit is lost, and the explanation."""
-    buffer, columns = io.BytesIO(), (*COLUMNS, *further)
+    buffer = io.BytesIO()
     book = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_formulas": False})
     bold, text = book.add_format({"bold": True, "bottom": 1}), book.add_format({"num_format": _TEXT_FORMAT})
     wrapped = book.add_format({"text_wrap": True, "valign": "top"})
-    table = book.add_worksheet(translate(SHEET))
+    table = book.add_worksheet(translate(sheet))
     table.freeze_panes(1, 0)
     table.set_column(0, len(columns) - 1, _WIDTH, text)
     words = book.add_worksheet(translate(EXPLANATION))
@@ -53,10 +58,10 @@ def template_xlsx(further: Sequence[Column], translate: Translate) -> bytes:
         heading = translate(column.heading)
         table.write_string(0, place, heading, bold)
         for cell, value in enumerate((heading, column.code, translate(column.meaning), column.example)):
-            words.write_string(place + len(HINTS) + 2, cell, value)
-    for row, hint in enumerate(HINTS):
+            words.write_string(place + len(hints) + 2, cell, value)
+    for row, hint in enumerate(hints):
         words.write_string(row, 0, translate(hint))
     for cell, title in enumerate((N_("Column"), N_("Code"), N_("Meaning"), N_("Example"))):
-        words.write_string(len(HINTS) + 1, cell, translate(title), bold)
+        words.write_string(len(hints) + 1, cell, translate(title), bold)
     book.close()
     return buffer.getvalue()

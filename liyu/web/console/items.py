@@ -1,6 +1,5 @@
 """Items: the list, one item with everything about it, and the changes of its state, its stock and its codes."""
 
-from typing import Any
 
 from litestar import get, post
 from litestar.di import NamedDependency
@@ -8,10 +7,10 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.catalog.models import ITEM_KINDS, SCENES
-from liyu.catalog.pools import CodesImported, import_codes
 from liyu.catalog.queries import ItemFilter, count_by_state, list_items, load_item
 from liyu.catalog.service import set_state, set_stock
 from liyu.catalog.states import STATES, TRANSITIONS
+from liyu.catalog.versions import differences, list_versions
 from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError
 from liyu.core.i18n import N_
@@ -19,12 +18,11 @@ from liyu.partners.queries import partner_choices
 from liyu.redemption.queries import RedemptionFilter, list_redemptions
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
-from liyu.web.console import words
+from liyu.web.console import item_words, words
 from liyu.web.console.common import (
     LONGEST_REASON,
     AnyRequest,
     choice_links,
-    count_message,
     cursor_links,
     name_people,
     now_of,
@@ -37,11 +35,10 @@ from liyu.web.console.common import (
 )
 from liyu.web.forms import ChoiceField, Form, IntegerField, TextField
 from liyu.web.i18n import text_of
+from liyu.web.item_terms import describe_coupon
 from liyu.web.pages import Page, leave_notice, redirect
-from liyu.web.visit import visit_of
 
 REDEMPTIONS_SHOWN = 8
-MOST_CODES_TEXT = 2_000_000
 PUBLISHED = ("live",)
 
 
@@ -52,10 +49,6 @@ class StateForm(Form):
 
 class StockForm(Form):
     total = IntegerField(N_("Units ever offered"), required=False, maximum=10**12)
-
-
-class CodesForm(Form):
-    codes = TextField(N_("Codes"), maximum=MOST_CODES_TEXT)
 
 
 @get("/items", guards=[require_permission("items.read")])
@@ -96,6 +89,30 @@ async def show_item(request: AnyRequest, session: NamedDependency[AsyncSession],
     return await _show_item(request, session, sku)
 
 
+@get("/items/{sku:str}/versions", guards=[require_permission("items.read")])
+async def show_versions(request: AnyRequest, session: NamedDependency[AsyncSession], sku: FromPath[str]) -> Page:
+    """What the item said after each change, and what that change was."""
+    connection = await driver_connection(session)
+    item = (await load_item(connection, sku)).item
+    versions = await list_versions(connection, item.id)
+    names = await name_people(connection, [one.actor for one in versions])
+    lookup = await item_words.load_lookup(connection)
+    befores = [*versions[1:], None]
+    rows = [
+        {
+            "number": one.number,
+            "at": one.at,
+            "by": names.of(one.actor),
+            "reason": item_words.version_reason(one.reason),
+            "rows": [item_words.say(change, lookup) for change in differences(before.facts, one.facts)]
+            if before
+            else [],
+        }
+        for one, before in zip(versions, befores, strict=True)
+    ]
+    return show(request, "item_versions", item=item, versions=rows)
+
+
 @post("/items/{sku:str}/state", guards=[require_permission("items.publish")])
 async def change_state(request: AnyRequest, session: NamedDependency[AsyncSession], sku: FromPath[str]) -> Page:
     """Put on sale, take off sale or end, with a reason."""
@@ -130,7 +147,8 @@ async def change_stock(request: AnyRequest, session: NamedDependency[AsyncSessio
         return await _show_item(request, session, sku, form=form)
     connection = await driver_connection(session)
     item = (await load_item(connection, sku)).item
-    refusal = await try_act(connection, set_stock(connection, item.id, form.total, now=now_of(request)))
+    change = set_stock(connection, item.id, form.total, now=now_of(request), actor=actor_of(request).reference)
+    refusal = await try_act(connection, change)
     if refusal:
         return await _show_item(request, session, sku, refusal=refusal)
     await record_act(
@@ -140,21 +158,6 @@ async def change_stock(request: AnyRequest, session: NamedDependency[AsyncSessio
     return redirect(request, f"/console/items/{segment(sku)}")
 
 
-@post("/items/{sku:str}/codes", guards=[require_permission("items.edit")])
-async def add_codes(request: AnyRequest, session: NamedDependency[AsyncSession], sku: FromPath[str]) -> Page:
-    """Add codes to the pool and say of each what became of it. The same codes again change nothing."""
-    form = await CodesForm.read(request)
-    if not form.is_valid:
-        return await _show_item(request, session, sku, form=form)
-    connection = await driver_connection(session)
-    secret_key = visit_of(request).services.settings.secret_key
-    lines = form.codes.splitlines()
-    imported = await import_codes(connection, sku, lines, secret_key=secret_key)
-    answer = {status: imported.count(status) for status in ("ok", "existing", "duplicate", "failed")}
-    await record_act(request, session, "codes.import", f"item:{sku}", after={**answer, "total": imported.total})
-    return await _show_item(request, session, sku, imported=imported)
-
-
 async def _show_item(
     request: AnyRequest,
     session: AsyncSession,
@@ -162,7 +165,6 @@ async def _show_item(
     *,
     form: Form | None = None,
     refusal: DomainError | None = None,
-    imported: CodesImported | None = None,
 ) -> Page:
     connection = await driver_connection(session)
     found = await load_item(connection, sku)
@@ -176,11 +178,12 @@ async def _show_item(
         item=item,
         stores=found.stores,
         changes=found.changes,
+        variants=found.variants,
+        coupon=describe_coupon(item) if item.coupon_form else None,
         names=await name_people(connection, [one.actor for one in found.changes]),
         redemptions=redemptions,
         steps=_steps_from(item.state),
         form=form,
-        imported=_answer(imported) if imported else None,
     )
 
 
@@ -189,17 +192,4 @@ def _steps_from(state: str) -> list[str]:
     return [wanted for wanted in TRANSITIONS[state] if wanted != "submitted"]
 
 
-def _answer(imported: CodesImported) -> dict[str, Any]:
-    refused = [(number, status) for number, status in enumerate(imported.statuses, 1) if status != "ok"]
-    return {
-        "ok": imported.count("ok"),
-        "existing": imported.count("existing"),
-        "duplicate": imported.count("duplicate"),
-        "failed": imported.count("failed"),
-        "total": imported.total,
-        "refused": refused[:100],
-        "more": count_message(N_("and %(count)s more lines"), count=len(refused) - 100) if len(refused) > 100 else "",
-    }
-
-
-ROUTES = [show_items, show_item, change_state, change_stock, add_codes]
+ROUTES = [show_items, show_item, show_versions, change_state, change_stock]

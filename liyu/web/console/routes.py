@@ -10,7 +10,10 @@ from liyu.web.console import (
     import_files,
     imports,
     item_form,
+    item_import,
+    item_pictures,
     items,
+    items_bulk,
     login,
     member_account,
     member_tier,
@@ -34,6 +37,9 @@ from liyu.web.console import (
 OPEN: list[ControllerRouterHandler] = [*login.ROUTES]
 STAFF: list[ControllerRouterHandler] = [
     *today.ROUTES,
+    *item_import.ROUTES,
+    *items_bulk.ROUTES,
+    *item_pictures.ROUTES,
     *item_form.ROUTES,
     *items.ROUTES,
     *redemptions.ROUTES,

@@ -176,6 +176,12 @@ ACTIONS = {
     "member.erase": N_("Member erased"),
     "item.create": N_("Item created"),
     "item.edit": N_("Item changed"),
+    "items.bulk": N_("Items: one change for many"),
+    "item.picture": N_("Item: picture added"),
+    "item.pictures": N_("Item: pictures arranged"),
+    "item.restore": N_("Item: earlier version said again"),
+    "items.upload": N_("Items: file uploaded"),
+    "items.discard": N_("Items: file discarded"),
     "item.state": N_("Item: state changed"),
     "item.stock": N_("Item: stock changed"),
     "items.import": N_("Items imported"),
@@ -227,6 +233,7 @@ ACTIONS = {
     "payout.prepare": N_("Payout prepared"),
     "payout.pay": N_("Payout paid"),
     "books.prove": N_("Books proven"),
+    "vouchers.undo": N_("Verification taken back"),
     "session.open": N_("Signed in"),
     "session.end": N_("Signed out"),
     "totp.enable": N_("Two-step sign-in turned on"),
@@ -344,6 +351,20 @@ def account(name: str) -> str:
 def check(name: str) -> str:
     """A check of the proof in words."""
     return gettext(CHECKS.get(name, name))
+
+
+def reference(source: str) -> str:
+    """What a movement refers to: the number alone where the event says what it is of."""
+    kind, colon, number = source.partition(":")
+    match kind if colon else "":
+        case "":
+            return source
+        case "lot":
+            return translate(Message(N_("Lot #%(number)s"), {"number": number}))
+        case "verification":
+            return f"#{number}"
+        case _:
+            return number.removeprefix(f"{kind}:")
 
 
 def action(name: str) -> str:

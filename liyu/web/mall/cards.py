@@ -18,11 +18,13 @@ from liyu.web.formats import current_zone, format_clock_time, format_short_day
 from liyu.web.i18n import ENGLISH, current_locale, gettext, text_of, translate
 from liyu.web.mall.page_cache import CardCache, slot
 from liyu.web.mall.words import SHORT_REFUSALS
+from liyu.web.pictures import address_of
 
 COUNTDOWN_FROM = timedelta(hours=48)
 """How long before its end a drop counts down; earlier its card says the date."""
 
 _INSTANTS = ("opens", "ended")
+_LATER = 'loading="lazy" '
 
 
 class Shelf:
@@ -120,8 +122,16 @@ class Shelf:
         )
 
 
+def show_at_once(cards: Iterable[Markup], count: int) -> list[Markup]:
+    """The cards with the pictures of the first few loaded without waiting for the layout: those that are in sight on a phone."""
+    found = list(cards)
+    return [Markup(str(card).replace(_LATER, "", 1)) for card in found[:count]] + found[count:]  # noqa: S704 - our own cards
+
+
 def cover_of(item: Any) -> str:
-    """The address of an item's drawn cover. Takes anything with `scene`, `kind` and an `item_id` or `id`."""
+    """The address of an item's first picture, or of its drawn cover. Takes anything with `scene`, `kind` and `item_id` or `id`."""
+    if pictures := getattr(item, "pictures", ()):
+        return address_of(pictures[0].digest)
     seed = getattr(item, "item_id", None) or item.id
     return f"/covers/{cover_name(item.scene, seed, choose_icon(item.scene, item.kind))}"
 

@@ -26,8 +26,7 @@ whenReady("[data-scan]", async (box) => {
   box.hidden = false;
   try {
     video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-    await video.play();
-    input.blur(); // The keyboard of a phone would cover the picture.
+    await video.play().then(() => input.blur());
     const code = await readCode(video, await openDetector(box.dataset.polyfill));
     video.srcObject.getTracks().forEach((track) => track.stop());
     if (!code) return;

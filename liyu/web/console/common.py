@@ -106,7 +106,7 @@ def address(path: str, **query: object) -> str:
 
 def same_list(request: AnyRequest, **changes: object) -> str:
     """The address of the list in hand with some of its query changed, from its beginning unless `after` says otherwise."""
-    query = {**request.query_params.dict(), "after": None, **changes}
+    query = {**dict(request.query_params.items()), "after": None, **changes}
     return address(visit_of(request).path, **query)
 
 

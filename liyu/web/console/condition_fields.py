@@ -5,7 +5,7 @@ from typing import Any, Self
 from litestar import Request
 
 from liyu.core.i18n import N_, Message
-from liyu.members.tags.conditions import KINDS, MATCHES, MOST_CONDITIONS, Conditions
+from liyu.members.tags.conditions import KINDS, MATCHES, MOST_CONDITIONS, THIS_MONTH, Condition, Conditions
 from liyu.web.forms import ChoiceField, Form
 from liyu.web.i18n import gettext, translate
 
@@ -53,7 +53,11 @@ def in_words(conditions: Conditions | None) -> list[str]:
     """Conditions in words, one line each."""
     if conditions is None:
         return []
-    return [
-        translate(Message(N_("%(what)s: %(value)s"), {"what": gettext(KINDS[one.kind].label), "value": one.value}))
-        for one in conditions.conditions
-    ]
+    return [_say(one) for one in conditions.conditions]
+
+
+def _say(condition: Condition) -> str:
+    if (condition.kind, condition.value) == ("birthday_month", THIS_MONTH):
+        return gettext(N_("Born in this month"))
+    what = gettext(KINDS[condition.kind].label)
+    return translate(Message(N_("%(what)s: %(value)s"), {"what": what, "value": condition.value}))

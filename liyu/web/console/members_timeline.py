@@ -79,7 +79,7 @@ def movement_row(movement: Movement, rules: dict[str, RuleName]) -> dict[str, An
     is_order = movement.event in ("redeem", "cancel")
     return {
         "title": words.title_of(movement),
-        "notes": [*notes, movement.source],
+        "notes": [*notes, words.reference(movement.source)],
         "at": movement.at,
         "amount": movement.points or movement.pending or movement.debt,
         "moves": bool(movement.points),

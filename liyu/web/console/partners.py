@@ -28,6 +28,7 @@ from liyu.web.console.common import (
     show,
     try_act,
 )
+from liyu.web.console.settlements import month_label
 from liyu.web.formats import current_zone
 from liyu.web.forms import ChoiceField, Form, TextField
 from liyu.web.pages import Page, leave_notice, redirect
@@ -118,6 +119,7 @@ async def _show(
         staff=await staff_of(partner_id, connection),
         names=await name_people(connection, [one.actor for one in found.changes]),
         steps=TRANSITIONS[found.company.state],
+        month_label=month_label,
         form=form,
     )
 

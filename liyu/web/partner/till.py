@@ -196,7 +196,8 @@ async def open_till(request: AnyRequest, session: AsyncSession, wanted: str | No
         if store.active and actor.store_id in (None, store.id)
     ]
     store = _choose_store(stores, wanted, visit_of(request).cookies.get(STORE_COOKIE))
-    names = [partner_name_of(actor), text_of(store, "name") if store else "", actor.name]
+    place, own = text_of(store, "name") if store else "", partner_name_of(actor)
+    names = ["" if place.startswith(own) else own, place, actor.name]
     return Till(
         stores=stores,
         store=store,

@@ -43,6 +43,9 @@ from liyu.web.partner.till import open_till, store_options
 from liyu.web.partner.words import UNDO_REASONS, read_reason, write_reason
 from liyu.web.visit import visit_of
 
+FRESH = timedelta(minutes=2)
+"""So long a verification fills the till's screen as accepted; whoever opens it later is not to take it for a new one."""
+
 
 class UndoForm(Form):
     reason = ChoiceField(UNDO_REASONS, N_("Reason"))
@@ -70,6 +73,7 @@ async def show_verification(
         reason=translate(read_reason(facts.undo_reason)),
         can_undo=may_undo(request, facts),
         minutes=undo_minutes_of(request),
+        is_fresh=now_of(request) < facts.verified_at + FRESH,
     )
 
 

@@ -87,6 +87,7 @@ class Member(Base):
         CheckConstraint("(state = 'merged') = (merged_into IS NOT NULL)", name="merged_into_somebody"),
         Index("ix_member_tier", "tier_id", "id"),
         Index("ix_member_tier_until", "tier_until", postgresql_where="tier_until IS NOT NULL"),
+        Index("ix_member_nears", "tier_id", "id", postgresql_where="nears_next"),
         Index("ix_member_state", "state", "id"),
         Index("ix_member_joined", "joined_at"),
         CheckConstraint("person_id <> id", name="person_is_another"),
@@ -119,6 +120,8 @@ class Member(Base):
     """The first period whose growth counts towards rising."""
     period_growth: Mapped[int] = mapped_column(server_default="0")
     """Growth value that counts towards keeping the tier: of the running period."""
+    nears_next: Mapped[bool] = mapped_column(server_default="false")
+    """Whether the growth value is near the threshold of the next tier (`tiers/near.py`)."""
     joined_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
     birthday_changed_at: Mapped[datetime | None]

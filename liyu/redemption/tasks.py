@@ -16,6 +16,7 @@ from liyu.catalog.favourites import watch_favourites
 from liyu.core.clock import Clock, local_date
 from liyu.core.database import Sessions, unit_of_work
 from liyu.core.limits import forget_old
+from liyu.core.i18n import Message
 from liyu.core.outbox import deliver_due
 from liyu.core.settings import Settings
 from liyu.core.storage import open_storage
@@ -33,6 +34,7 @@ from liyu.members.points.health_count import count_points
 from liyu.members.points.lapse import lapse_points, mature_points
 from liyu.members.service.index import index_due
 from liyu.members.tags.service import evaluate_rules
+from liyu.members.tags.export_job import forget_old_exports, load_export, write_export
 from liyu.members.tiers.evaluate import evaluate_tiers
 from liyu.redemption.books import prove_books
 from liyu.redemption.closing import close_due_accounts
@@ -213,6 +215,32 @@ async def watch_members_favourites(context: JobContext, timestamp: int) -> None:
         told = await watch_favourites(connection, now=now)
         await forget_old_notices(connection, now=now)
     if told:
+@tasks.task(name="write_export", pass_context=True, retry=RETRY)
+async def write_ordered_export(context: JobContext, export_id: int) -> None:
+    """Write a large file of members, in the language in which it was ordered."""
+    services = _services(context)
+    async with await services.connect() as connection, await services.connect() as reading:
+        locale = (await load_export(connection, export_id)).locale
+        await write_export(
+            connection,
+            reading,
+            export_id,
+            storage=open_storage(services.settings),
+            translate=lambda text: services.translate(Message(text), locale),
+            zone=services.settings.timezone,
+            now=services.clock.now(),
+        )
+
+
+@tasks.periodic(cron="35 * * * *")
+@tasks.task(name="forget_exports", pass_context=True, queueing_lock="forget_exports", retry=RETRY)
+async def forget_exports(context: JobContext, timestamp: int) -> None:
+    """Delete large files of members whose day is over."""
+    services = _services(context)
+    async with await services.connect() as connection:
+        await forget_old_exports(connection, open_storage(services.settings), services.clock.now())
+
+
         log.info("favourites_watched", told=told)
 
 

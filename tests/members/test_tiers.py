@@ -317,6 +317,13 @@ async def test_those_about_to_rise_and_to_fall_are_listed_with_what_is_missing_a
             50,
             None,
         )
+        # Another threshold is carried over by the next evaluation.
+        await world.connection.execute("UPDATE tier SET threshold = 5000 WHERE code = 'silver'")
+        await evaluate_tiers(world.connection, date(2026, 6, 1), now=START)
+        assert [one.external_id for one in await list_risers(world.connection)] == ["falls"]
+        await world.connection.execute("UPDATE tier SET threshold = 1000 WHERE code = 'silver'")
+        await evaluate_tiers(world.connection, date(2026, 6, 1), now=START)
+        assert [one.external_id for one in await list_risers(world.connection)] == ["rises", "falls"]
         assert await list_fallers(world.connection, date(2027, 6, 1)) == []
         (faller,) = await list_fallers(world.connection, date(2027, 12, 1))
         assert (faller.external_id, faller.to_en, faller.missing, faller.by) == (

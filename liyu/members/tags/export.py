@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,17 @@ HEADINGS = (
 _NUMBERS = frozenset({7, 8})
 
 Translate = Callable[[str], str]
+Tell = Callable[[int], Awaitable[None]]
+"""Told how many members are written."""
 
 
 async def export_csv(
-    connection: AsyncConnection[Any], audience: Audience, today: date, zone: ZoneInfo, translate: Translate
+    connection: AsyncConnection[Any],
+    audience: Audience,
+    today: date,
+    zone: ZoneInfo,
+    translate: Translate,
+    tell: Tell | None = None,
 ) -> AsyncIterator[bytes]:
     """The members as CSV in UTF-8, piece by piece. Needs a transaction."""
     buffer = io.StringIO()
@@ -40,11 +47,19 @@ async def export_csv(
         rows += 1
         if rows % ROWS_AT_ONCE == 0:
             yield _drain(buffer)
+            if tell is not None:
+                await tell(rows)
     yield _drain(buffer)
 
 
 async def export_xlsx(
-    connection: AsyncConnection[Any], audience: Audience, path: Path, today: date, zone: ZoneInfo, translate: Translate
+    connection: AsyncConnection[Any],
+    audience: Audience,
+    path: Path,
+    today: date,
+    zone: ZoneInfo,
+    translate: Translate,
+    tell: Tell | None = None,
 ) -> None:
     """Write the members into a workbook, row by row in constant memory. Needs a transaction."""
     book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "strings_to_formulas": False})
@@ -62,6 +77,8 @@ async def export_xlsx(
                 sheet.write_number(line, place, int(cell))
             else:
                 sheet.write_string(line, place, cell)
+        if tell is not None and line % ROWS_AT_ONCE == 0:
+            await tell(line)
     await asyncio.to_thread(book.close)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 from psycopg import AsyncConnection
 
+from liyu.members.tiers.near import refresh_near
 from liyu.members.tiers.rules import (
     DOWNGRADED,
     HAND_ENDED,
@@ -78,6 +79,7 @@ async def evaluate_tiers(
             found = await connection.execute(_PORTION, {"day": day, "after": after, "portion": PORTION})
             member_ids = [row[0] for row in await found.fetchall()]
             if not member_ids:
+                await refresh_near(connection)
                 return evaluated
             await _evaluate(connection, ladder, member_ids, day, now, evaluated)
         after = member_ids[-1]

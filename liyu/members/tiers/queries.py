@@ -11,8 +11,6 @@ from liyu.members.leads import PERSON
 
 OUTLOOK = timedelta(days=92)
 """How far ahead the end of a validity is worth a word."""
-NEAR_PERCENT = 80
-"""Who has so much of the next threshold is about to rise."""
 
 
 class TierProgress(Struct, frozen=True):
@@ -124,7 +122,7 @@ _RISERS = """
     FROM tier t JOIN tier n ON n.rank = (SELECT min(rank) FROM tier WHERE rank > t.rank) CROSS JOIN program p
     JOIN member m ON m.tier_id = t.id
     WHERE m.state IN ('active', 'pre_registered', 'frozen') AND m.tier_fallback_id IS NULL
-        AND m.growth < n.threshold AND m.growth * 100 >= n.threshold * %(near)s
+        AND m.nears_next AND m.growth < n.threshold
         AND (%(tier)s::text IS NULL OR t.code = %(tier)s)
     ORDER BY missing, m.id OFFSET %(skip)s LIMIT %(most)s"""
 
@@ -144,7 +142,7 @@ async def list_risers(
     connection: AsyncConnection[Any], *, tier: str | None = None, skip: int = 0, size: int = 50
 ) -> list[Mover]:
     """Members who lack little growth value for the next tier, those who lack the least in front."""
-    return await _movers(connection, _RISERS, {"near": NEAR_PERCENT, "tier": tier, "skip": skip, "most": size})
+    return await _movers(connection, _RISERS, {"tier": tier, "skip": skip, "most": size})
 
 
 async def list_fallers(

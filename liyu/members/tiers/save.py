@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, insert_of, record_of
 from liyu.members.program import ProgramTerms, load_terms
+from liyu.members.tiers.near import NEXT, nears
 from liyu.members.tiers.rules import Ladder, Standing, TierDecision, TierStep, grow, settle
 
 SYSTEM = "system"
@@ -114,8 +115,9 @@ class TierWrites(Struct):
 
 _COLUMNS = [name for name in StandingRow.__struct_fields__ if name != "id"]
 _SAVE_STANDINGS = (
-    f"UPDATE member SET {', '.join(f'{name} = r.{name}' for name in _COLUMNS)} "
-    f"FROM {record_of(StandingRow)} WHERE member.id = r.id"
+    f"UPDATE member SET {', '.join(f'{name} = r.{name}' for name in _COLUMNS)}, "
+    f"nears_next = {nears('r.growth', 'n.threshold')} "
+    f"FROM {record_of(StandingRow)} LEFT JOIN {NEXT} AS n ON n.tier_id = r.tier_id WHERE member.id = r.id"
 )
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,9 @@ from python_calamine import CalamineWorkbook
 from liyu.core.clock import FixedClock
 from liyu.core.database import Sessions
 from liyu.core.settings import Settings
+from liyu.core.storage import open_storage
 from liyu.members.personal.fields import FieldDraft, Option, add_field
+from liyu.members.tags import export_job
 from tests.web.console.acts import submit, texts_of
 from tests.web.console.conftest import SignIn
 from tests.web.personas import token_in
@@ -93,9 +96,8 @@ async def test_the_template_can_be_read_back_in_both_languages(
     sign_in: SignIn, world: World, worker: Worker, tmp_path: Path
 ) -> None:
     client = await sign_in("operator")
-    tea = FieldDraft(
-        key="tea", kind="choice", name_zh="喜欢的茶", name_en="Tea", options=[Option("a", "绿茶", "Green"), Option("b", "红茶", "Black")]
-    )  # fmt: skip
+    options = [Option("a", "绿茶", "Green"), Option("b", "红茶", "Black")]
+    tea = FieldDraft(key="tea", kind="choice", name_zh="喜欢的茶", name_en="Tea", options=options)
     await add_field(world.connection, tea)
     for language, heading, option in (("zh-CN", "喜欢的茶", "绿茶"), ("en", "Tea", "green")):
         found = await client.get("/console/imports/template.xlsx", headers={"accept-language": language})
@@ -193,3 +195,33 @@ async def test_a_segment_is_looked_at_saved_exported_and_noted_in_the_audit_log(
     assert (
         await submit(client, f"/console/segments/{segment}", f"/console/segments/{segment}/delete")
     ).status_code == 303
+
+
+async def test_a_large_export_is_written_by_the_worker_told_and_gone_after_a_day(
+    sign_in: SignIn, world: World, worker: Worker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_job, "AT_ONCE", 1)
+    client, service = await sign_in("operator"), await sign_in("service")
+    ordered = [await client.get(f"/console/export/members.{kind}") for kind in ("csv", "csv", "xlsx")]
+    pages = [answer.headers["location"] for answer in ordered]
+    assert len(set(pages)) == 2, "a second click orders nothing new"
+    assert "0 of 2 members" in texts_of(await client.get(pages[0]))
+    assert (await client.get(f"{pages[0]}/file")).status_code == 404
+    assert (await client.get(f"{pages[0]}/progress")).headers.get("hx-refresh") is None
+    await worker.run()
+    await worker.run()
+    assert (await client.get(f"{pages[0]}/progress")).headers["hx-refresh"] == "true"
+    assert "2 members" in texts_of(await client.get(pages[0]))
+    file = await client.get(f"{pages[0]}/file")
+    rows = list(csv.reader(io.StringIO(file.content.decode("utf-8-sig"))))
+    assert (rows[0][0], [row[0] for row in rows[1:]]) == ("Member number", ["m-1", "m-2"])
+    assert file.headers["content-disposition"] == 'attachment; filename="members.csv"'
+    assert (await client.get(f"{pages[2]}/file")).content[:2] == b"PK"
+    assert (await service.get(pages[0])).status_code == 403
+    assert (await client.get("/console/exports/999/file")).status_code == 404
+    noted = await world.one("SELECT count(*) FROM audit_event WHERE object LIKE 'export:%%'")
+    assert noted == 2
+    world.clock.instant += export_job.KEPT + timedelta(seconds=1)
+    assert await export_job.forget_old_exports(world.connection, open_storage(settings), world.clock.now()) == 2
+    assert "The file is gone" in texts_of(await client.get(pages[0]))
+    assert (await client.get(f"{pages[0]}/file")).status_code == 404

@@ -261,6 +261,7 @@ def upgrade() -> None:
         sa.Column("growth", sa.BigInteger(), nullable=False),
         sa.Column("growth_counted_from", sa.BigInteger(), server_default="1", nullable=False),
         sa.Column("period_growth", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("nears_next", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("joined_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("birthday_changed_at", sa.DateTime(timezone=True), nullable=True),
@@ -294,6 +295,9 @@ def upgrade() -> None:
         "ix_member_merged", "member", ["merged_into"], unique=False, postgresql_where="merged_into IS NOT NULL"
     )
     op.create_index("ix_member_person", "member", ["person_id"], unique=False, postgresql_where="person_id IS NOT NULL")
+    op.create_index(
+        "ix_member_nears", "member", ["tier_id", "id"], unique=False, postgresql_where=sa.text("nears_next")
+    )
     op.create_index("ix_member_state", "member", ["state", "id"], unique=False)
     op.create_index("ix_member_tier", "member", ["tier_id", "id"], unique=False)
     op.create_index(
@@ -1342,6 +1346,34 @@ def upgrade() -> None:
         sa.Column("by_rule", sa.Boolean(), nullable=False),
         sa.Column("rule", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
+    op.create_table(
+        "member_export",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("format", sa.Text(), nullable=False),
+        sa.Column("tier", sa.Text(), nullable=True),
+        sa.Column("tag", sa.Text(), nullable=True),
+        sa.Column("conditions", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("locale", sa.Text(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("done", sa.BigInteger(), nullable=False),
+        sa.Column("storage_name", sa.Text(), nullable=True),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("format IN ('csv', 'xlsx')", name=op.f("ck_member_export_known_format")),
+        sa.CheckConstraint("done BETWEEN 0 AND total", name=op.f("ck_member_export_done_within_total")),
+        sa.CheckConstraint(
+            "storage_name IS NULL OR finished_at IS NOT NULL", name=op.f("ck_member_export_file_when_finished")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_member_export")),
+    )
+    op.create_index(
+        "ix_member_export_kept",
+        "member_export",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("storage_name IS NOT NULL"),
+    )
         sa.Column("evaluated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("by_rule = (rule IS NOT NULL)", name=op.f("ck_tag_rule_of_its_own")),

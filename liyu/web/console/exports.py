@@ -1,0 +1,124 @@
+"""Members as a file by tier, tag and segment: small ones at once, large ones by the worker, with their progress."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Redirect, Stream
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from liyu.core.database import driver_connection
+from liyu.core.errors import NotFoundError
+from liyu.core.jobs import defer
+from liyu.core.storage import open_storage
+from liyu.members.account import list_tiers
+from liyu.members.tags import export_job
+from liyu.members.tags.export import export_csv, export_xlsx
+from liyu.members.tags.export_job import CSV, KEPT, load_export, order_export
+from liyu.members.tags.export_job import XLSX as XLSX_FORMAT
+from liyu.members.tags.queries import Audience, count_audience, list_segments, list_tags
+from liyu.web.actor import actor_of, require_permission
+from liyu.web.attachments import XLSX, attach, headers_of
+from liyu.web.audit import record_act
+from liyu.web.console.common import AnyRequest, now_of, read_choice, show, today_of
+from liyu.web.formats import current_zone
+from liyu.web.i18n import current_locale, gettext
+from liyu.web.pages import Page, fragment, redirect
+from liyu.web.visit import visit_of
+
+GUARD = require_permission("members.export")
+MEDIA_TYPES = {CSV: "text/csv; charset=utf-8", XLSX_FORMAT: XLSX}
+
+
+@get("/export/members.csv", guards=[GUARD])
+async def download_csv(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Response[Any]:
+    """Members as CSV, sent as they are read."""
+    audience, number = await _audience(request, session)
+    if number > export_job.AT_ONCE:
+        return Redirect(await _order(request, session, audience, CSV, number), status_code=303)
+    today, zone, sessions = today_of(request), current_zone(), visit_of(request).services.sessions
+
+    async def pieces() -> AsyncIterator[bytes]:
+        async with sessions() as reading:
+            async for piece in export_csv(await driver_connection(reading), audience, today, zone, gettext):
+                yield piece
+
+    return Stream(pieces(), media_type=MEDIA_TYPES[CSV], headers=headers_of("members.csv"))
+
+
+@get("/export/members.xlsx", guards=[GUARD])
+async def download_xlsx(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """Members as a workbook."""
+    audience, number = await _audience(request, session)
+    if number > export_job.AT_ONCE:
+        return redirect(request, await _order(request, session, audience, XLSX_FORMAT, number))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "members.xlsx"
+        connection = await driver_connection(session)
+        await export_xlsx(connection, audience, path, today_of(request), current_zone(), gettext)
+        return attach(path.read_bytes(), XLSX, "members.xlsx")
+
+
+@get("/exports/{export_id:int}", guards=[GUARD])
+async def show_export(request: AnyRequest, session: NamedDependency[AsyncSession], export_id: FromPath[int]) -> Page:
+    """How far a large file has come, and the file once it is there."""
+    found = await load_export(await driver_connection(session), export_id)
+    return show(request, "export", found=found, kept_hours=int(KEPT.total_seconds()) // 3600)
+
+
+@get("/exports/{export_id:int}/progress", guards=[GUARD])
+async def show_export_progress(
+    request: AnyRequest, session: NamedDependency[AsyncSession], export_id: FromPath[int]
+) -> Page:
+    """The progress alone; once the file is there, the page is loaded anew."""
+    found = await load_export(await driver_connection(session), export_id)
+    headers = [(b"hx-refresh", b"true")] if found.finished_at else []
+    return fragment(request, "console/_export_progress.html", found=found, headers=headers)
+
+
+@get("/exports/{export_id:int}/file", guards=[GUARD])
+async def download_export(
+    request: AnyRequest, session: NamedDependency[AsyncSession], export_id: FromPath[int]
+) -> Page:
+    """The finished file. Raises NotFoundError when there is none, or none any more."""
+    found = await load_export(await driver_connection(session), export_id)
+    if found.storage_name is None:
+        raise NotFoundError
+    content = await open_storage(visit_of(request).services.settings).get(found.storage_name)
+    await record_act(request, session, "members.export", f"export:{export_id}", after={"members": found.total})
+    return attach(content, MEDIA_TYPES[found.format], f"members.{found.format}")
+
+
+async def _audience(request: AnyRequest, session: AsyncSession) -> tuple[Audience, int]:
+    """Who is meant by the address, noted in the audit log with their number: an export takes personal data out."""
+    connection = await driver_connection(session)
+    tier = read_choice(request, "tier", [one.code for one in await list_tiers(connection)])
+    tag = read_choice(request, "tag", [one.code for one in await list_tags(connection)])
+    segments = {str(one.id): one for one in await list_segments(connection)}
+    chosen = read_choice(request, "segment", segments)
+    audience = Audience(tier, tag, segments[chosen].conditions if chosen else None)
+    number = await count_audience(connection, audience, today_of(request), current_zone())
+    await record_act(
+        request, session, "members.export", "members:all",
+        after={"tier": tier, "tag": tag, "segment": segments[chosen].name if chosen else None, "members": number},
+    )  # fmt: skip
+    return audience, number
+
+
+async def _order(request: AnyRequest, session: AsyncSession, audience: Audience, file_format: str, number: int) -> str:
+    """The address of the file on its way."""
+    connection = await driver_connection(session)
+    export_id, is_new = await order_export(
+        connection, audience, file_format, total=number, locale=current_locale(), actor=actor_of(request).reference,
+        now=now_of(request),
+    )  # fmt: skip
+    if is_new:
+        await defer(connection, "write_export", export_id=export_id)
+    return f"/console/exports/{export_id}"
+
+
+ROUTES = [download_csv, download_xlsx, show_export, show_export_progress, download_export]

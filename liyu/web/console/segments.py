@@ -1,14 +1,10 @@
-"""Segments: saved filters over members, who is in them now, and members as a file by tier, tag and segment."""
+"""Segments: saved filters over members, and who is in them now."""
 
-import tempfile
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
@@ -16,7 +12,6 @@ from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_
 from liyu.members.account import list_tiers
 from liyu.members.tags.conditions import Conditions, read_conditions
-from liyu.members.tags.export import export_csv, export_xlsx
 from liyu.members.tags.queries import (
     Audience,
     count_audience,
@@ -27,19 +22,14 @@ from liyu.members.tags.queries import (
 )
 from liyu.members.tags.segments import delete_segment, save_segment
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.attachments import XLSX, attach, headers_of
 from liyu.web.audit import record_act
 from liyu.web.console import condition_fields
-from liyu.web.console.common import AnyRequest, Connection, now_of, read_choice, show, today_of, try_act
+from liyu.web.console.common import AnyRequest, Connection, now_of, show, today_of, try_act
 from liyu.web.console.condition_fields import ConditionsForm
 from liyu.web.formats import current_zone
 from liyu.web.forms import TextField
-from liyu.web.i18n import gettext, text_of
+from liyu.web.i18n import text_of
 from liyu.web.pages import Page, leave_notice, redirect
-from liyu.web.visit import visit_of
-
-CSV = "text/csv; charset=utf-8"
-EXPORT = require_permission("members.export")
 
 
 class SegmentForm(ConditionsForm):
@@ -110,47 +100,6 @@ async def remove_segment(
     return redirect(request, "/console/segments")
 
 
-@get("/export/members.csv", guards=[EXPORT])
-async def download_csv(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Stream:
-    """Members as CSV, sent as they are read."""
-    audience = await _audience(request, session)
-    today, zone, sessions = today_of(request), current_zone(), visit_of(request).services.sessions
-
-    async def pieces() -> AsyncIterator[bytes]:
-        async with sessions() as reading:
-            async for piece in export_csv(await driver_connection(reading), audience, today, zone, gettext):
-                yield piece
-
-    return Stream(pieces(), media_type=CSV, headers=headers_of("members.csv"))
-
-
-@get("/export/members.xlsx", guards=[EXPORT])
-async def download_xlsx(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
-    """Members as a workbook."""
-    audience = await _audience(request, session)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "members.xlsx"
-        connection = await driver_connection(session)
-        await export_xlsx(connection, audience, path, today_of(request), current_zone(), gettext)
-        return attach(path.read_bytes(), XLSX, "members.xlsx")
-
-
-async def _audience(request: AnyRequest, session: AsyncSession) -> Audience:
-    """Who is meant by the address, noted in the audit log with their number: an export takes personal data out."""
-    connection = await driver_connection(session)
-    tier = read_choice(request, "tier", [one.code for one in await list_tiers(connection)])
-    tag = read_choice(request, "tag", [one.code for one in await list_tags(connection)])
-    segments = {str(one.id): one for one in await list_segments(connection)}
-    chosen = read_choice(request, "segment", segments)
-    audience = Audience(tier, tag, segments[chosen].conditions if chosen else None)
-    number = await count_audience(connection, audience, today_of(request), current_zone())
-    await record_act(
-        request, session, "members.export", "members:all",
-        after={"tier": tier, "tag": tag, "segment": segments[chosen].name if chosen else None, "members": number},
-    )  # fmt: skip
-    return audience
-
-
 async def _save(request: AnyRequest, session: AsyncSession, segment_id: int | None) -> Page:
     form = await SegmentForm.read(request)
     connection = await driver_connection(session)
@@ -207,6 +156,4 @@ async def _form_page(
     )  # fmt: skip
 
 
-ROUTES = [
-    show_segments, show_new_segment, create_segment, show_segment, change_segment, remove_segment, download_csv, download_xlsx,
-]  # fmt: skip
+ROUTES = [show_segments, show_new_segment, create_segment, show_segment, change_segment, remove_segment]

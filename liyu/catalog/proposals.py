@@ -114,7 +114,7 @@ def passes(differences: list[Difference], terms: ListingTerms) -> bool:
 def _passes(change: Difference, terms: ListingTerms) -> bool:
     match change.field:
         case "points":
-            return abs(change.after - change.before) * WHOLE <= change.before * terms.price_percent
+            return bool(abs(change.after - change.before) * WHOLE <= change.before * terms.price_percent)
         case "total":
             # Without a limit is more than any number.
             rises = change.before is not None and (change.after is None or change.after > change.before)

@@ -64,6 +64,7 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
             N_("Mall"),
             [
                 Place(N_("Items and rights"), "/console/items", "gift", "items.read"),
+                Place(N_("Approvals"), "/console/approvals", "clipboard-check", "items.publish"),
                 Place(N_("Redemptions"), "/console/redemptions", "ticket", "redemptions.read"),
             ],
         ),

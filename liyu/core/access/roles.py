@@ -3,7 +3,7 @@
 from liyu.core.access.models import MEMBER, OPERATOR, PARTNER
 
 _OPERATOR_READS = frozenset(
-    {"today.read", "items.read", "redemptions.read", "members.read", "rules.read", "partners.read"}
+    {"today.read", "items.read", "redemptions.read", "members.read", "rules.read", "partners.read", "codes.read"}
 )
 _PARTNER_READS = frozenset({"today.read", "offers.read"})
 _SERVICE_ACTS = frozenset(
@@ -26,6 +26,7 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
         | {
             "items.edit",
             "items.publish",
+            "codes.edit",
             "members.adjust",
             "members.tier",
             "tiers.edit",
@@ -50,7 +51,8 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
     },
     PARTNER: {
         "manager": _PARTNER_READS
-        | {"vouchers.verify", "vouchers.undo", "orders.read", "stores.read", "stores.edit", "team.read"},
+        | {"vouchers.verify", "vouchers.undo", "orders.read", "stores.read", "stores.edit", "team.read", "offers.edit"}
+        | {"codes.read", "codes.edit"},
         "cashier": _PARTNER_READS | {"vouchers.verify", "vouchers.undo", "orders.read"},
         "finance": _PARTNER_READS | {"orders.read", "statements.read", "statements.confirm", "stores.read"},
     },

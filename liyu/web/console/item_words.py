@@ -80,6 +80,18 @@ VERSION_REASONS = {
     "bulk": N_("Changed with others"),
 }
 
+VERDICTS = {
+    "approved": N_("Approved."),
+    "live": N_("Approved and on sale."),
+    "returned": N_("Sent back to the partner."),
+}
+PROPOSAL_STATES = {
+    "submitted": (N_("Waits for a review"), "gold"),
+    "approved": (N_("Approved"), ""),
+    "returned": (N_("Sent back"), "red"),
+    "withdrawn": (N_("Withdrawn"), "grey"),
+}
+
 Lookup = dict[str, dict[int, tuple[str, str]]]
 """What tiers, tags, partners and stores are called in Chinese and English, by column and id."""
 
@@ -120,6 +132,21 @@ def version_reason(text: str) -> str:
     if text.startswith("restored:"):
         return gettext(N_("Version %(number)s said again")) % {"number": text.removeprefix("restored:")}
     return gettext(VERSION_REASONS.get(text, text))
+
+
+def verdict(name: str) -> str:
+    """What was decided."""
+    return gettext(VERDICTS[name])
+
+
+def proposal_state(name: str) -> str:
+    """The state of a proposal."""
+    return gettext(PROPOSAL_STATES[name][0])
+
+
+def proposal_tone(name: str) -> str:
+    """The tone of its pill."""
+    return PROPOSAL_STATES[name][1]
 
 
 def coupon_choices(names: dict[str, str]) -> list[tuple[str, str]]:

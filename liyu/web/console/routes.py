@@ -3,6 +3,7 @@
 from litestar.types import ControllerRouterHandler
 
 from liyu.web.console import (
+    approvals,
     audit_log,
     books,
     consents,
@@ -38,6 +39,7 @@ from liyu.web.console import (
 OPEN: list[ControllerRouterHandler] = [*login.ROUTES]
 STAFF: list[ControllerRouterHandler] = [
     *today.ROUTES,
+    *approvals.ROUTES,
     *item_import.ROUTES,
     *items_bulk.ROUTES,
     *item_pictures.ROUTES,

@@ -4,6 +4,7 @@ from liyu.catalog.models import ITEM_KINDS, SCENES
 from liyu.catalog.names import KIND_NAMES, SCENE_NAMES
 from liyu.catalog.names import STATE_NAMES as ITEM_STATE_NAMES
 from liyu.core.i18n import N_, Message
+from liyu.members.points.expiry import INACTIVE
 from liyu.members.points.history import Movement
 from liyu.members.points.queries import RuleName
 from liyu.partners.settlement.states import STATE_NAMES as STATEMENT_STATE_NAMES
@@ -176,6 +177,12 @@ ACTIONS = {
     "member.erase": N_("Member erased"),
     "item.create": N_("Item created"),
     "item.edit": N_("Item changed"),
+    "offer.create": N_("Offer: draft made by the partner"),
+    "offer.change": N_("Offer: changed by the partner"),
+    "offer.submit": N_("Offer: sent for a review"),
+    "offer.withdraw": N_("Offer: change withdrawn"),
+    "item.proposal": N_("Item: a partner’s change decided"),
+    "items.rule": N_("Items: rule for partners’ changes"),
     "items.bulk": N_("Items: one change for many"),
     "item.picture": N_("Item: picture added"),
     "item.pictures": N_("Item: pictures arranged"),
@@ -431,6 +438,8 @@ def notes_on(movement: Movement, rules: dict[str, RuleName]) -> list[str]:
             )
         case "adjust" | "redeem" | "extend" | "reinstate" | "activate":
             notes.append(movement.reason)
+        case "lapse" if movement.reason == INACTIVE:
+            notes.append(gettext(N_("Nothing was earned or used for a long time")))
         case "cancel":
             notes.append(gettext(N_("Back in the lots they came from")))
     return notes

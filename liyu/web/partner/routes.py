@@ -2,7 +2,7 @@
 
 from litestar.types import ControllerRouterHandler
 
-from liyu.web.partner import business, files, login, statements, till, today, verifications
+from liyu.web.partner import business, files, login, offers, statements, till, today, verifications
 
 OPEN: list[ControllerRouterHandler] = [*login.ROUTES]
 STAFF: list[ControllerRouterHandler] = [
@@ -11,5 +11,6 @@ STAFF: list[ControllerRouterHandler] = [
     *verifications.ROUTES,
     *statements.ROUTES,
     *files.ROUTES,
+    *offers.ROUTES,
     *business.ROUTES,
 ]

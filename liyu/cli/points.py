@@ -14,6 +14,7 @@ from liyu.core.clock import local_date
 from liyu.core.settings import Settings
 from liyu.members.points.forecast import LapseMonth, forecast_lapses
 from liyu.members.points.health_count import count_points
+from liyu.members.points.inactivity import lapse_inactive
 from liyu.members.points.lapse import count_due_to_lapse, lapse_points
 from liyu.members.points.portions import Moved
 
@@ -71,9 +72,11 @@ async def _expire(settings: Settings, as_of: datetime | None) -> Moved:
     async with connect(settings) as connection:
         due = await count_due_to_lapse(connection, day)
         with _progress("Lapsing lots", due) as (bar, task):
-            return await lapse_points(
+            moved = await lapse_points(
                 connection, day, actor="system", now=now, report=lambda moved: bar.update(task, completed=moved.lots)
             )
+            silent = await lapse_inactive(connection, day, zone=settings.timezone, actor="system", now=now)
+            return Moved(moved.lots + silent.lots, moved.points + silent.points)
 
 
 async def _remind(settings: Settings, as_of: datetime | None) -> int:

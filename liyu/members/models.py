@@ -33,6 +33,8 @@ class Program(Base):
     An operator may put lapsed points back within as many days, and they live as long (DESIGN rule 4)."""
     reminder_days: Mapped[int] = mapped_column(server_default="60")
     """How long before their last day members are told of points that lapse; 0 means never."""
+    inactive_days: Mapped[int] = mapped_column(server_default="0")
+    """After so many days without earning or redeeming a member's points lapse; 0 means never (`points/inactivity.py`)."""
     undo_minutes: Mapped[int]
     """How long after a verification the till may take it back."""
     points_per_currency_unit: Mapped[int]

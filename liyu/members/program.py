@@ -37,6 +37,7 @@ class ProgramTerms(Struct, frozen=True):
     tier_grace_days: int = 0
     adjustment_limit: int = 10_000
     return_policy: str = "into_debt"
+    inactive_days: int = 0
 
 
 class TierRow(Struct, frozen=True):

@@ -32,6 +32,7 @@ from liyu.members.points.expiry_change import carry_out_changes
 from liyu.members.points.expiry_remind import Translate, remind_of_lapses
 from liyu.members.points.health_count import count_points
 from liyu.members.points.lapse import lapse_points, mature_points
+from liyu.members.points.inactivity import lapse_inactive, remind_of_inactivity
 from liyu.members.service.index import index_due
 from liyu.members.tags.service import evaluate_rules
 from liyu.members.tags.export_job import forget_old_exports, load_export, write_export
@@ -89,6 +90,18 @@ async def post_birthdays_due(context: JobContext, timestamp: int) -> None:
     """Give members what the rules say for their birthday; hourly, so that a worker that was away makes up for the day."""
     services = _services(context)
     now, zone = services.clock.now(), services.settings.timezone
+@tasks.periodic(cron="50 19 * * *")
+@tasks.task(name="lapse_inactive", pass_context=True, queueing_lock="lapse_inactive", retry=RETRY)
+async def lapse_points_of_inactive(context: JobContext, timestamp: int) -> None:
+    """Lapse the points of who has done nothing for the program's days, if it has such a rule; daily."""
+    services = _services(context)
+    now, zone = services.clock.now(), services.settings.timezone
+    async with await services.connect() as connection:
+        lapsed = await lapse_inactive(connection, local_date(now, zone), zone=zone, actor=ACTOR, now=now)
+    if lapsed.lots:
+        log.info("inactive_lapsed", lots=lapsed.lots, points=lapsed.points)
+
+
     async with await services.connect() as connection:
         given = await post_birthdays(connection, local_date(now, zone), actor=ACTOR, now=now, zone=zone)
     log.info("birthdays_posted", members=given)
@@ -128,6 +141,15 @@ async def remind_members_of_lapses(context: JobContext, timestamp: int) -> None:
 @tasks.periodic(cron="25 * * * *")
 @tasks.task(name="count_points", pass_context=True, queueing_lock="count_points", retry=RETRY)
 async def count_points_hourly(context: JobContext, timestamp: int) -> None:
+        told += await remind_of_inactivity(
+            connection,
+            local_date(now, settings.timezone),
+            now=now,
+            zone=settings.timezone,
+            translate=services.translate,
+            base_url=settings.base_url,
+            locale=settings.locale,
+        )
     """Bring the roll-ups up to date that the points health page reads."""
     services = _services(context)
     async with await services.connect() as connection, connection.transaction():

@@ -25,15 +25,15 @@ DEFAULT_TEXTS = {
     SMS: (
         "我同意通过短信接收活动和权益等营销信息。我可以随时撤回。登录验证码、我的积分到期等服务通知不受影响。",
         (
-            "I agree to receive offers and rights by text message. I can take this back at any time. Service messages, such as codes "
-            "to sign in and word of my own points that lapse, come in any case."
+            "I agree to receive offers and rights by text message. I can take this back at any time. Service messages, such as "
+            "codes to sign in and word of my own points that lapse, come in any case."
         ),
     ),
     MAIL: (
         "我同意通过电子邮件接收活动和权益等营销信息。我可以随时撤回。我的积分到期等服务通知不受影响。",
         (
-            "I agree to receive offers and rights by e-mail. I can take this back at any time. Service messages, such as word of my "
-            "own points that lapse, come in any case."
+            "I agree to receive offers and rights by e-mail. I can take this back at any time. Service messages, such as word of "
+            "my own points that lapse, come in any case."
         ),
     ),
     PERSONAL: (

@@ -11,6 +11,8 @@ from liyu.members.program import ProgramTerms
 
 LONGEST_EXTENSION_YEARS = 5
 PRE_REGISTERED = "pre_registered"
+LAST_DAY, INACTIVE = "last_day", "inactive"
+"""Why points lapse: their last day is over, or their member has done nothing for too long."""
 
 
 class MonthLapse(Struct, frozen=True):
@@ -20,6 +22,7 @@ class MonthLapse(Struct, frozen=True):
     first_day: date
     final_day: date
     points: int
+    cause: str = LAST_DAY
 
 
 def last_day_for(terms: ProgramTerms, member_state: str, earned_on: date) -> date | None:

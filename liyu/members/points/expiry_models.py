@@ -47,7 +47,10 @@ class LapseReminder(Base):
     """A member was told once what lapses in a month; `channel` notice stands on the page of notices alone."""
 
     __tablename__ = "lapse_reminder"
-    __table_args__ = (CheckConstraint("channel IN ('mail', 'sms', 'notice')", name="known_channel"),)
+    __table_args__ = (
+        CheckConstraint("channel IN ('mail', 'sms', 'notice')", name="known_channel"),
+        CheckConstraint("cause IN ('last_day', 'inactive')", name="known_cause"),
+    )
 
     member_id: Mapped[int] = mapped_column(ForeignKey("member.id"), primary_key=True)
     month: Mapped[date] = mapped_column(primary_key=True)
@@ -57,6 +60,8 @@ class LapseReminder(Base):
     points: Mapped[int]
     channel: Mapped[str]
     at: Mapped[datetime]
+    cause: Mapped[str] = mapped_column(primary_key=True, server_default="last_day")
+    """`last_day`, or `inactive`: the member has done nothing for too long."""
 
 
 class PointsRollup(Base):

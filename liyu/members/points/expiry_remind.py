@@ -4,7 +4,7 @@ The record that a member was told and the message itself are written in one tran
 point and run again, nobody is told twice and nobody is left out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from liyu.core.i18n import N_, Message
 from liyu.core.ids import make_token
 from liyu.core.outbox import MAIL, SMS
 from liyu.members.account import DatedPoints
-from liyu.members.points.expiry import MonthLapse, months_to_remind
+from liyu.members.points.expiry import INACTIVE, MonthLapse, months_to_remind
 from liyu.members.points.lots import end_of_month
 from liyu.members.program import ProgramTerms, load_terms
 
@@ -32,23 +32,29 @@ _DUE = """
         json_agg(json_build_object('on', l.expires_on, 'points', l.remaining) ORDER BY l.expires_on) AS lots
     FROM lot l JOIN account o ON o.id = l.account_id JOIN member m ON m.id = o.member_id AND m.state IN ('active', 'frozen')
     WHERE l.is_open AND l.expires_on BETWEEN %(today)s AND %(horizon)s AND NOT EXISTS (
-        SELECT FROM lapse_reminder r WHERE r.member_id = m.id AND r.month = date_trunc('month', l.expires_on)::date)
+        SELECT FROM lapse_reminder r WHERE r.member_id = m.id AND r.cause = 'last_day'
+            AND r.month = date_trunc('month', l.expires_on)::date)
     GROUP BY m.id ORDER BY m.id"""
 
 
-class _Due(Struct):
+class Reminded(Struct):
     """Somebody who is to be told."""
 
     id: int
     email: str | None
     phone: str | None
     locale: str
-    lots: list[DatedPoints]
 
     @property
     def channel(self) -> str:
         """Mail where there is an address, else SMS."""
         return MAIL if self.email else SMS if self.phone else NOTICE
+
+
+class _Due(Reminded):
+    """Somebody with points whose last day comes near."""
+
+    lots: list[DatedPoints]
 
 
 class _Reminder(Struct):
@@ -60,6 +66,7 @@ class _Reminder(Struct):
     points: int
     channel: str
     at: datetime
+    cause: str
 
 
 class _OutboxRow(Struct):
@@ -76,8 +83,8 @@ class _OutboxRow(Struct):
 
 
 _RECORD = f"""
-    INSERT INTO lapse_reminder (member_id, month, first_day, points, channel, at)
-    SELECT member_id, month, first_day, points, channel, at FROM {record_of(_Reminder)}
+    INSERT INTO lapse_reminder (member_id, month, first_day, points, channel, at, cause)
+    SELECT member_id, month, first_day, points, channel, at, cause FROM {record_of(_Reminder)}
     ON CONFLICT DO NOTHING RETURNING member_id, month"""
 
 
@@ -106,21 +113,24 @@ async def remind_of_lapses(
             people = [_Due(row[0], row[1], row[2], row[3], convert(row[4], list[DatedPoints])) for row in rows]
             due = [(one, month) for one in people for month in months_to_remind(one.lots, today, terms.reminder_days)]
             async with connection.transaction():
-                told += await _tell(connection, due, terms, now, translate, base_url)
+                told += await tell_of_lapses(connection, due, terms, now, translate, base_url)
             if report is not None:
                 report(told)
     return told
 
 
-async def _tell(
+async def tell_of_lapses(
     connection: AsyncConnection[Any],
-    due: list[tuple[_Due, MonthLapse]],
+    due: Sequence[tuple[Reminded, MonthLapse]],
     terms: ProgramTerms,
     now: datetime,
     translate: Translate,
     base_url: str,
 ) -> int:
-    records = [_Reminder(one.id, what.month, what.first_day, what.points, one.channel, now) for one, what in due]
+    """Write down who was told of what, and the messages, in the caller's transaction; how many were not told before."""
+    records = [
+        _Reminder(one.id, what.month, what.first_day, what.points, one.channel, now, what.cause) for one, what in due
+    ]
     new = set(await (await connection.execute(_RECORD, (encode_rows(records),))).fetchall())
     messages = []
     for one, what in due:
@@ -139,7 +149,11 @@ def _write(what: MonthLapse, terms: ProgramTerms, base_url: str) -> tuple[Messag
         "final": what.final_day, "address": f"{base_url.rstrip('/')}/points",
     }  # fmt: skip
     subject = Message(N_("%(points)s of your points lapse soon"), values)
-    if what.first_day == what.final_day:
+    if what.cause == INACTIVE:
+        text = N_(
+            "[%(program)s] %(points)s of your points lapse after %(first)s, unless you earn or use some before. %(address)s"
+        )
+    elif what.first_day == what.final_day:
         text = N_("[%(program)s] %(points)s of your points can be used through %(first)s; then they lapse. %(address)s")
     else:
         text = N_(

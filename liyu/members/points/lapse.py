@@ -17,20 +17,29 @@ _DUE_TO_LAPSE = """
 
 _COUNT_DUE = "SELECT count(*) FROM lot WHERE is_open AND expires_on < %s"
 
-_LAPSE = """
+
+def lapse_statement(tables: str, which: str, *, reason: str) -> str:
+    """The statement that lapses those of the given lots `l` that `which` still means, one transfer for each, with a reason in SQL.
+
+    Its parameters are `lots`, `lapsed` (the account of the program), `actor`, `now` and those of `which`.
+    """
+    return f"""
     WITH due AS (
-        SELECT id AS lot_id, account_id, remaining, expires_on, nextval('transfer_id_seq') AS transfer_id
-        FROM lot WHERE id = ANY(%(lots)s) AND is_open AND expires_on < %(day)s),
+        SELECT l.id AS lot_id, l.account_id, l.remaining, {reason} AS reason, nextval('transfer_id_seq') AS transfer_id
+        FROM {tables} WHERE l.id = ANY(%(lots)s) AND l.is_open AND {which}),
     transfers AS (
         INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
         SELECT transfer_id, account_id, %(lapsed)s, remaining, 'PTS', 'lapse',
-            'lot:' || lot_id, expires_on::text, %(actor)s, 'lapse:' || lot_id || ':' || transfer_id, %(now)s FROM due),
+            'lot:' || lot_id, reason, %(actor)s, 'lapse:' || lot_id || ':' || transfer_id, %(now)s FROM due),
     entries AS (INSERT INTO lot_entry (transfer_id, lot_id, amount) SELECT transfer_id, lot_id, -remaining FROM due),
     lots AS (UPDATE lot SET remaining = 0 FROM due WHERE lot.id = due.lot_id),
     balances AS (
         UPDATE account SET balance = balance - d.amount
         FROM (SELECT account_id, sum(remaining) AS amount FROM due GROUP BY account_id) AS d WHERE account.id = d.account_id)
     SELECT count(*), coalesce(sum(remaining), 0)::bigint FROM due"""
+
+
+_LAPSE = lapse_statement("lot l", "l.expires_on < %(day)s", reason="l.expires_on::text")
 
 _DUE_TO_MATURE = """
     SELECT m.id, l.id FROM lot l JOIN account o ON o.id = l.account_id AND o.kind = 'member_pending'

@@ -1,5 +1,6 @@
 """Expiry: what lapses when, the policy, giving points a later last day, putting back what has lapsed, and who did so why."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -17,7 +18,13 @@ from liyu.members.account import load_account
 from liyu.members.points.expiry import latest_extension
 from liyu.members.points.expiry_models import EXTEND, REINSTATE
 from liyu.members.points.expiry_order import LONGEST_REASON, Order, Weight, check_order, give_order
-from liyu.members.points.expiry_policy import EXPIRY_POLICIES, ExpiryPolicy, change_policy
+from liyu.members.points.expiry_policy import (
+    EXPIRY_POLICIES,
+    FEWEST_INACTIVE_DAYS,
+    MOST_INACTIVE_DAYS,
+    ExpiryPolicy,
+    change_policy,
+)
 from liyu.members.points.expiry_queries import list_changes, list_lapsed, list_reminders
 from liyu.members.points.health import load_health
 from liyu.members.points.lots import add_months, end_of_month
@@ -61,6 +68,12 @@ class PolicyForm(Form):
     expiry_months = IntegerField(N_("Months"), minimum=1, maximum=120)
     lapsed_grace_days = IntegerField(N_("Days of grace"), maximum=366)
     reminder_days = IntegerField(N_("Days before, for the reminder"), maximum=366)
+    inactive_days = IntegerField(N_("Days without activity"), required=False, maximum=MOST_INACTIVE_DAYS)
+
+    def check(self) -> Iterable[tuple[str, Message]]:
+        if self.inactive_days and self.inactive_days < FEWEST_INACTIVE_DAYS:
+            values = {"minimum": FEWEST_INACTIVE_DAYS, "maximum": MOST_INACTIVE_DAYS}
+            yield "inactive_days", Message(N_("Enter 0, or a number from %(minimum)s to %(maximum)s."), values)
 
 
 class ChangeForm(Form):
@@ -89,7 +102,9 @@ async def save_policy(request: AnyRequest, session: NamedDependency[AsyncSession
         return await _show_expiry(request, session, form=form)
     connection = await driver_connection(session)
     before = _policy_of(await load_terms(connection))
-    policy = ExpiryPolicy(form.expiry_policy, form.expiry_months, form.lapsed_grace_days, form.reminder_days)
+    policy = ExpiryPolicy(
+        form.expiry_policy, form.expiry_months, form.lapsed_grace_days, form.reminder_days, form.inactive_days or 0
+    )
     await change_policy(connection, policy)
     await record_act(
         request, session, "points.policy", "program:1", before=structs.asdict(before), after=structs.asdict(policy)
@@ -259,7 +274,7 @@ def _change_row(one: Any) -> dict[str, Any]:
 
 
 def _policy_of(terms: ProgramTerms) -> ExpiryPolicy:
-    return ExpiryPolicy(terms.expiry_policy, terms.expiry_months, terms.lapsed_grace_days, terms.reminder_days)
+    return ExpiryPolicy(*(getattr(terms, name) for name in ExpiryPolicy.__struct_fields__))
 
 
 ROUTES = [show_expiry, save_policy, show_change, change, show_member_expiry]

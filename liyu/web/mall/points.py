@@ -19,7 +19,7 @@ from liyu.members.points.history import Movement, list_movements
 from liyu.members.points.queries import RuleName, rule_names
 from liyu.members.program import ProgramTerms, load_terms
 from liyu.web.actor import actor_of
-from liyu.web.earning_words import EXPLAINED, explain_lines
+from liyu.web.earning_words import EXPLAINED, explain_lines, reasons_of
 from liyu.web.formats import current_zone, format_money, format_month, format_short_day, format_year_month
 from liyu.web.i18n import current_locale, gettext, text_of, translate
 from liyu.web.mall.member import SOON, AnyRequest, member_id_of, today_of
@@ -106,7 +106,10 @@ def _lapsing_soon(account: MemberAccount, today: date) -> int:
 
 def _rules(terms: ProgramTerms) -> list[str]:
     """When points lapse, whether they come back, and when one is told, in words."""
-    values = {"months": terms.expiry_months, "days": terms.reminder_days, "grace": terms.lapsed_grace_days}
+    values = {
+        "months": terms.expiry_months, "days": terms.reminder_days, "grace": terms.lapsed_grace_days,
+        "inactive": terms.inactive_days,
+    }  # fmt: skip
     lines = [Message(POLICIES[terms.expiry_policy], values)]
     if terms.expiry_policy != "never":
         lines.append(
@@ -120,8 +123,12 @@ def _rules(terms: ProgramTerms) -> list[str]:
             else N_("What has lapsed does not come back.")
         )
         lines.append(Message(grace, values))
-        if terms.reminder_days:
-            lines.append(Message(N_("We tell you %(days)s days before."), values))
+    if terms.inactive_days:
+        lines.append(
+            Message(N_("They lapse, too, when you neither earn nor use points for %(inactive)s days."), values)
+        )
+    if terms.reminder_days and (terms.expiry_policy != "never" or terms.inactive_days):
+        lines.append(Message(N_("We tell you %(days)s days before."), values))
     return [translate(line) for line in lines]
 
 
@@ -155,9 +162,9 @@ def _by_month(movements: list[Movement], snapshot: Snapshot, rules: dict[str, Ru
 
 def _row(movement: Movement, snapshot: Snapshot, rules: dict[str, RuleName]) -> dict[str, Any]:
     """One movement: what moves the usable balance counts; what is pending or pays a debt says so."""
-    notes = explain_lines(movement.lines, rules) if movement.event in EXPLAINED else []
-    notes += [translate(note) for note in explain_movement(movement)]
     title = gettext(describe_movement(movement))
+    notes = [] if _says_all(title, movement, rules) else explain_lines(movement.lines, rules)
+    notes += [translate(note) for note in explain_movement(movement)]
     is_order = movement.event in ("redeem", "cancel")
     item = snapshot.by_sku.get(movement.reason) if movement.event == "redeem" else None
     if item is not None:
@@ -176,6 +183,17 @@ def _row(movement: Movement, snapshot: Snapshot, rules: dict[str, RuleName]) -> 
         "balance": movement.balance,
         "href": f"/redemptions/{movement.source}" if is_order else None,
     }
+
+
+def _says_all(title: str, movement: Movement, rules: dict[str, RuleName]) -> bool:
+    """Whether there is nothing to explain: no rule lines, or one whose rule has the title's name and gave its usual points."""
+    lines = movement.lines if movement.event in EXPLAINED else []
+    return not lines or (
+        len(lines) == 1
+        and not reasons_of(lines[0])
+        and lines[0].rule in rules
+        and text_of(rules[lines[0].rule], "name") == title
+    )
 
 
 ROUTES = [show_points]

@@ -141,6 +141,7 @@ def upgrade() -> None:
         sa.Column("expiry_months", sa.BigInteger(), nullable=False),
         sa.Column("lapsed_grace_days", sa.BigInteger(), nullable=False),
         sa.Column("reminder_days", sa.BigInteger(), server_default="60", nullable=False),
+        sa.Column("inactive_days", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("undo_minutes", sa.BigInteger(), nullable=False),
         sa.Column("points_per_currency_unit", sa.BigInteger(), nullable=False),
         sa.Column("support_phone", sa.Text(), nullable=False),
@@ -727,9 +728,11 @@ def upgrade() -> None:
         sa.Column("points", sa.BigInteger(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cause", sa.Text(), server_default="last_day", nullable=False),
+        sa.CheckConstraint("cause IN ('last_day', 'inactive')", name=op.f("ck_lapse_reminder_known_cause")),
         sa.CheckConstraint("channel IN ('mail', 'sms', 'notice')", name=op.f("ck_lapse_reminder_known_channel")),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_lapse_reminder_member_id")),
-        sa.PrimaryKeyConstraint("member_id", "month", name=op.f("pk_lapse_reminder")),
+        sa.PrimaryKeyConstraint("member_id", "month", "cause", name=op.f("pk_lapse_reminder")),
     )
     op.create_table(
         "points_rollup",

@@ -12,6 +12,7 @@ from liyu.members.points import inactivity
 from liyu.members.points.adjust import adjust_points
 from liyu.members.points.expiry_policy import ExpiryPolicy, change_policy
 from liyu.members.points.inactivity import lapse_inactive, remind_of_inactivity
+from liyu.members.points.portions import move_in_portions
 from liyu.members.program import DEFAULT_TERMS
 from liyu.web.i18n import load_catalogs, translate
 from tests.world import NOW, ZONE, World, open_world
@@ -98,7 +99,6 @@ async def test_a_purchase_of_the_last_moment_saves_the_points(
     async with open_world(database_url, terms=TERMS) as world:
         await world.member("m", points=500)
         late = TODAY + timedelta(days=120)
-        move = inactivity.move_in_portions
 
         async def move_late(connection: AsyncConnection[Any], *arguments: Any) -> Any:
             world.clock.instant = NOW + timedelta(days=120)
@@ -108,7 +108,7 @@ async def test_a_purchase_of_the_last_moment_saves_the_points(
                 await world_buys()
                 return await act(lots)
 
-            return await move(connection, find, values, buy_first, report)
+            return await move_in_portions(connection, find, values, buy_first, report)
 
         async def world_buys() -> None:
             # On the same connection, so under the same lock: what the job sees when it looks again.

@@ -1,6 +1,7 @@
 """The words of the mall for kinds, scenes, states and movements. Marked here, translated when they are shown."""
 
 from liyu.core.i18n import N_, Message
+from liyu.members.points.expiry import INACTIVE
 from liyu.members.points.history import Movement
 from liyu.web.earning_words import EVENT_TYPES
 
@@ -115,6 +116,8 @@ def explain_movement(movement: Movement) -> list[Message]:
             return [Message(N_("More was returned than you had: %(points)s points are owed"), amount)]
         case "repay":
             return [Message(N_("%(points)s points paid off what was owed"), amount)]
+        case "lapse" if movement.reason == INACTIVE:
+            return [Message(N_("Nothing was earned or used for a long time"))]
         case "adjust":
             return [Message(movement.reason)]
         case "activate":

@@ -12,8 +12,8 @@ from liyu.core.i18n import N_, Message
 from liyu.members.account import MemberAccount
 from liyu.web.forms import CheckField, ChoiceField, Form, IntegerField, TextField
 from liyu.web.i18n import gettext, translate
-from liyu.web.mall.cards import Shelf
-from liyu.web.mall.home import scene_label
+from liyu.web.mall.cards import Shelf, show_at_once
+from liyu.web.mall.home import choose_fitting, scene_label
 from liyu.web.mall.live import live_skus
 from liyu.web.mall.member import AnyRequest, facts_of, load_own_account, now_of
 from liyu.web.mall.page_cache import is_cacheable
@@ -27,6 +27,7 @@ LONGEST_SEARCH = 60
 MOST_SHOWN = 10 * PAGE_SIZE
 """How many cards a page opens with when somebody comes back to a list that they had unrolled."""
 
+CARDS_IN_SIGHT = 4
 MOST_UNROLLED = 4 * PAGE_SIZE
 """How many cards come by themselves as one scrolls; more come when asked for, so that the end of the page can be reached."""
 
@@ -93,7 +94,7 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
     address = _Address(wish)
     shown = asked["shown"] + (len(found.items) if unrolling else 0)
     context: dict[str, Any] = {
-        "cards": shelf.cards(found.items),
+        "cards": show_at_once(shelf.cards(found.items), 0 if unrolling else CARDS_IN_SIGHT),
         "next_href": address(cursor=found.next, shown=min(shown, MOST_SHOWN) if shown > PAGE_SIZE else None)
         if found.next
         else None,
@@ -103,6 +104,7 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
     if unrolling:
         return fragment(request, "mall/_more_cards.html", **context)
     counts = count_items(snapshot, wish, now)
+    instead = [] if found.items else choose_fitting(snapshot, member, now)[0]
     return page(
         request,
         "mall/items.html",
@@ -117,6 +119,7 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
             for name, label in ORDERS.items()
         ],
         is_filtered=wish != Wish(balance=wish.balance, sort=wish.sort),
+        instead=shelf.cards(instead),
         continued=bool(asked["cursor"]),
         start_href=address(),
         **context,

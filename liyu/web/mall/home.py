@@ -1,7 +1,7 @@
 """The home page: what matters to this person now, and what there is."""
 
-from collections.abc import Iterator
-from heapq import nlargest
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -13,7 +13,7 @@ from liyu.catalog.snapshot import RECOMMENDED, Snapshot
 from liyu.catalog.views import ItemView
 from liyu.members.account import MemberAccount
 from liyu.web.i18n import current_locale, gettext
-from liyu.web.mall.cards import Shelf
+from liyu.web.mall.cards import Shelf, show_at_once
 from liyu.web.mall.live import live_skus
 from liyu.web.mall.member import AnyRequest, facts_of, lapsing_next, load_own_account, now_of, today_of
 from liyu.web.mall.page_cache import is_undisturbed, slot
@@ -24,7 +24,9 @@ from liyu.web.shortcut import SHORTCUT
 from liyu.web.visit import visit_of
 
 MOST_DROPS = 6
+DROPS_IN_SIGHT = 2
 MOST_FITTING = 8
+FITTING_OF_A_SCENE = 2
 LOOKED_THROUGH = 400
 """Items that are looked through for those a member can have; a page must not cost more with a larger catalog."""
 SCENE_SECTIONS = 4
@@ -73,7 +75,7 @@ class _Home:
             card=Markup(own["card"]),  # noqa: S704 - a template's output
             fitting=Markup(own["fitting"]),  # noqa: S704 - a template's output
             scenes=scene_links(self.snapshot),
-            drops=self.shelf.drops(drops),
+            drops=show_at_once(self.shelf.drops(drops), DROPS_IN_SIGHT),
             live=live_skus(drops, self.snapshot),
             sections=[
                 {
@@ -129,18 +131,33 @@ def choose_fitting(snapshot: Snapshot, member: MemberFacts | None, now: Any) -> 
     looked_at = snapshot.items[:LOOKED_THROUGH]
     if member is None:
         open_items = [item for item in looked_at if not check_availability(item, snapshot.stock_of(item), None, now)]
-        return nlargest(MOST_FITTING, open_items, key=lambda item: snapshot.stock_of(item).taken), False
+        return list(
+            islice(_mix_scenes(sorted(open_items, key=lambda item: -snapshot.stock_of(item).taken)), MOST_FITTING)
+        ), False
     fitting = (
         item
         for item in looked_at
         if item.price_for(member.tier_rank) <= member.usable
         and not check_availability(item, snapshot.stock_of(item), member, now)
     )
-    found = list(islice(fitting, MOST_FITTING))
+    found = list(islice(_mix_scenes(fitting), MOST_FITTING))
     if found:
         return found, True
     cheapest = (item for item in snapshot.lists.ordered("points_up") if not snapshot.stock_of(item).is_gone)
     return list(islice(cheapest, MOST_FITTING)), False
+
+
+def _mix_scenes(items: Iterable[ItemView]) -> Iterator[ItemView]:
+    """A few items of each scene first, then the others: eight kinds of coffee make no mall."""
+    given: Counter[str] = Counter()
+    others = []
+    for item in items:
+        given[item.scene] += 1
+        if given[item.scene] <= FITTING_OF_A_SCENE:
+            yield item
+        else:
+            others.append(item)
+    yield from others
 
 
 def scene_links(snapshot: Snapshot) -> list[dict[str, str]]:

@@ -16,8 +16,8 @@ from liyu.web.pages import Page, page, render
 from liyu.web.visit import visit_of
 
 CHARACTERS_OF_A_LINE = 15
-"""How many Chinese characters fit into a line of the card; a Latin letter takes a little more than half of one's width."""
-_LATIN_WIDTH = 0.56
+"""How many Chinese characters fit into a line of the card; a Latin letter takes up to two thirds of one's width."""
+_LATIN_WIDTH = 0.66
 _COVER_SIZE = ('width="400" height="260"', 'width="720" height="468"')
 _SVG = [(b"content-type", b"image/svg+xml"), (b"cache-control", b"no-cache"), (b"vary", b"Cookie, Accept-Language")]
 

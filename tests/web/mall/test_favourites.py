@@ -72,7 +72,7 @@ async def test_an_item_can_be_shared_as_a_card_with_its_address(shop: Shop, clie
     ]
     assert break_lines("A weekend for two at a hotel by the lake with breakfast and a walk") == [
         "A weekend for two at a",
-        "hotel by the lake with…",
+        "hotel by the lake…",
     ]
 
 

@@ -71,3 +71,17 @@ class TooManyFavouritesError(DomainError):
 
     code = "too_many_favourites"
     message = N_("You keep an eye on %(most)s items already. Let go of one to add another.")
+
+
+class NothingToRecallError(DomainError):
+    """Every code that was meant has been used, given back or recalled already."""
+
+    code = "nothing_to_recall"
+    message = N_("There is nothing to recall: these codes are used, given back or recalled already.")
+
+
+class CandidateNotOpenError(DomainError):
+    """Votes count while a candidate is open."""
+
+    code = "candidate_not_open"
+    message = N_("The vote on this is closed.")

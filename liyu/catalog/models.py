@@ -1,9 +1,9 @@
-"""Tables of the catalog: items, the stock they have, the stores that take them, and pools of third-party codes."""
+"""Tables of the catalog: items, the stock they have, the stores that take them."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -156,20 +156,6 @@ class ItemStore(Base):
 
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"), primary_key=True)
     store_id: Mapped[int] = mapped_column(ForeignKey("store.id"), primary_key=True)
-
-
-class PoolCode(Base):
-    """A third party's secret code, encrypted; its keyed hash keeps it from being sold twice."""
-
-    __tablename__ = "pool_code"
-    __table_args__ = (Index("ix_pool_code_free", "item_id", "id", postgresql_where="redemption_id IS NULL"),)
-
-    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
-    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
-    secret: Mapped[bytes] = mapped_column(LargeBinary)
-    secret_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    redemption_id: Mapped[int | None] = mapped_column(ForeignKey("redemption.id"), index=True)
-    assigned_at: Mapped[datetime | None]
 
 
 class ItemVersion(Base):

@@ -10,7 +10,7 @@ from msgspec import structs
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from liyu.catalog.pools import import_codes
+from liyu.catalog.pools.imports import GivenCode, import_codes
 from liyu.catalog.publish import publish_items
 from liyu.catalog.records import ItemRecord
 from liyu.core.access.staff import create_staff
@@ -57,7 +57,10 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
         await import_partners(connection, read_json("partners"), actor=ACTOR, now=opening, zone=zone)
         await publish_items(connection, _item_records(now), actor=ACTOR, now=opening, zone=zone)
         for sku, codes in read_json("codes").items():
-            await import_codes(connection, sku, codes, secret_key=settings.secret_key)
+            given = [GivenCode(row, code) for row, code in enumerate(codes, 1)]
+            await import_codes(
+                connection, sku, given, secret_key=settings.secret_key, actor=ACTOR, now=opening, file_name=f"{sku}.csv"
+            )
     await _make_staff(settings, connection, opening)
     report("Two years of purchases and returns")
     events = all_events(today, zone, TERMS.currency)

@@ -14,7 +14,10 @@ class MemberNotice(Base):
 
     __tablename__ = "member_notice"
     __table_args__ = (
-        CheckConstraint("topic IN ('item_affordable', 'item_available')", name="known_topic"),
+        CheckConstraint(
+            "topic IN ('item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded')",
+            name="known_topic",
+        ),
         Index("ix_member_notice_member", "member_id", "id"),
         # One word on a subject is enough until it has been read.
         Index(

@@ -80,7 +80,8 @@ _LOAD = f"""
 
 _FREE_CODES = """
     SELECT json_object_agg(w.id, ARRAY(
-        SELECT c.id FROM pool_code c WHERE c.item_id = w.id AND c.redemption_id IS NULL ORDER BY c.id LIMIT w.quantity))
+        SELECT c.id FROM pool_code c WHERE c.item_id = w.id AND c.redemption_id IS NULL AND c.recall_id IS NULL
+        ORDER BY c.id LIMIT w.quantity))
     FROM unnest(%(items_with_codes)b::bigint[], %(wanted)b::bigint[]) AS w(id, quantity)"""
 
 _LOAD_STOCKS = f"SELECT json_build_object('items', ({_ITEMS}), 'codes', ({_FREE_CODES}))::text"

@@ -206,7 +206,9 @@ async def list_redemptions(
 
 async def redemption_trail(connection: AsyncConnection[Any], redemption_id: int) -> RedemptionTrail:
     """For operators: the lots, the history and the uses of a redemption."""
-    found = await connection.execute("SELECT count(*) FROM pool_code WHERE redemption_id = %s", (redemption_id,))
+    found = await connection.execute(
+        "SELECT count(*) FROM pool_code WHERE redemption_id = %s AND replaced_by IS NULL", (redemption_id,)
+    )
     return RedemptionTrail(
         lots=await _rows(connection, LotTaken, _LOTS, (redeem_key(redemption_id),)),
         steps=await _rows(connection, StepLine, _STEPS, (redemption_id,)),

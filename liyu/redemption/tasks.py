@@ -13,6 +13,7 @@ from procrastinate import Blueprint, JobContext, RetryStrategy
 from psycopg import AsyncConnection
 
 from liyu.catalog.favourites import watch_favourites
+from liyu.catalog.pools.watch import watch_pools
 from liyu.core.clock import Clock, local_date
 from liyu.core.database import Sessions, unit_of_work
 from liyu.core.limits import forget_old
@@ -172,6 +173,35 @@ async def read_import(context: JobContext, import_id: int, actor: str) -> None:
     """Read an uploaded file of members and compare it with them; then the upload is not needed any more."""
     services = _services(context)
     now = services.clock.now()
+@tasks.periodic(cron="35 * * * *")
+@tasks.task(name="watch_pools", pass_context=True, queueing_lock="watch_pools", retry=RETRY)
+async def watch_pools_hourly(context: JobContext, timestamp: int) -> None:
+    """Say once of each code pool that it runs low."""
+    services = _services(context)
+    settings = services.settings
+    async with await services.connect() as connection:
+        told = await watch_pools(
+            connection,
+            now=services.clock.now(),
+            zone=settings.timezone,
+            translate=services.translate,
+            base_url=settings.base_url,
+            locale=settings.locale,
+        )
+    log.info("pools_watched", low=told)
+
+
+@tasks.task(name="refund_recall", pass_context=True, retry=RETRY)
+async def refund_recall_orders(context: JobContext, recall_id: int, actor: str) -> None:
+    """Give the points of orders back whose recalled codes cannot be replaced."""
+    services = _services(context)
+    async with await services.connect() as connection:
+        refunded = await refund_recall(
+            connection, recall_id, actor=actor, now=services.clock.now(), zone=services.settings.timezone
+        )
+    log.info("recall_refunded", recall=recall_id, orders=refunded)
+
+
     storage = open_storage(services.settings)
     async with await services.connect() as connection:
         name = (await load_import(connection, import_id)).storage_name

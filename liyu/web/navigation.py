@@ -53,6 +53,7 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
             N_("Our business"),
             [
                 Place(N_("Offers"), "/partner/offers", "gift", "offers.read"),
+                Place(N_("Codes"), "/partner/codes", "key-round", "codes.read"),
                 Place(N_("Stores"), "/partner/stores", "store", "stores.read"),
                 Place(N_("Team"), "/partner/team", "users", "team.read"),
             ],
@@ -65,6 +66,8 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
             [
                 Place(N_("Items and rights"), "/console/items", "gift", "items.read"),
                 Place(N_("Approvals"), "/console/approvals", "clipboard-check", "items.publish"),
+                Place(N_("Shop window"), "/console/storefront", "layout-grid", "items.publish"),
+                Place(N_("Code pools"), "/console/pools", "key-round", "codes.read"),
                 Place(N_("Redemptions"), "/console/redemptions", "ticket", "redemptions.read"),
             ],
         ),

@@ -15,6 +15,7 @@ APPEND_ONLY = (
     "lapse_reminder",
     "consent_text", "consent_entry", "data_export",
     "member_merge", "member_note",
+    "pool_import_fault", "pool_recall", "pool_reveal", "right_candidate_change", "score_sheet",
 )  # fmt: skip
 
 

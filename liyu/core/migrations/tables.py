@@ -1,7 +1,9 @@
 """Every table of every package, gathered so that migrations see the whole schema. Only migrations and tests import this."""
 
+import liyu.catalog.evaluation.models
 import liyu.catalog.favourite_models
 import liyu.catalog.models
+import liyu.catalog.pools.models
 import liyu.core.access.models
 import liyu.core.audit
 import liyu.core.idempotency

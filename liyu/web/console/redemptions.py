@@ -8,7 +8,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.catalog.models import ITEM_KINDS
-from liyu.catalog.pools import reveal_to_operator
+from liyu.catalog.pools.reveal import reveal_to_operator
 from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError, NotAllowedError
@@ -62,6 +62,10 @@ NEEDED = {
 class StepForm(Form):
     wanted = ChoiceField(NEEDED)
     reason = TextField(N_("Reason"), maximum=LONGEST_REASON)
+
+
+class RevealForm(Form):
+    why = TextField(N_("Why you look"), maximum=LONGEST_REASON)
 
 
 @get("/redemptions", guards=[require_permission("redemptions.read")])
@@ -126,13 +130,23 @@ async def take_step(request: AnyRequest, session: NamedDependency[AsyncSession],
 
 @post("/redemptions/{number:str}/codes", guards=[require_permission("redemptions.reveal")])
 async def reveal_codes(request: AnyRequest, session: NamedDependency[AsyncSession], number: FromPath[str]) -> Page:
-    """Show the codes that the member got. Who looked is kept in the audit log."""
+    """Show the codes that the member got, to whoever says why. Who looked is kept with the pool and in the audit log."""
+    form = await RevealForm.read(request)
+    if not form.is_valid:
+        return await _show(request, session, number, form=form)
     connection = await driver_connection(session)
     redemption = await read_redemption(connection, number)
-    secret_key = visit_of(request).services.settings.secret_key
-    codes = await reveal_to_operator(connection, redemption.id, secret_key=secret_key)
-    await record_act(request, session, "codes.reveal", f"redemption:{number}", after={"codes": len(codes)})
-    return await _show(request, session, number, codes=codes)
+    revealed = await reveal_to_operator(
+        connection,
+        redemption.id,
+        secret_key=visit_of(request).services.settings.secret_key,
+        actor=actor_of(request).reference,
+        reason=form.why,
+        now=now_of(request),
+    )
+    seen = {"codes": len(revealed.codes), "reason": form.why}
+    await record_act(request, session, "codes.reveal", f"redemption:{number}", after=seen)
+    return await _show(request, session, number, codes=revealed.codes)
 
 
 async def _step(request: AnyRequest, connection: Any, number: str, form: StepForm, actor: Actor) -> None:

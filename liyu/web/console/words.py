@@ -87,6 +87,7 @@ REASONS = {
     "by_rule": N_("By its rule"),
     "merged": N_("Merged with another membership"),
     "redeemed": N_("Redeemed"),
+    "code_recalled": N_("A recalled code could not be replaced"),
     "changed_mind": N_("Cancelled by the member"),
     "used_up": N_("Every use is taken"),
     "cancelled": N_("Cancelled"),

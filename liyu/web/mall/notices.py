@@ -24,11 +24,18 @@ VOUCHER_WARNING = timedelta(days=14)
 TIER_WARNING = timedelta(days=92)
 MOST_VOUCHER_NOTICES = 5
 
-TOPICS: dict[str, tuple[str, str]] = {
-    "item_affordable": ("heart", N_("Your points are enough for “%(item)s” now: %(points)s points.")),
-    "item_available": ("bell-ring", N_("“%(item)s” can be had again: %(points)s points.")),
+TOPICS: dict[str, tuple[str, str, str]] = {
+    "item_affordable": ("heart", "/items", N_("Your points are enough for “%(item)s” now: %(points)s points.")),
+    "item_available": ("bell-ring", "/items", N_("“%(item)s” can be had again: %(points)s points.")),
+    "code_replaced": ("refresh-cw", "/redemptions", N_("A code of “%(item)s” was bad. You have a new one.")),
+    "code_recalled": (
+        "triangle-alert",
+        "/redemptions",
+        N_("A code of “%(item)s” is bad. A new one comes as soon as there is one; your points are safe."),
+    ),
+    "code_refunded": ("coins", "/redemptions", N_("There is no new code for “%(item)s”. All its points are back.")),
 }
-"""Icon and words of what is told, by topic; a subject is an item's number."""
+"""Icon, page and words of what is told, by topic; a subject is the number of an item or of an order."""
 
 
 @get("/notices")
@@ -53,11 +60,11 @@ async def show_notices(
 
 
 def _tell(notice: Notice) -> dict[str, Any]:
-    icon, words = TOPICS[notice.topic]
+    icon, page_of_subject, words = TOPICS[notice.topic]
     return {
         "icon": icon,
         "text": translate(Message(words, notice.details)),
-        "href": f"/items/{notice.subject}",
+        "href": f"{page_of_subject}/{notice.subject}",
         "at": notice.at,
         "is_new": notice.read_at is None,
     }

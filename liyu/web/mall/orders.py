@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from liyu.catalog import pools
+from liyu.catalog.pools.reveal import Revealed, reveal
 from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
@@ -71,10 +71,10 @@ async def reveal_codes(request: AnyRequest, session: NamedDependency[AsyncSessio
     member_id = member_id_of(actor_of(request))
     order = await find_order(connection, member_id, number)
     secret_key = visit_of(request).services.settings.secret_key
-    codes = await pools.reveal(connection, member_id, order.id, secret_key=secret_key)
+    revealed = await reveal(connection, member_id, order.id, secret_key=secret_key, now=now_of(request))
     if visit_of(request).is_fragment:
-        return fragment(request, "mall/_codes.html", order=order, codes=codes)
-    return await _show_order(request, session, number, codes)
+        return fragment(request, "mall/_codes.html", order=order, revealed=revealed)
+    return await _show_order(request, session, number, revealed)
 
 
 @get("/redemptions/{number:str}/cancel")
@@ -108,7 +108,9 @@ async def cancel(request: AnyRequest, session: NamedDependency[AsyncSession], nu
     return redirect(request, f"/redemptions/{number}")
 
 
-async def _show_order(request: AnyRequest, session: AsyncSession, number: str, codes: list[str] | None = None) -> Page:
+async def _show_order(
+    request: AnyRequest, session: AsyncSession, number: str, revealed: Revealed | None = None
+) -> Page:
     connection = await driver_connection(session)
     order = await find_order(connection, member_id_of(actor_of(request)), number)
     now = now_of(request)
@@ -131,7 +133,7 @@ async def _show_order(request: AnyRequest, session: AsyncSession, number: str, c
             for one in await list_order_vouchers(connection, order)
         ],
         steps=[_step_of(step) for step in await list_steps(connection, order)],
-        codes=codes,
+        revealed=revealed,
         has_codes=order.kind == "code" and not is_given_back,
         can_cancel=await _can_cancel(connection, order, now),
         rule=cancel_rule(request, order.kind),

@@ -2,7 +2,7 @@
 
 from litestar.types import ControllerRouterHandler
 
-from liyu.web.partner import business, files, login, offers, statements, till, today, verifications
+from liyu.web.partner import business, codes, files, login, offers, statements, till, today, verifications
 
 OPEN: list[ControllerRouterHandler] = [*login.ROUTES]
 STAFF: list[ControllerRouterHandler] = [
@@ -13,4 +13,5 @@ STAFF: list[ControllerRouterHandler] = [
     *files.ROUTES,
     *offers.ROUTES,
     *business.ROUTES,
+    *codes.ROUTES,
 ]

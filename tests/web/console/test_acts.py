@@ -91,19 +91,6 @@ async def test_stock_never_falls_below_what_is_taken(sign_in: SignIn, world: Wor
     assert await audit(world, "item.stock") == 1
 
 
-async def test_codes_are_answered_one_by_one_and_looking_at_them_is_logged(sign_in: SignIn, world: World) -> None:
-    client, page = await sign_in("operator"), "/console/items/codes-1"
-    answer = await submit(client, page, f"{page}/codes", codes="AAA-1\nAAA-2\nAAA-1\n")
-    assert "2 added, 0 there already, 1 twice in the list" in texts_of(answer)
-    number = (await world.redeem("m-1", "codes-1")).number
-    order = f"/console/redemptions/{number}"
-    assert "AAA-" not in (await client.get(order)).text
-    assert "AAA-" in (await submit(client, order, f"{order}/codes")).text
-    assert await audit(world, "codes.reveal") == 1
-    finance = await sign_in("finance")
-    assert (await submit(finance, order, f"{order}/codes")).status_code == 403
-
-
 async def test_a_new_item_with_faults_says_them_all(sign_in: SignIn, world: World) -> None:
     client, page = await sign_in("operator"), "/console/items/new"
     faulty = await submit(client, page, page, sku="tea", kind="goods", name_zh="", points="-1", scene="dining")

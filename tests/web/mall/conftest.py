@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from litestar import Litestar
 
-from liyu.catalog.pools import import_codes
+from liyu.catalog.pools.imports import import_codes, split_codes
 from liyu.core.clock import FixedClock
 from liyu.core.database import Sessions
 from liyu.core.settings import Settings
@@ -49,7 +49,10 @@ async def shop(database_url: str, clock: FixedClock, settings: Settings) -> Asyn
         await world.item(made.rare, points=10, stock=2)
         await world.item(made.code, kind="code", points=10, stock=0)
         await world.connection.execute("UPDATE item SET is_drop = true WHERE sku IN ('COMING', 'RARE')")
-        await import_codes(world.connection, made.code, SECRETS, secret_key=settings.secret_key)
+        given = split_codes("\n".join(SECRETS))
+        await import_codes(
+            world.connection, made.code, given, secret_key=settings.secret_key, actor="test", now=world.clock.now()
+        )
         yield made
 
 

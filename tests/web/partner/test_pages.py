@@ -15,6 +15,7 @@ PAGES = {
     "/partner/orders": {"owner", "manager", "cashier", "finance"},
     "/partner/statements": {"owner", "finance"},
     "/partner/offers": {"owner", "manager", "cashier", "finance"},
+    "/partner/codes": {"owner", "manager"},
     "/partner/stores": {"owner", "manager", "finance"},
     "/partner/team": {"owner", "manager"},
 }
@@ -40,6 +41,7 @@ async def test_empty_pages_say_what_to_do_next(portal: Portal, enter: Enter) -> 
         "/partner/orders?day=2026-01-01": "Choose another day or all stores.",
         "/partner/statements": "No statement yet",
         "/partner/offers": "No offers yet",
+        "/partner/codes": "No offer of yours hands out codes",
     }.items():
         assert words in (await client.get(path)).text, path
 

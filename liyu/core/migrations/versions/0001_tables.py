@@ -980,23 +980,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("transfer_id", name=op.f("uq_payout_transfer_id")),
     )
     op.create_table(
-        "pool_code",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("item_id", sa.BigInteger(), nullable=False),
-        sa.Column("secret", sa.LargeBinary(), nullable=False),
-        sa.Column("secret_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("redemption_id", sa.BigInteger(), nullable=True),
-        sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_pool_code_item_id")),
-        sa.ForeignKeyConstraint(["redemption_id"], ["redemption.id"], name=op.f("fk_pool_code_redemption_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_pool_code")),
-        sa.UniqueConstraint("secret_hash", name=op.f("uq_pool_code_secret_hash")),
-    )
-    op.create_index(
-        "ix_pool_code_free", "pool_code", ["item_id", "id"], unique=False, postgresql_where="redemption_id IS NULL"
-    )
-    op.create_index(op.f("ix_pool_code_redemption_id"), "pool_code", ["redemption_id"], unique=False)
-    op.create_table(
         "redemption_transition",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("redemption_id", sa.BigInteger(), nullable=False),
@@ -1525,7 +1508,10 @@ def upgrade() -> None:
         sa.Column("details", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("topic IN ('item_affordable', 'item_available')", name=op.f("ck_member_notice_known_topic")),
+        sa.CheckConstraint(
+            "topic IN ('item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded')",
+            name=op.f("ck_member_notice_known_topic"),
+        ),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_member_notice_member_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_member_notice")),
     )
@@ -1686,3 +1672,208 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_item_upload")),
     )
     # ### end Alembic commands ###
+    op.create_table(
+        "pool_import",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("ok", sa.BigInteger(), nullable=False),
+        sa.Column("failed", sa.BigInteger(), nullable=False),
+        sa.Column("existing", sa.BigInteger(), nullable=False),
+        sa.Column("duplicate", sa.BigInteger(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_pool_import_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pool_import")),
+    )
+    op.create_index("ix_pool_import_item", "pool_import", ["item_id", "id"], unique=False)
+    op.create_table(
+        "pool_import_fault",
+        sa.Column("import_id", sa.BigInteger(), nullable=False),
+        sa.Column("row", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("fault", sa.Text(), nullable=True),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("other_item_id", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('failed', 'existing', 'duplicate')", name=op.f("ck_pool_import_fault_known_status")
+        ),
+        sa.ForeignKeyConstraint(["import_id"], ["pool_import.id"], name=op.f("fk_pool_import_fault_import_id")),
+        sa.ForeignKeyConstraint(["other_item_id"], ["item.id"], name=op.f("fk_pool_import_fault_other_item_id")),
+        sa.PrimaryKeyConstraint("import_id", "row", name=op.f("pk_pool_import_fault")),
+    )
+    op.create_table(
+        "pool_recall",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("import_id", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["import_id"], ["pool_import.id"], name=op.f("fk_pool_recall_import_id")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_pool_recall_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pool_recall")),
+    )
+    op.create_index("ix_pool_recall_item", "pool_recall", ["item_id", "id"], unique=False)
+    op.create_table(
+        "pool_code",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("import_id", sa.BigInteger(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("secret_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("redemption_id", sa.BigInteger(), nullable=True),
+        sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("recall_id", sa.BigInteger(), nullable=True),
+        sa.Column("replaced_by", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "replaced_by IS NULL OR (recall_id IS NOT NULL AND redemption_id IS NOT NULL AND replaced_by <> id)",
+            name=op.f("ck_pool_code_what_was_recalled_is_replaced"),
+        ),
+        sa.ForeignKeyConstraint(["import_id"], ["pool_import.id"], name=op.f("fk_pool_code_import_id")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_pool_code_item_id")),
+        sa.ForeignKeyConstraint(["recall_id"], ["pool_recall.id"], name=op.f("fk_pool_code_recall_id")),
+        sa.ForeignKeyConstraint(["redemption_id"], ["redemption.id"], name=op.f("fk_pool_code_redemption_id")),
+        sa.ForeignKeyConstraint(["replaced_by"], ["pool_code.id"], name=op.f("fk_pool_code_replaced_by")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pool_code")),
+        sa.UniqueConstraint("replaced_by", name=op.f("uq_pool_code_replaced_by")),
+        sa.UniqueConstraint("secret_hash", name=op.f("uq_pool_code_secret_hash")),
+    )
+    op.create_index(
+        "ix_pool_code_free",
+        "pool_code",
+        ["item_id", "id"],
+        unique=False,
+        postgresql_where="redemption_id IS NULL AND recall_id IS NULL",
+    )
+    op.create_index(op.f("ix_pool_code_import_id"), "pool_code", ["import_id"], unique=False)
+    op.create_index(
+        "ix_pool_code_recall", "pool_code", ["recall_id"], unique=False, postgresql_where="recall_id IS NOT NULL"
+    )
+    op.create_index(op.f("ix_pool_code_redemption_id"), "pool_code", ["redemption_id"], unique=False)
+    op.create_index(
+        "ix_pool_code_waiting",
+        "pool_code",
+        ["item_id", "id"],
+        unique=False,
+        postgresql_where="recall_id IS NOT NULL AND redemption_id IS NOT NULL AND replaced_by IS NULL",
+    )
+    op.create_table(
+        "pool_reveal",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("redemption_id", sa.BigInteger(), nullable=False),
+        sa.Column("codes", sa.BigInteger(), nullable=False),
+        sa.Column("by_staff", sa.Boolean(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_pool_reveal_item_id")),
+        sa.ForeignKeyConstraint(["redemption_id"], ["redemption.id"], name=op.f("fk_pool_reveal_redemption_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pool_reveal")),
+    )
+    op.create_index("ix_pool_reveal_item", "pool_reveal", ["item_id", "id"], unique=False)
+    op.create_index("ix_pool_reveal_redemption", "pool_reveal", ["redemption_id"], unique=False)
+    op.create_table(
+        "pool_watch",
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("low_at", sa.BigInteger(), nullable=True),
+        sa.Column("lead_days", sa.BigInteger(), server_default="14", nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("lead_days BETWEEN 1 AND 365", name=op.f("ck_pool_watch_a_year_at_most")),
+        sa.CheckConstraint("low_at >= 0", name=op.f("ck_pool_watch_not_negative")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_pool_watch_item_id")),
+        sa.PrimaryKeyConstraint("item_id", name=op.f("pk_pool_watch")),
+    )
+    op.create_table(
+        "right_candidate",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("name_zh", sa.Text(), nullable=False),
+        sa.Column("name_en", sa.Text(), nullable=False),
+        sa.Column("summary_zh", sa.Text(), nullable=False),
+        sa.Column("summary_en", sa.Text(), nullable=False),
+        sa.Column("scene", sa.Text(), nullable=False),
+        sa.Column("partner", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=True),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "(state = 'listed') = (item_id IS NOT NULL)", name=op.f("ck_right_candidate_listed_as_an_item")
+        ),
+        sa.CheckConstraint(
+            "state IN ('open', 'planned', 'listed', 'dropped')", name=op.f("ck_right_candidate_known_state")
+        ),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_right_candidate_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_right_candidate")),
+    )
+    op.create_table(
+        "right_candidate_change",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("candidate_id", sa.BigInteger(), nullable=False),
+        sa.Column("from_state", sa.Text(), nullable=True),
+        sa.Column("to_state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["candidate_id"], ["right_candidate.id"], name=op.f("fk_right_candidate_change_candidate_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_right_candidate_change")),
+    )
+    op.create_index(
+        "ix_right_candidate_change_candidate", "right_candidate_change", ["candidate_id", "id"], unique=False
+    )
+    op.create_table(
+        "candidate_vote",
+        sa.Column("candidate_id", sa.BigInteger(), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["candidate_id"], ["right_candidate.id"], name=op.f("fk_candidate_vote_candidate_id")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_candidate_vote_member_id")),
+        sa.PrimaryKeyConstraint("candidate_id", "member_id", name=op.f("pk_candidate_vote")),
+    )
+    op.create_index("ix_candidate_vote_member", "candidate_vote", ["member_id"], unique=False)
+    op.create_table(
+        "score_sheet",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=True),
+        sa.Column("candidate_id", sa.BigInteger(), nullable=True),
+        sa.Column("attractiveness", sa.BigInteger(), nullable=False),
+        sa.Column("feasibility", sa.BigInteger(), nullable=False),
+        sa.Column("partner_quality", sa.BigInteger(), nullable=False),
+        sa.Column("cost", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "attractiveness BETWEEN 1 AND 10 AND feasibility BETWEEN 1 AND 10 AND partner_quality BETWEEN 1 AND 10 AND cost BETWEEN 1 AND 10",
+            name=op.f("ck_score_sheet_scores_from_1_to_10"),
+        ),
+        sa.CheckConstraint("num_nonnulls(item_id, candidate_id) = 1", name=op.f("ck_score_sheet_of_one_right")),
+        sa.ForeignKeyConstraint(["candidate_id"], ["right_candidate.id"], name=op.f("fk_score_sheet_candidate_id")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_score_sheet_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_score_sheet")),
+    )
+    op.create_index(
+        "ix_score_sheet_candidate",
+        "score_sheet",
+        ["candidate_id", "id"],
+        unique=False,
+        postgresql_where="candidate_id IS NOT NULL",
+    )
+    op.create_index(
+        "ix_score_sheet_item", "score_sheet", ["item_id", "id"], unique=False, postgresql_where="item_id IS NOT NULL"
+    )
+    op.create_table(
+        "mix_target",
+        sa.Column("axis", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("wanted", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("axis IN ('scene', 'tier')", name=op.f("ck_mix_target_known_axis")),
+        sa.CheckConstraint("wanted BETWEEN 0 AND 9999", name=op.f("ck_mix_target_a_number_of_rights")),
+        sa.PrimaryKeyConstraint("axis", "code", name=op.f("pk_mix_target")),
+    )

@@ -46,6 +46,11 @@ APPEND_ONLY = (
     "data_export",
     "member_merge",
     "member_note",
+    "pool_import_fault",
+    "pool_recall",
+    "pool_reveal",
+    "right_candidate_change",
+    "score_sheet",
 )
 
 ERASED_WITH_THE_PERSON = ("member_note",)

@@ -12,6 +12,8 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from liyu.catalog.pools.replace import replace_codes
+from liyu.catalog.pools.stock import follow_pool
 from liyu.core.bulk import encode_rows
 from liyu.core.clock import local_date
 from liyu.core.errors import NotFoundError
@@ -84,14 +86,38 @@ async def cancel_redemption(
     NotCancellableError.
     """
     redemption = await _lock(connection, number, member_id, zone)
-    if redemption.state == "cancelled":
+    return await _give_back(connection, redemption, "cancelled", reason=reason, actor=actor, now=now, zone=zone)
+
+
+async def refund_redemption(
+    connection: AsyncConnection[Any], number: str, *, reason: str, actor: str, now: datetime, zone: ZoneInfo
+) -> int:
+    """Take a completed redemption back, as cancelling does; returns the points given back, 0 the second time.
+
+    The caller has found that its member got nothing for it. Raises NotFoundError or NotCancellableError.
+    """
+    redemption = await _lock(connection, number, None, zone)
+    return await _give_back(connection, redemption, "refunded", reason=reason, actor=actor, now=now, zone=zone)
+
+
+async def _give_back(
+    connection: AsyncConnection[Any],
+    redemption: Cancellable,
+    wanted: str,
+    *,
+    reason: str,
+    actor: str,
+    now: datetime,
+    zone: ZoneInfo,
+) -> int:
+    if redemption.state == wanted:
         return 0
-    if not may_become(redemption.state, "cancelled"):
+    if not may_become(redemption.state, wanted):
         raise NotCancellableError
     await cancel_vouchers(connection, redemption.id, reason=reason, actor=actor, now=now)
     points = await _give_points_back(connection, redemption, actor, now, local_date(now, zone))
-    await _give_stock_back(connection, redemption)
-    await _change_state(connection, redemption, reason, actor, now)
+    await _change_state(connection, redemption, wanted, reason, actor, now)
+    await _give_stock_back(connection, redemption, now)
     return points
 
 
@@ -203,7 +229,7 @@ async def _open_lot(connection: AsyncConnection[Any], account_id: int, funder: s
     return int(opened[0])
 
 
-async def _give_stock_back(connection: AsyncConnection[Any], redemption: Cancellable) -> None:
+async def _give_stock_back(connection: AsyncConnection[Any], redemption: Cancellable, now: datetime) -> None:
     await connection.execute(
         "UPDATE item_stock SET taken = taken - %s WHERE item_id = %s", (redemption.quantity, redemption.item_id)
     )
@@ -218,15 +244,18 @@ async def _give_stock_back(connection: AsyncConnection[Any], redemption: Cancell
             redemption.person_id,
         ),
     )
+    if redemption.kind == "code":
+        await replace_codes(connection, redemption.item_id, now=now)
+        await follow_pool(connection, redemption.item_id)
     await connection.execute("SELECT pg_notify(%s, %s)", (STOCK_CHANNEL, str(redemption.item_id)))
 
 
 async def _change_state(
-    connection: AsyncConnection[Any], redemption: Cancellable, reason: str, actor: str, now: datetime
+    connection: AsyncConnection[Any], redemption: Cancellable, wanted: str, reason: str, actor: str, now: datetime
 ) -> None:
-    await connection.execute("UPDATE redemption SET state = 'cancelled' WHERE id = %s", (redemption.id,))
+    await connection.execute("UPDATE redemption SET state = %s WHERE id = %s", (wanted, redemption.id))
     await connection.execute(
         "INSERT INTO redemption_transition (redemption_id, from_state, to_state, reason, actor, at) "
-        "VALUES (%s, %s, 'cancelled', %s, %s, %s)",
-        (redemption.id, redemption.state, reason, actor, now),
+        "VALUES (%s, %s, %s, %s, %s, %s)",
+        (redemption.id, redemption.state, wanted, reason, actor, now),
     )

@@ -17,8 +17,8 @@ from liyu.members.points.events import Event, Posted, check_source
 from liyu.members.points.post import post_events
 
 COLUMNS = ("external_id", "type", "amount_minor", "currency", "occurred_at", "reference")
-PURCHASE = "purchase"
-"""The one column that may be missing: the purchase that a return is of."""
+PURCHASE, POINTS_PART = OPTIONAL = ("purchase", "points_part_minor")
+"""Columns that may be missing: the purchase that a return is of, the part of a purchase that was paid with points."""
 PORTION = 1_000
 FAULTS_SHOWN = 20
 
@@ -34,8 +34,9 @@ def command() -> None:
 def import_events(file: Path, as_json: bool) -> None:
     """Post the events of a CSV file. Members not known yet are enrolled; running it twice gives no second point.
 
-    Columns: external_id,type,amount_minor,currency,occurred_at,reference, and purchase where returns have references of
-    their own. Each row is answered ok, failed or duplicate; a failed row changes nothing and harms no other.
+    Columns: external_id,type,amount_minor,currency,occurred_at,reference; two may be missing: purchase, where returns have
+    references of their own, and points_part_minor, where a part was paid with points. Each row is answered ok, failed or
+    duplicate; a failed row changes nothing and harms no other.
     """
     with file.open(encoding="utf-8-sig", newline="") as text:
         _refuse_other_encodings(text)
@@ -87,18 +88,19 @@ def _read(text: TextIO, settings: Settings) -> Iterator[Row]:
         yield (
             number,
             size,
-            _parse({column: (cells.get(column) or "").strip() for column in (*COLUMNS, PURCHASE)}, settings),
+            _parse({column: (cells.get(column) or "").strip() for column in (*COLUMNS, *OPTIONAL)}, settings),
         )
 
 
 def _parse(cells: dict[str, str], settings: Settings) -> Event | dict[str, Message]:
     faults: dict[str, Message] = {}
-    amount, occurred_at = None, None
-    if cells["amount_minor"]:
+    amounts: dict[str, int | None] = {}
+    occurred_at = None
+    for column in ("amount_minor", POINTS_PART):
         try:
-            amount = int(cells["amount_minor"])
+            amounts[column] = int(cells[column]) if cells[column] else None
         except ValueError:
-            faults["amount_minor"] = Message(N_("Must be a whole number of minor units."))
+            faults[column] = Message(N_("Must be a whole number of minor units."))
     try:
         occurred_at = datetime.fromisoformat(cells["occurred_at"])
     except ValueError:
@@ -110,7 +112,7 @@ def _parse(cells: dict[str, str], settings: Settings) -> Event | dict[str, Messa
         type=cells["type"],
         reference=cells["reference"],
         occurred_at=occurred_at if occurred_at.tzinfo else occurred_at.replace(tzinfo=settings.timezone),
-        amount_minor=amount,
+        **amounts,
         currency=cells["currency"] or None,
         purchase=cells["purchase"] or None,
     )

@@ -47,6 +47,8 @@ class Program(Base):
     demo: Mapped[bool] = mapped_column(default=False)
     return_policy: Mapped[str] = mapped_column(default="into_debt")
     """What a return takes back: `pending_only`, `down_to_zero` or `into_debt`; see `points/returns.py`."""
+    points_part_earns: Mapped[bool] = mapped_column(server_default="false")
+    """Whether the part of a purchase that was paid with points earns points, too."""
     birthday_change_days: Mapped[int]
     """Members may change their birthday once in so many days: it brings points."""
     phone_change_days: Mapped[int]

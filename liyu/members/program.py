@@ -38,6 +38,7 @@ class ProgramTerms(Struct, frozen=True):
     adjustment_limit: int = 10_000
     return_policy: str = "into_debt"
     inactive_days: int = 0
+    points_part_earns: bool = False
 
 
 class TierRow(Struct, frozen=True):

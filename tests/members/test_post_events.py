@@ -4,11 +4,13 @@ import asyncio
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from msgspec import structs
 from psycopg import AsyncConnection
 from psycopg.errors import RestrictViolation
 
 from liyu.members.points.events import Event
 from liyu.members.points.post import post_events
+from liyu.members.points.rules import PurchasePolicy, set_purchase_policy
 from liyu.members.program import DEFAULT_RULES, RuleRow
 from tests.world import NOW, ZONE, open_world
 
@@ -224,3 +226,34 @@ async def test_a_faulty_event_enrols_nobody(database_url: str) -> None:
         assert [one.status for one in posted] == ["failed"] * 3
         assert [set(one.faults) for one in posted] == [{"type"}, {"member"}, {"amount_minor"}]
         assert await world.one("SELECT count(*) FROM member") == 0
+
+
+async def test_what_was_paid_with_points_earns_only_if_the_program_says_so(database_url: str) -> None:
+    # nopSolutions/nopCommerce#3391, odoo/odoo#114004: a visible setting
+    async with open_world(database_url) as world:
+        await world.member("m")
+
+        def bought(reference: str) -> Event:
+            return structs.replace(world.purchase("m", 30_000, reference=reference), points_part_minor=10_000)
+
+        (first,) = await world.post(bought("a"))
+        assert (first.points, first.growth) == (200, 200)
+        before = await set_purchase_policy(world.connection, PurchasePolicy("into_debt", points_part_earns=True))
+        assert not before.points_part_earns
+        (second,) = await world.post(bought("b"))
+        assert (second.points, second.growth) == (300, 300)
+        # Sent again it is the same event; with another part it is another one.
+        (again,) = await world.post(bought("a"))
+        assert (again.status, again.points) == ("duplicate", 200)
+        (other,) = await world.post(structs.replace(bought("a"), points_part_minor=0))
+        assert other.code == "reference_conflict"
+        # A return takes back by the share of the whole amount.
+        (half,) = await world.post(structs.replace(world.event("m", "return", -15_000), purchase="a"))
+        assert half.points == -100
+        for faulty in (
+            structs.replace(bought("c"), points_part_minor=30_001), structs.replace(bought("c"), points_part_minor=-1),
+            structs.replace(world.event("m", "check_in"), points_part_minor=1),
+        ):  # fmt: skip
+            (refused,) = await world.post(faulty)
+            assert list(refused.faults) == ["points_part_minor"]
+        assert (await world.balances("m"))["points"] == 400

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from liyu.core.i18n import N_, Message
 from liyu.core.idempotency import hash_body
-from liyu.members.points.pricing import AMOUNT_TYPES, EVENT_TYPES, HOST_TYPES, OWN_TYPES, RETURN, Line
+from liyu.members.points.pricing import AMOUNT_TYPES, EVENT_TYPES, HOST_TYPES, OWN_TYPES, PURCHASE, RETURN, Line
 
 LARGEST_AMOUNT = 10**12
 LONGEST_TEXT = 200
@@ -29,12 +29,21 @@ class Event(Struct, kw_only=True):
     currency: str | None = None
     purchase: str | None = None
     """The reference of the purchase that a return is of, where the return has a reference of its own."""
+    points_part_minor: int | None = None
+    """Of a purchase: the part of the amount that was paid with points. Whether it earns is the program's choice."""
+
+    def earning_amount(self, *, points_part_earns: bool) -> int | None:
+        """The part of the amount that earns, in minor units."""
+        if self.amount_minor is None or points_part_earns:
+            return self.amount_minor
+        return self.amount_minor - (self.points_part_minor or 0)
 
     def fingerprint(self) -> str:
         """What tells two events with the same type and reference apart."""
         when = self.occurred_at.astimezone(UTC).isoformat()
         parts: list[Any] = [self.member, self.type, self.reference, self.amount_minor, self.currency, when]
         parts += [self.purchase] if self.purchase is not None else []
+        parts += [{"points_part_minor": self.points_part_minor}] if self.points_part_minor is not None else []
         return hash_body(msgspec.json.encode(parts))
 
 
@@ -60,8 +69,7 @@ def check_event(event: Event, currency: str, now: datetime) -> dict[str, Message
         faults["occurred_at"] = Message(N_("Lies too far in the past."))
     elif event.occurred_at > now + CLOCK_SKEW:
         faults["occurred_at"] = Message(N_("Lies in the future."))
-    if event.purchase is not None and event.type != RETURN:
-        faults["purchase"] = Message(N_("Only a return names its purchase."))
+    faults |= _check_what_one_type_has(event)
     if event.type in AMOUNT_TYPES:
         faults |= _check_amount(event, currency)
     if abs(event.amount_minor or 0) > LARGEST_AMOUNT:
@@ -88,6 +96,18 @@ def _check_texts(event: Event) -> dict[str, Message]:
     for name in ("member", "reference", "currency", "purchase"):
         if NUL in (getattr(event, name) or ""):
             faults[name] = Message(N_("This contains a character that cannot be stored."))
+    return faults
+
+
+def _check_what_one_type_has(event: Event) -> dict[str, Message]:
+    faults: dict[str, Message] = {}
+    if event.purchase is not None and event.type != RETURN:
+        faults["purchase"] = Message(N_("Only a return names its purchase."))
+    if event.points_part_minor is not None:
+        if event.type != PURCHASE:
+            faults["points_part_minor"] = Message(N_("Only a purchase has a part that is paid with points."))
+        elif not 0 <= event.points_part_minor <= (event.amount_minor or 0):
+            faults["points_part_minor"] = Message(N_("Must be between 0 and the amount."))
     return faults
 
 

@@ -118,6 +118,8 @@ class EarningEvent(Base):
     body_hash: Mapped[str]
     purchase_reference: Mapped[str | None]
     """Of a return: the purchase that it is of, whether that is known or not."""
+    points_part_minor: Mapped[int | None]
+    """Of a purchase: the part of the amount that was paid with points."""
 
 
 class EarningUse(Base):

@@ -42,6 +42,7 @@ class EventRow(Struct):
     lines: list[Line]
     body_hash: str
     purchase_reference: str | None
+    points_part_minor: int | None
 
 
 def post_event(state: PostState, writes: Writes, event: Event, actor: str) -> Posted:
@@ -99,7 +100,7 @@ def _occasion_of(state: PostState, earner: Earner, event: Event, day: date) -> O
     days = state.check_ins.get(earner.id, set())
     return Occasion(
         event.type,
-        event.amount_minor,
+        event.earning_amount(points_part_earns=state.terms.points_part_earns),
         event.occurred_at,
         day,
         tier_basis_points=state.tier_of(earner).multiplier_basis_points,
@@ -156,6 +157,7 @@ def _keep(
             lines=lines,
             body_hash=fingerprint,
             purchase_reference=(event.purchase or event.reference) if is_return else None,
+            points_part_minor=event.points_part_minor,
         )
     )
     writes.touched.add(earner.external_id)

@@ -167,15 +167,25 @@ async def withdraw_planned(connection: AsyncConnection[Any], code: str, *, now: 
     return planned
 
 
-async def set_return_policy(connection: AsyncConnection[Any], policy: str) -> str:
-    """Set what returns take back from now on, and return what it was. Raises InvalidInputError."""
-    if policy not in RETURN_POLICIES:
+class PurchasePolicy(Struct, frozen=True):
+    """What returns take back, and whether the part of a purchase that was paid with points earns points, too."""
+
+    return_policy: str
+    points_part_earns: bool
+
+
+async def set_purchase_policy(connection: AsyncConnection[Any], policy: PurchasePolicy) -> PurchasePolicy:
+    """Set what holds for purchases and returns that come from now on, and return what it was. Raises InvalidInputError."""
+    if policy.return_policy not in RETURN_POLICIES:
         raise InvalidInputError.of_fields({"policy": Message(N_("Choose one of the values offered."))})
-    found = await connection.execute("SELECT return_policy FROM program FOR UPDATE")
+    found = await connection.execute("SELECT return_policy, points_part_earns FROM program FOR UPDATE")
     row = await found.fetchone()
     assert row is not None
-    await connection.execute("UPDATE program SET return_policy = %s", (policy,))
-    return str(row[0])
+    await connection.execute(
+        "UPDATE program SET return_policy = %s, points_part_earns = %s",
+        (policy.return_policy, policy.points_part_earns),
+    )
+    return PurchasePolicy(*row)
 
 
 def _check(draft: RuleDraft, valid_from: datetime | None, now: datetime) -> dict[str, Message]:

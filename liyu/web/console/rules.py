@@ -6,6 +6,7 @@ from typing import Any
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
@@ -17,11 +18,12 @@ from liyu.members.points.rules import (
     ENDED,
     IN_FORCE,
     PLANNED,
+    PurchasePolicy,
     RuleVersion,
     end_rule,
     list_rules,
     load_rule,
-    set_return_policy,
+    set_purchase_policy,
     withdraw_planned,
 )
 from liyu.members.program import load_terms
@@ -37,6 +39,11 @@ STATUS_WORDS = {
     PLANNED: (N_("Planned"), "blue"),
     IN_FORCE: (N_("Valid now"), ""),
     ENDED: (N_("Ended"), "grey"),
+}
+EARNS, EARNS_NOTHING = "earns", "nothing"
+POINTS_PART_WORDS: dict[str, tuple[str, str]] = {
+    EARNS_NOTHING: (N_("Earns nothing"), N_("Points and growth value come from what is paid with money alone.")),
+    EARNS: (N_("Earns like the rest"), N_("Points and growth value come from the whole amount.")),
 }
 POLICY_WORDS: dict[str, tuple[str, str]] = {
     "into_debt": (
@@ -58,6 +65,7 @@ POLICY_WORDS: dict[str, tuple[str, str]] = {
 
 class PolicyForm(Form):
     policy = ChoiceField(RETURN_POLICIES, N_("What returns take back"))
+    points_part = ChoiceField(tuple(POINTS_PART_WORDS), N_("The part of a purchase that is paid with points"))
 
 
 class EndForm(Form):
@@ -73,16 +81,17 @@ async def show_rules(request: AnyRequest, session: NamedDependency[AsyncSession]
 
 @post("/rules/returns", guards=[require_permission("rules.edit")])
 async def change_return_policy(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
-    """Set what returns take back from now on."""
+    """Set what returns take back from now on, and whether what is paid with points earns."""
     form = await PolicyForm.read(request)
     if not form.is_valid:
         return await _show_list(request, session, form=form)
-    before = await set_return_policy(await driver_connection(session), form.policy)
-    if before != form.policy:
+    policy = PurchasePolicy(form.policy, form.points_part == EARNS)
+    before = await set_purchase_policy(await driver_connection(session), policy)
+    if before != policy:
         await record_act(
-            request, session, "rules.returns", "program:1", before={"policy": before}, after={"policy": form.policy}
+            request, session, "rules.returns", "program:1", before=structs.asdict(before), after=structs.asdict(policy)
         )
-    leave_notice(request, N_("Saved. Returns that come from now on follow it."))
+    leave_notice(request, N_("Saved. Purchases and returns that come from now on follow it."))
     return redirect(request, "/console/rules")
 
 
@@ -127,6 +136,7 @@ async def _show_list(request: AnyRequest, session: AsyncSession, form: PolicyFor
     rows = sorted(rules, key=lambda row: EARNING_TYPES.index(row["type"]))
     for before, row in pairwise(rows):
         row["repeated"] = before["type"] == row["type"]
+    points_part = EARNS if terms.points_part_earns else EARNS_NOTHING
     return show(
         request,
         "rules",
@@ -135,6 +145,9 @@ async def _show_list(request: AnyRequest, session: AsyncSession, form: PolicyFor
         policy=terms.return_policy,
         policy_name=gettext(POLICY_WORDS[terms.return_policy][0]),
         policy_note=gettext(POLICY_WORDS[terms.return_policy][1]),
+        points_parts=[(name, gettext(words), gettext(note)) for name, (words, note) in POINTS_PART_WORDS.items()],
+        points_part=points_part,
+        points_part_name=gettext(POINTS_PART_WORDS[points_part][0]),
         form=form,
         status=422 if form is not None else 200,
     )

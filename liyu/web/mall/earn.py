@@ -15,6 +15,7 @@ from liyu.members.points.events import Event
 from liyu.members.points.history import WayToEarn, check_in_reference, list_check_ins, list_ways_to_earn
 from liyu.members.points.post import post_events
 from liyu.members.points.pricing import ALWAYS, CHECK_IN, STREAK, streak_on
+from liyu.members.program import load_terms
 from liyu.web.actor import actor_of
 from liyu.web.earning_words import limits_of, when_it_gives
 from liyu.web.formats import current_zone, format_money
@@ -73,6 +74,7 @@ async def show_ways_to_earn(request: AnyRequest, session: NamedDependency[AsyncS
         streak=_streak(done, today),
         next_bonus=_next_bonus(done, today, streaks),
         ways=[_way(way, currency) for way in ways if way is not check_in and way not in streaks],
+        points_part_earns=(await load_terms(connection)).points_part_earns,
     )
 
 

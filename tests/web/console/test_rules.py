@@ -75,9 +75,13 @@ async def test_a_rule_ends_with_a_reason_and_a_plan_can_be_withdrawn(sign_in: Si
 
 async def test_what_returns_take_back_is_chosen_and_logged(sign_in: SignIn, world: World) -> None:
     client = await sign_in("operator")
-    assert (await submit(client, RULES, f"{RULES}/returns", policy="nothing")).status_code == 422
-    assert (await submit(client, RULES, f"{RULES}/returns", policy="down_to_zero")).status_code == 303
+    assert (await submit(client, RULES, f"{RULES}/returns", policy="nothing", points_part="earns")).status_code == 422
+    assert await world.one("SELECT points_part_earns FROM program") is False
+    chosen = {"policy": "down_to_zero", "points_part": "earns"}
+    assert (await submit(client, RULES, f"{RULES}/returns", **chosen)).status_code == 303
     assert await world.one("SELECT return_policy FROM program") == "down_to_zero"
+    assert await world.one("SELECT points_part_earns FROM program") is True
+    assert "Earns like the rest" in texts_of(await (await sign_in("service")).get(RULES))
     assert await audit(world, "rules.returns") == 1
     await world.post(world.event("m-2", "return", 10_000))
     assert (await world.balances("m-2"))["debt"] == 0

@@ -174,6 +174,13 @@ class EventBody(Struct, forbid_unknown_fields=True):
             description="Of a return with a reference of its own: the reference of its purchase. So one purchase can have many.",
         ),
     ] = None
+    points_part_minor: Annotated[
+        Annotated[int, Meta(ge=0, le=LARGEST_AMOUNT)] | None,
+        Meta(
+            examples=[None],
+            description="Of a purchase: the part of the amount that was paid with points. The program says whether it earns.",
+        ),
+    ] = None
 
 
 class EventAnswer(Struct):

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import datetime
 from types import TracebackType
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from liyu.catalog.load import Loaded, load_items, load_stock
 from liyu.catalog.notify import CATALOG_CHANNEL, STOCK_CHANNEL
-from liyu.catalog.snapshot import Snapshot
+from liyu.catalog.snapshot import Pacer, Snapshot
 from liyu.catalog.views import Stock
 from liyu.core.clock import Clock
 
@@ -94,7 +94,10 @@ class SnapshotKeeper:
         self._news = asyncio.Event()
         self._watches: set[StockWatch] = set()
         self._tasks: list[asyncio.Task[None]] = []
-        self._loader: psycopg.Connection[Any] | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._moved: dict[int, Stock] = {}
+        """Stock that was read since the items at hand began to be followed."""
+        self._item_loader, self._stock_loader = _Loader(database_url), _Loader(database_url)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -106,18 +109,24 @@ class SnapshotKeeper:
         """Listen, load everything and keep it fresh. Raises psycopg's OperationalError without a database."""
         # Listening comes first, so that nothing falls between the loading and the listening.
         connection = await self._listen()
-        await asyncio.to_thread(self._reload, _Pending(everything=True))
+        self._snapshot = await asyncio.to_thread(self._make_first)
         self._tasks = [asyncio.create_task(self._hear(connection)), asyncio.create_task(self._refresh())]
 
     async def close(self) -> None:
         """Stop; all watches end."""
-        for task in self._tasks:
+        tasks = [*self._tasks, self._following] if self._following else self._tasks
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for watch in list(self._watches):
             watch.end()
-        if self._loader is not None:
-            self._loader.close()
+        self._item_loader.close()
+        self._stock_loader.close()
+
+    def _make_first(self) -> Snapshot:
+        now = self.clock.now()
+        loaded = self._item_loader.run(load_items)
+        return Snapshot(loaded.items.values(), loaded.stock, now, 1, 1)
 
     def subscribe(self) -> StockWatch:
         """Watch the stock: `with keeper.subscribe() as watch: async for changes in watch: …`."""
@@ -169,84 +178,111 @@ class SnapshotKeeper:
         self._news.set()
 
     async def _refresh(self) -> None:
+        """Bring items and stock up to date, side by side: many changed items must not hold up the stock of a rush."""
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), self._seconds_to_next_ending())
             self._news.clear()
-            pending, self._pending = self._pending, _Pending()
-            before = self.snapshot
-            try:
-                await asyncio.to_thread(self._reload, pending)
-            except psycopg.Error as fault:
-                log.warning("catalog_not_reloaded", fault=str(fault))
-                self._forget_loader()
-                self._note(CATALOG_CHANNEL, "")
-                await asyncio.sleep(FIRST_PAUSE)
-                continue
-            self._tell(before, self.snapshot, pending.stocks)
+            if self._following is None or self._following.done():
+                pending, self._pending = self._pending, _Pending()
+                is_over = self._seconds_to_next_ending() == 0
+                if pending.everything or pending.items or is_over:
+                    self._following = asyncio.create_task(self._guarded(self._follow_items(pending)))
+            else:
+                pending, self._pending.stocks = _Pending(stocks=self._pending.stocks), set()
+            if pending.stocks:
+                await self._guarded(self._follow_stock(pending.stocks))
             await asyncio.sleep(RELOAD_INTERVAL)
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except psycopg.Error as fault:
+            log.warning("catalog_not_reloaded", fault=str(fault))
+            await asyncio.sleep(FIRST_PAUSE)
+            self._note(CATALOG_CHANNEL, "")
 
     def _seconds_to_next_ending(self) -> float | None:
         ending = self.snapshot.next_ending
-        # Clocks that stand still, in tests, must not make this a busy loop.
-        return None if ending is None else max((ending - self.clock.now()).total_seconds(), RELOAD_INTERVAL)
+        return None if ending is None else max((ending - self.clock.now()).total_seconds(), 0)
 
-    def _reload(self, pending: _Pending) -> None:
-        before, now = self._snapshot, self.clock.now()
-        if before is None or pending.everything:
-            loaded = self._load(load_items)
-            self._replace(loaded, now)
-        elif pending.items:
-            touched = list(pending.items | pending.stocks)
-            loaded = self._load(lambda connection: load_items(connection, touched))
-            self._replace(_merge(before, touched, loaded), now)
-        else:
-            if before.next_ending is not None and before.next_ending <= now:
-                before = self._replace(Loaded(dict(before.by_id), dict(before.stock)), now)
-            if pending.stocks:
-                touched = [item_id for item_id in pending.stocks if item_id in before.by_id]
-                stock = self._load(lambda connection: load_stock(connection, touched))
-                # An item that has just left the catalog stays until its own notification is handled.
-                self._snapshot = before.with_stock({**before.stock, **stock})
+    async def _follow_stock(self, moved: set[int]) -> None:
+        touched = [item_id for item_id in moved if item_id in self.snapshot.by_id]
+        stock = await asyncio.to_thread(self._stock_loader.run, lambda connection: load_stock(connection, touched))
+        before = self.snapshot
+        # An item that has just left the catalog stays until its own notification is handled.
+        self._moved.update(stock)
+        self._snapshot = before.with_stock({**before.stock, **stock})
+        self._tell(before, self.snapshot, moved)
 
-    def _replace(self, loaded: Loaded, now: datetime) -> Snapshot:
-        before = self._snapshot
-        version, stock_version = (before.version + 1, before.stock_version + 1) if before else (1, 1)
-        made = Snapshot(loaded.items.values(), loaded.stock, now, version, stock_version)
-        made.index.warm_up()
-        self._snapshot = made
-        return made
+    async def _follow_items(self, pending: _Pending) -> None:
+        """Load what changed and index it, in a thread and with rests, beside whoever reads the snapshot at hand."""
+        before, now = self.snapshot, self.clock.now()
+        self._moved.clear()
+        made, touched = await asyncio.to_thread(self._make_next, before, pending, now)
+        # Stock that moved meanwhile was read later than the items were.
+        moved = {item_id: stock for item_id, stock in self._moved.items() if item_id in made.stock}
+        last = self.snapshot
+        made.stock_version = last.stock_version + 1
+        self._snapshot = made.with_stock({**made.stock, **moved}) if moved else made
+        self._tell(last, self.snapshot, touched)
+        self._news.set()
 
-    def _load(self, load: Callable[[psycopg.Connection[Any]], Result]) -> Result:
-        if self._loader is None or self._loader.closed:
-            self._loader = psycopg.connect(self.database_url, autocommit=True, options=CONNECTION_OPTIONS)
-        return load(self._loader)
+    def _make_next(self, before: Snapshot, pending: _Pending, now: datetime) -> tuple[Snapshot, set[int]]:
+        pause = Pacer(rests=True)
+        asked = None if pending.everything else list(pending.items)
+        loaded = Loaded({}, {})
+        if asked is None or asked:
+            loaded = self._item_loader.run(lambda connection: load_items(connection, asked, pause=pause))
+        known = before.by_id if asked is None else {item_id for item_id in asked if item_id in before.by_id}
+        gone = [item_id for item_id in known if item_id not in loaded.items]
+        come = {}
+        for item_id, item in loaded.items.items():
+            pause()
+            if before.by_id.get(item_id) != item:
+                come[item_id] = item
+        stock = {**before.stock, **loaded.stock}
+        for item_id in gone:
+            stock.pop(item_id, None)
+        moved = {item_id for item_id, one in loaded.stock.items() if before.stock.get(item_id) != one}
+        return before.followed(come, gone, stock, now, pause=pause), moved
 
-    def _forget_loader(self) -> None:
-        if self._loader is not None:
-            self._loader.close()
-            self._loader = None
-
-    def _tell(self, before: Snapshot, after: Snapshot, moved: set[int]) -> None:
-        if before.stock is after.stock or not self._watches:
+    def _tell(self, before: Snapshot, after: Snapshot, moved: Iterable[int]) -> None:
+        if not self._watches:
             return
-        # With the same lists only the stock that was asked for can differ.
-        candidates = moved & after.by_id.keys() if after.lists is before.lists else after.by_id.keys()
         changes = [
             StockChange(item_id, after.by_id[item_id].sku, stock)
-            for item_id in candidates
-            if (stock := after.stock[item_id]) != before.stock.get(item_id)
+            for item_id in moved
+            if item_id in after.by_id and (stock := after.stock[item_id]) != before.stock.get(item_id)
         ]
         if changes:
             for watch in self._watches:
                 watch.tell(changes)
 
 
-def _merge(before: Snapshot, touched: list[int], loaded: Loaded) -> Loaded:
-    items = {item_id: item for item_id, item in before.by_id.items() if item_id not in loaded.items}
-    stock = {item_id: one for item_id, one in before.stock.items() if item_id not in loaded.stock}
-    for item_id in touched:
-        if item_id not in loaded.items:
-            items.pop(item_id, None)
-            stock.pop(item_id, None)
-    return Loaded(items | loaded.items, stock | loaded.stock)
+class _Loader:
+    """A connection for loading, opened again after a fault. One thread at a time uses it."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._connection: psycopg.Connection[Any] | None = None
+        self._is_closed = False
+
+    def run(self, load: Callable[[psycopg.Connection[Any]], Result]) -> Result:
+        """Run what loads. After psycopg's errors the next run has a new connection."""
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._database_url, autocommit=True, options=CONNECTION_OPTIONS)
+        # A thread cannot be cancelled: it may come back with a connection when the keeper has already closed.
+        if self._is_closed:
+            self._connection.close()
+        try:
+            return load(self._connection)
+        except psycopg.Error:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection, for good."""
+        self._is_closed = True
+        if self._connection is not None:
+            self._connection.close()

@@ -2,13 +2,16 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 from msgspec import Struct, structs
+from numpy.typing import NDArray
 
+from liyu.catalog.columns import ItemSequence, instant_of
+from liyu.catalog.search_query import Finder, Found
 from liyu.catalog.snapshot import FACETS, RECOMMENDED, SORTS, Snapshot, SortKey
 from liyu.catalog.views import ItemView
 from liyu.core.errors import InvalidInputError
@@ -16,7 +19,11 @@ from liyu.core.i18n import N_, Message
 
 PAGE_SIZE = 24
 MOST_REMEMBERED = 64
+CITY = "city"
+POINTS = "points"
 
+Mask = NDArray[np.bool_]
+Range = tuple[int | None, int | None]
 Value = TypeVar("Value")
 
 
@@ -28,9 +35,13 @@ class Wish(Struct, frozen=True):
     scene: str | None = None
     partner: str | None = None
     tier: str | None = None
+    city: str | None = None
+    """The Chinese name of a city with a store."""
     points_from: int | None = None
     points_to: int | None = None
     balance: int | None = None
+    rank: int | None = None
+    """The rank of their tier, which may have prices of its own."""
     affordable: bool = False
     sort: str = RECOMMENDED
 
@@ -49,132 +60,149 @@ class Counts(Struct, frozen=True):
     facets: dict[str, dict[str, int]]
     affordable: int | None
     """How many the balance would pay for; None without a balance."""
-
-
-class _Ranked(Struct, frozen=True):
-    items: Sequence[ItemView]
-    key: Callable[[ItemView], SortKey]
-    name: str
+    ranges: list[int] = []
+    """How many each of the ranges of points that were asked for would leave."""
 
 
 def list_items(
     snapshot: Snapshot, wish: Wish, now: datetime, *, cursor: str | None = None, size: int = PAGE_SIZE
 ) -> ItemPage:
     """One page of what the wish leaves. Raises InvalidInputError for an unknown order or a cursor of another list."""
-    ranked = _rank(snapshot, wish)
-    start = bisect_right(ranked.items, _read_cursor(cursor, ranked.name), key=ranked.key) if cursor else 0
-    passing = _passing(ranked.items, start, wish, now)
-    found = [item for _, item in zip(range(size + 1), passing, strict=False)]
-    more = len(found) > size
-    return ItemPage(found[:size], _write_cursor(ranked.name, ranked.key(found[size - 1])) if more else None)
-
-
-def count_items(snapshot: Snapshot, wish: Wish, now: datetime) -> Counts:
-    """How many items the wish leaves, and how many each other choice of a filter would leave."""
-    plain = structs.replace(wish, sort=RECOMMENDED)
-    if plain == Wish(balance=plain.balance):
-        return _count_all(snapshot, plain.balance)
-    if plain.balance is not None:
-        return _count(snapshot, plain, now)
-    return _remembered(snapshot, ("count", plain), lambda: _count(snapshot, plain, now))
-
-
-def _count_all(snapshot: Snapshot, balance: int | None) -> Counts:
-    lists = snapshot.lists
-    cheap = None if balance is None else bisect_right(lists.ordered("points_up"), balance, key=lambda item: item.points)
-    return Counts(lists.size, {facet: lists.count(facet) for facet in FACETS}, cheap)
-
-
-def _count(snapshot: Snapshot, wish: Wish, now: datetime) -> Counts:
-    chosen = [
-        (facet, value_of, getattr(wish, facet))
-        for facet, value_of in FACETS.items()
-        if getattr(wish, facet) is not None
-    ]
-    counters: dict[str, Counter[str]] = {facet: Counter() for facet in FACETS}
-    total = affordable = 0
-    for item in _matches(snapshot, wish):
-        if not _is_in_range(item, wish) or item.is_ended(now):
-            continue
-        missed = [facet for facet, value_of, value in chosen if value_of(item) != value]
-        cheap = wish.balance is not None and item.points <= wish.balance
-        affordable += cheap and not missed
-        if len(missed) > 1 or (wish.affordable and not cheap):
-            continue
-        total += not missed
-        for facet in missed or FACETS:
-            value = FACETS[facet](item)
-            if value is not None:
-                counters[facet][value] += 1
-    facets = {facet: dict(counter) for facet, counter in counters.items()}
-    return Counts(total, facets, None if wish.balance is None else affordable)
-
-
-def _rank(snapshot: Snapshot, wish: Wish) -> _Ranked:
     if wish.sort not in SORTS:
         raise InvalidInputError.of_fields(
             {"sort": Message(N_("Unknown order; known are %(known)s."), {"known": ", ".join(SORTS)})}
         )
-    if not wish.text.strip():
-        return _Ranked(_shortest_list(snapshot, wish), SORTS[wish.sort], wish.sort)
-    if wish.sort != RECOMMENDED:
-        key = SORTS[wish.sort]
-        items = _remembered(snapshot, (wish.sort, wish.text), lambda: sorted(_matches(snapshot, wish), key=key))
-        return _Ranked(items, key, wish.sort)
-    scores = _scores(snapshot, wish.text)
+    by_score = bool(wish.text.strip()) and wish.sort == RECOMMENDED
+    name = "match" if by_score else wish.sort
+    key = _score_key(snapshot, wish.text) if by_score else SORTS[wish.sort]
+    kept = _kept(snapshot, wish, now)
+    found = ItemSequence(snapshot.columns.items, kept)
+    start = bisect_right(found, _read_cursor(cursor, name), key=key) if cursor else 0
+    items = list(found[start : start + size])
+    more = len(found) > start + size
+    return ItemPage(items, _write_cursor(name, key(items[-1])) if more else None)
 
-    def by_score(item: ItemView) -> SortKey:
-        return (-scores[item.id], item.position, item.id)
 
-    return _Ranked(
-        _remembered(snapshot, (RECOMMENDED, wish.text), lambda: sorted(_matches(snapshot, wish), key=by_score)),
-        by_score,
-        "match",
+def count_items(snapshot: Snapshot, wish: Wish, now: datetime, ranges: Sequence[Range] = ()) -> Counts:
+    """How many items the wish leaves, and how many each other choice of a filter would leave."""
+    plain = structs.replace(wish, sort=RECOMMENDED)
+    return _remembered(
+        snapshot, ("count", plain, tuple(ranges), _edge(snapshot, now)), lambda: _count(snapshot, plain, now, ranges)
     )
 
 
-def _shortest_list(snapshot: Snapshot, wish: Wish) -> Sequence[ItemView]:
-    lists = snapshot.lists
-    wanted = [(facet, getattr(wish, facet)) for facet in FACETS]
-    shelves = [lists.filtered(facet, value, wish.sort) for facet, value in wanted if value is not None]
-    return min(shelves, key=len, default=lists.ordered(wish.sort))
-
-
-def _matches(snapshot: Snapshot, wish: Wish) -> Sequence[ItemView]:
-    if not wish.text.strip():
-        return snapshot.items
-    return [snapshot.by_id[item_id] for item_id in _scores(snapshot, wish.text)]
-
-
-def _scores(snapshot: Snapshot, text: str) -> dict[int, int]:
-    def find() -> dict[int, int]:
-        return {snapshot.items[place].id: score for place, score in snapshot.index.search(text).items()}
-
-    found: dict[int, int] = _remembered(snapshot, ("scores", text), find)
-    return found
-
-
-def _passing(items: Sequence[ItemView], start: int, wish: Wish, now: datetime) -> Iterator[ItemView]:
-    chosen = [
-        (value_of, getattr(wish, facet)) for facet, value_of in FACETS.items() if getattr(wish, facet) is not None
-    ]
-    for index in range(start, len(items)):
-        item = items[index]
-        if (
-            item.is_ended(now)
-            or not _is_in_range(item, wish)
-            or any(value_of(item) != value for value_of, value in chosen)
-        ):
-            continue
-        if wish.affordable and item.points > (wish.balance or 0):
-            continue
-        yield item
-
-
-def _is_in_range(item: ItemView, wish: Wish) -> bool:
-    return (wish.points_from is None or item.points >= wish.points_from) and (
-        wish.points_to is None or item.points <= wish.points_to
+def look_for(snapshot: Snapshot, text: str) -> Found:
+    """What a text finds among the listed items."""
+    question = ("found", text.strip())
+    return _remembered(
+        snapshot, question, lambda: Finder(snapshot.index, snapshot.columns).find(text, snapshot.lists.listed)
     )
+
+
+def _count(snapshot: Snapshot, wish: Wish, now: datetime, ranges: Sequence[Range]) -> Counts:
+    base, masks = _base(snapshot, wish, now), _masks(snapshot, wish)
+    lists, columns = snapshot.lists, snapshot.columns
+    facets = {facet: lists.count_among(facet, _all_but(base, masks, facet)) for facet in FACETS}
+    around = _all_but(base, masks, CITY)
+    cities = {city: int(np.count_nonzero(around[slots])) for city, slots in columns.cities.items()}
+    facets[CITY] = {city: count for city, count in cities.items() if count}
+    reachable = None if wish.balance is None else _all_but(base, masks, "affordable") & _within(snapshot, wish)
+    priced = columns.figures["points"][_all_but(base, masks, POINTS)]
+    return Counts(
+        int(np.count_nonzero(_all_but(base, masks, ""))),
+        facets,
+        None if reachable is None else int(np.count_nonzero(reachable)),
+        [int(np.count_nonzero(_in_range(priced, least, most))) for least, most in ranges],
+    )
+
+
+def _kept(snapshot: Snapshot, wish: Wish, now: datetime) -> NDArray[np.int32]:
+    """The slots that the wish leaves, in its order."""
+
+    def keep() -> NDArray[np.int32]:
+        order = _order(snapshot, wish)
+        kept: NDArray[np.int32] = order[_all_but(_base(snapshot, wish, now), _masks(snapshot, wish), "")[order]]
+        return kept
+
+    return _remembered(snapshot, ("kept", wish, _edge(snapshot, now)), keep)
+
+
+def _order(snapshot: Snapshot, wish: Wish) -> NDArray[np.int32]:
+    if not wish.text.strip() or wish.sort != RECOMMENDED:
+        return snapshot.lists.orders[wish.sort]
+    scores = look_for(snapshot, wish.text).scores
+    slots = np.flatnonzero(scores).astype(np.int32)
+    figures = snapshot.columns.figures
+    order = np.lexsort((figures["id"][slots], figures["position"][slots], -_whole(scores[slots])))
+    return slots[order]
+
+
+def _score_key(snapshot: Snapshot, text: str) -> Callable[[ItemView], SortKey]:
+    scores, slots = look_for(snapshot, text).scores, snapshot.columns.slots
+    return lambda item: (-int(_whole(scores[slots[item.id]])), item.position, item.id)
+
+
+def _whole(scores: Any) -> Any:
+    """Scores as whole numbers, which cursors carry."""
+    return np.rint(scores * 16).astype(np.int64)
+
+
+def _base(snapshot: Snapshot, wish: Wish, now: datetime) -> Mask:
+    listed = snapshot.lists.listed & (snapshot.columns.figures["sale_to"] > instant_of(now, 0))
+    if wish.text.strip():
+        listed &= look_for(snapshot, wish.text).scores > 0
+    return listed
+
+
+def _masks(snapshot: Snapshot, wish: Wish) -> dict[str, Mask]:
+    """For each filter that is set the slots that pass it."""
+    columns, masks = snapshot.columns, {}
+    for facet in FACETS:
+        value = getattr(wish, facet)
+        if value is not None:
+            masks[facet] = columns.codes[facet] == columns.values[facet].get(value, -2)
+    if wish.city is not None:
+        masks[CITY] = np.zeros(len(columns.items), np.bool_)
+        masks[CITY][columns.cities.get(wish.city, np.zeros(0, np.int32))] = True
+    if wish.points_from is not None or wish.points_to is not None:
+        masks[POINTS] = _in_range(columns.figures["points"], wish.points_from, wish.points_to)
+    if wish.affordable:
+        masks["affordable"] = _within(snapshot, wish)
+    return masks
+
+
+def _all_but(base: Mask, masks: dict[str, Mask], without: str) -> Mask:
+    """What passes all filters but one."""
+    passed = base.copy()
+    for name, mask in masks.items():
+        if name != without:
+            passed &= mask
+    return passed
+
+
+def _in_range(points: NDArray[np.int64], least: int | None, most: int | None) -> Mask:
+    return (points >= (least or 0)) & (points <= (np.iinfo(np.int64).max if most is None else most))
+
+
+def _within(snapshot: Snapshot, wish: Wish) -> Mask:
+    """What the balance pays for, at the prices of the tier."""
+    prices = _remembered(snapshot, ("prices", wish.rank), lambda: _prices(snapshot, wish.rank))
+    return prices <= (wish.balance or 0)
+
+
+def _prices(snapshot: Snapshot, rank: int | None) -> NDArray[np.int64]:
+    columns = snapshot.columns
+    prices = columns.figures["points"].copy()
+    for slot in np.flatnonzero(columns.flags["has_tier_prices"] & columns.alive).tolist():
+        item = columns.items[slot]
+        if item is not None:
+            prices[slot] = item.price_for(rank)
+    return prices
+
+
+def _edge(snapshot: Snapshot, now: datetime) -> int:
+    """Answers hold as long as no sale opens or closes."""
+    return snapshot.edges_passed(now)
 
 
 def _remembered(snapshot: Snapshot, question: object, find: Callable[[], Value]) -> Value:

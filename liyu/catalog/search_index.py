@@ -1,180 +1,181 @@
-"""What the search of the mall looks through: long strings, at the speed of `str.find`, and mended spellings.
+"""What searches look through: for each term the items that have it and where, and how they are typed in pinyin.
 
-Chinese is found anywhere, Latin letters from the start of a word, pinyin from the start of a syllable, initials too.
-What has no hit as typed is tried as separate Chinese words, as words that sound the same, and with one letter mended.
+An index is a few segments. Each covers items in consecutive slots and never changes; changed items make a new segment, and
+small segments are joined, so that whatever reads an index goes on undisturbed (docs/algorithms/search.md).
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
-from itertools import accumulate
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
 
-from liyu.catalog.pinyin import cut_words, has_chinese, initials, spell, spell_word
+import numpy as np
+from numpy.typing import NDArray
+
+from liyu.catalog.lexicon import lexicon
+from liyu.catalog.pinyin import spell, spell_word
+from liyu.catalog.search_text import index_terms
 from liyu.catalog.views import ItemView
 
-LONGEST_QUERY = 100
-MOST_TERMS = 8
-SHORTEST_MENDED = 4
-SHORTEST_INITIALS = 2
+Slots = NDArray[np.int32]
+Pause = Callable[[], None]
 
-SCENE_WORDS = {
-    "travel": "出行 旅行 travel",
-    "dining": "美食 餐饮 dining food restaurant",
-    "hotel": "酒店 住宿 hotel",
-    "car": "汽车 用车 洗车 car",
-    "health": "健康 health",
-    "coffee": "咖啡 茶饮 coffee drink",
-    "shopping": "购物 shopping",
-    "entertainment": "娱乐 电影 entertainment",
-    "home": "居家 生活 home",
-    "charity": "公益 捐赠 charity donate",
-}
-KIND_WORDS = {
-    "goods": "实物 商品 goods",
-    "coupon": "优惠券 代金券 coupon",
-    "partner_right": "权益 right",
-    "code": "卡密 兑换码 code",
-    "top_up": "充值 话费 top-up",
-    "draw": "抽签 抽奖 draw",
-    "donation": "捐赠 公益 donation",
-}
+DESCRIPTION, SUMMARY, PARTNER, NAME = range(4)
+"""Where an item has a term; a later one counts for more."""
 
-NAME, PARTNER, PINYIN, INITIALS, SCENE, SUMMARY, DESCRIPTION = 60, 50, 40, 32, 24, 20, 8
-AT_THE_START = 10
-
-Scores = dict[int, int]
-"""How well items match, by their place in the list."""
+_END = "\U0010ffff"
+_LETTERS = re.compile(r"[A-Za-z]+(?![a-z]?[*?])")
 
 
-class SearchIndex:
-    """Finds items by words in both languages, by pinyin and by initials."""
+class Segment:
+    """The terms of items in consecutive slots, in order, each with the slots and the best place that has it."""
 
-    def __init__(self, items: Sequence[ItemView]) -> None:
-        self._items = items
-        partners = [f"{item.partner.name_zh} {item.partner.name_en}" if item.partner else "" for item in items]
-        chinese = [f"{item.name_zh} {item.partner.name_zh}" if item.partner else item.name_zh for item in items]
-        self._texts = [
-            (Haystack(f"{item.name_zh}\v{item.name_en}\v{item.sku}" for item in items), NAME),
-            (Haystack(partners), PARTNER),
-            (
-                Haystack(
-                    f"{SCENE_WORDS.get(item.scene, item.scene)} {KIND_WORDS.get(item.kind, item.kind)}"
-                    for item in items
-                ),
-                SCENE,
-            ),
-            (Haystack(f"{item.summary_zh}\v{item.summary_en}" for item in items), SUMMARY),
-            (Haystack(f"{item.description_zh}\v{item.description_en}" for item in items), DESCRIPTION),
-        ]
-        self._pinyin = Haystack(spell(text) for text in chinese)
-        self._initials = Haystack(initials(text) for text in chinese)
+    def __init__(self, first: int, items: Sequence[ItemView | None], pause: Pause) -> None:
+        # Its words change how texts are cut, so it has to be there before the first one is.
+        lexicon()
+        self.first = first
+        self.end = first + len(items)
+        ids = _Ids()
+        term_ids, fields, counts = array("i"), array("b"), array("i")
+        spelled: list[str] = []
+        initials: list[str] = []
+        words: dict[str, None] = {}
+        for item in items:
+            found = _terms_of(item) if item else {}
+            term_ids.extend([ids[term] for term in found])
+            fields.extend(found.values())
+            counts.append(len(found))
+            spelling = spell(item.name_zh, item.partner.name_zh if item.partner else "") if item else spell()
+            spelled.append(spelling.syllables)
+            initials.append(spelling.initials)
+            words.update(dict.fromkeys(spelling.words))
+            pause()
+        self._file(ids, np.asarray(term_ids, np.int32), np.asarray(fields, np.int8), np.asarray(counts, np.int32))
+        pause()
+        self._syllables, self._initials = Haystack(spelled), Haystack(initials)
+        self.spellings = {"".join(spell_word(word)): word for word in words}
+        """Words in pinyin, with their characters."""
+        self.by_length: dict[int, list[str]] = {}
+        """Words of letters, and pinyin of words, by their length."""
+        for word in {*self.latin, *self.spellings}:
+            self.by_length.setdefault(len(word), []).append(word)
 
-    def search(self, query: str) -> Scores:
-        """The items that match every term of a query, with their scores; empty when there are none."""
-        terms = query[:LONGEST_QUERY].lower().split()[:MOST_TERMS]
-        return _all_of([self._find_or_mend(term) for term in terms])
+    def _file(self, ids: "_Ids", term_ids: Any, fields: Any, counts: Any) -> None:
+        self.terms = sorted(ids)
+        ranks = np.empty(len(ids), np.int32)
+        ranks[np.fromiter((ids[term] for term in self.terms), np.int32, len(ids))] = np.arange(len(ids), dtype=np.int32)
+        ranked = ranks[term_ids]
+        order = np.argsort(ranked, kind="stable")
+        self._slots: Slots = np.repeat(np.arange(self.first, self.end, dtype=np.int32), counts)[order]
+        self._fields = fields[order]
+        self._offsets = np.concatenate(([0], np.cumsum(np.bincount(ranked, minlength=len(ids)))))
+        self.latin = self.terms[bisect_left(self.terms, "a") : bisect_left(self.terms, "{")]
 
-    def _find_or_mend(self, term: str) -> Scores:
-        return self._find(term) or (self._mend_chinese(term) if has_chinese(term) else self._mend_latin(term))
+    def find(self, term: str) -> tuple[Slots, Any] | None:
+        """The slots that have the term, and where they have it."""
+        place = bisect_left(self.terms, term)
+        if place == len(self.terms) or self.terms[place] != term:
+            return None
+        return self._between(place, place + 1)
 
-    def _find(self, term: str) -> Scores:
-        scores: Scores = {}
-        anywhere = has_chinese(term)
-        for haystack, weight in self._texts:
-            _raise(scores, haystack.find(term, anywhere=anywhere), weight)
-        if term.isascii() and term.isalpha():
-            _raise(scores, self._pinyin.find(term), PINYIN)
-            if len(term) >= SHORTEST_INITIALS:
-                _raise(scores, self._initials.find(term, anywhere=len(term) > SHORTEST_INITIALS), INITIALS)
-        return scores
+    def find_beginning(self, letters: str) -> tuple[Slots, Any]:
+        """The slots that have a word beginning with the letters, and where; a slot for each of its words."""
+        return self._between(bisect_left(self.terms, letters), bisect_left(self.terms, letters + _END))
 
-    def _mend_chinese(self, term: str) -> Scores:
-        words = cut_words(term)
-        found = _all_of([self._find(word) for word in words]) if len(words) > 1 else {}
-        if found:
-            return found
-        scores: Scores = {}
-        _raise(scores, self._pinyin.find("".join(syllable for word in words for syllable in spell_word(word))), PINYIN)
-        return scores
+    def _between(self, start: int, end: int) -> tuple[Slots, Any]:
+        begin, stop = self._offsets[start], self._offsets[end]
+        return self._slots[begin:stop], self._fields[begin:stop]
 
-    def _mend_latin(self, term: str) -> Scores:
-        scores: Scores = {}
-        if len(term) < SHORTEST_MENDED:
-            return scores
-        for word in sorted({word for form in _shortened(term) for word in self._spellings.get(form, ())}):
-            for place, score in self._find(word).items():
-                scores[place] = max(score, scores.get(place, 0))
-        return scores
+    def find_spelled(self, pattern: str) -> Slots:
+        """The slots whose syllables match a regular expression, such as a reading's."""
+        return self._syllables.find(pattern) + np.int32(self.first)
 
-    @cached_property
-    def _spellings(self) -> dict[str, list[str]]:
-        """Words by each of their forms with at most one letter left out: words one slip apart share such a form."""
-        words: set[str] = set()
-        for item in self._items:
-            texts = [item.name_en, item.summary_en, SCENE_WORDS.get(item.scene, "")]
-            if item.partner:
-                texts.append(item.partner.name_en)
-            words.update(word for text in texts for word in _latin_words(text))
-            chinese = cut_words(f"{item.name_zh} {item.partner.name_zh if item.partner else ''}")
-            words.update("".join(spell_word(word)) for word in chinese if len(word) > 1)
-        spellings: dict[str, list[str]] = {}
-        for word in words:
-            if len(word) >= SHORTEST_MENDED:
-                for form in _shortened(word):
-                    spellings.setdefault(form, []).append(word)
-        return spellings
-
-    def warm_up(self) -> None:
-        """Make now what would else be made by the first misspelt search."""
-        _ = self._spellings
+    def find_initials(self, letters: str) -> Slots:
+        """The slots whose initials have the letters; two letters only at the beginning of a run."""
+        pattern = letters if len(letters) > 2 else rf"(?:(?<=\n)|(?<=\s)|^){letters}"
+        return self._initials.find(pattern) + np.int32(self.first)
 
 
 class Haystack:
     """The texts of all items, one after the other."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        marked = list(texts)
-        lowered = [text.lower() for text in marked]
-        self._text = "\n".join(lowered) + "\n"
-        # Capitals mark syllables; texts that change their length in lower case have none that matter.
-        self._marked = "\n".join(
-            text if len(text) == len(low) else low for text, low in zip(marked, lowered, strict=True)
-        )
-        self._ends = list(accumulate(len(low) + 1 for low in lowered))
+        lines = list(texts)
+        self._text = "\n".join(lines)
+        self._ends = np.cumsum(np.fromiter(map(len, lines), np.int64, len(lines)) + 1)
 
-    def find(self, term: str, *, anywhere: bool = False) -> Iterator[tuple[int, bool]]:
-        """The places of the items that have the term, and whether a text of theirs begins with it."""
-        text, position = self._text, 0
-        while (position := text.find(term, position)) >= 0:
-            if anywhere or self._begins_here(position):
-                place = bisect_right(self._ends, position)
-                yield place, position == 0 or text[position - 1] in "\n\v"
-                position = self._ends[place]
-            else:
-                position += 1
+    def find(self, pattern: str) -> Slots:
+        """The texts in which the pattern is found, by their number."""
+        places = np.searchsorted(self._ends, np.fromiter(self._starts(pattern), np.int64), "right").astype(np.int32)
+        return places[np.diff(places, prepend=-1) > 0]
 
-    def _begins_here(self, position: int) -> bool:
-        before = self._text[position - 1] if position else " "
-        return not (before.isascii() and before.isalnum()) or self._marked[position].isupper()
+    def _starts(self, pattern: str) -> Iterator[int]:
+        beginning = _LETTERS.match(pattern)
+        if beginning is None or len(beginning.group()) < 3:
+            yield from (match.start() for match in re.finditer(pattern, self._text))
+            return
+        # Looking for plain letters is many times quicker than looking for a pattern.
+        find, letters, position = self._text.find, beginning.group(), -1
+        matches = re.compile(pattern).match
+        while (position := find(letters, position + 1)) >= 0:
+            if matches(self._text, position):
+                yield position
 
 
-def _raise(scores: Scores, found: Iterable[tuple[int, bool]], weight: int) -> None:
-    for place, begins in found:
-        score = weight + AT_THE_START if begins else weight
-        if score > scores.get(place, 0):
-            scores[place] = score
+class SearchIndex:
+    """A few segments that cover all slots. `extended` gives another one that shares most of them."""
+
+    def __init__(self, segments: tuple[Segment, ...] = ()) -> None:
+        self.segments = segments
+
+    @property
+    def size(self) -> int:
+        """How many slots are covered."""
+        return self.segments[-1].end if self.segments else 0
+
+    def extended(self, items: Sequence[ItemView | None], pause: Pause) -> "SearchIndex":
+        """The index with what has come into the list of items; slots of items that are gone hold None.
+
+        A segment that is not twice as large as what comes behind it is joined with that, so that there are never more
+        segments than the logarithm of the items, and an item is indexed as often on average.
+        """
+        kept, first = list(self.segments), self.size
+        if first == len(items):
+            return self
+        while kept and kept[-1].end - kept[-1].first < 2 * (len(items) - kept[-1].end):
+            first = kept.pop().first
+        return SearchIndex((*kept, Segment(first, items[first:], pause)))
+
+    def words_of_length(self, length: int) -> Iterable[str]:
+        """Words of so many letters, and pinyin of words, some more than once."""
+        return (word for segment in self.segments for word in segment.by_length.get(length, ()))
+
+    def written(self, letters: str) -> str | None:
+        """The characters of a Chinese word that is typed by these letters."""
+        return next((word for segment in self.segments if (word := segment.spellings.get(letters))), None)
 
 
-def _all_of(parts: list[Scores]) -> Scores:
-    if not parts:
-        return {}
-    smallest = min(parts, key=len)
-    return {place: sum(part[place] for part in parts) for place in smallest if all(place in part for part in parts)}
+class _Ids(dict[str, int]):
+    """Numbers terms as they come."""
+
+    def __missing__(self, term: str) -> int:
+        number = self[term] = len(self)
+        return number
 
 
-def _latin_words(text: str) -> list[str]:
-    return "".join(one if one.isascii() and one.isalpha() else " " for one in text.lower()).split()
+@lru_cache(maxsize=10_000)
+def _repeated_terms(text: str) -> list[str]:
+    """The terms of a text that many items have."""
+    return index_terms(text)
 
 
-def _shortened(word: str) -> set[str]:
-    return {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}
+def _terms_of(item: ItemView) -> dict[str, int]:
+    found: dict[str, int] = dict.fromkeys(index_terms(f"{item.description_zh} {item.description_en}"), DESCRIPTION)
+    found |= dict.fromkeys(_repeated_terms(f"{item.summary_zh} {item.summary_en}"), SUMMARY)
+    if item.partner:
+        found |= dict.fromkeys(_repeated_terms(f"{item.partner.name_zh} {item.partner.name_en}"), PARTNER)
+    variant = f" {item.variant_zh or ''} {item.variant_en or ''}" if item.variant_zh or item.variant_en else ""
+    found |= dict.fromkeys(index_terms(f"{item.name_zh} {item.name_en} {item.sku}{variant}"), NAME)
+    return found

@@ -1,35 +1,39 @@
-"""The published catalog in memory: loaded by a handful of queries, indexed for lists, never changed, only replaced."""
+"""The published catalog in memory at one moment: indexed for lists and searches, never changed, only followed by another."""
 
-from bisect import bisect_right
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
+import numpy as np
+
+from liyu.catalog.columns import FACETS, SORTS, Array, Columns, Items, ItemSequence, SortKey, instant_of
 from liyu.catalog.search_index import SearchIndex
 from liyu.catalog.views import ItemView, Stock
 
-SortKey = tuple[int, ...]
-
-SORTS: dict[str, Callable[[ItemView], SortKey]] = {
-    "recommended": lambda item: (item.position, item.id),
-    "points_up": lambda item: (item.points, item.cash_minor, item.id),
-    "points_down": lambda item: (-item.points, -item.cash_minor, item.id),
-    "newest": lambda item: (-int(item.created_at.timestamp()), -item.id),
-}
-"""How lists can be sorted. Keys are whole numbers that end with the id, so that every place in a list has one name."""
+__all__ = ["FACETS", "RECOMMENDED", "SORTS", "Items", "Lists", "Pacer", "Snapshot", "SortKey"]
 
 RECOMMENDED = "recommended"
-FACETS: dict[str, Callable[[ItemView], str | None]] = {
-    "kind": lambda item: item.kind,
-    "scene": lambda item: item.scene,
-    "partner": lambda item: item.partner.code if item.partner else None,
-    "tier": lambda item: item.tier.code if item.tier else None,
-}
-"""What lists can be filtered by."""
 
-Items = tuple[ItemView, ...]
+
+class Pacer:
+    """Lets others run while much is made: after each millisecond or so of work a little rest, if there is to be any."""
+
+    WORK, REST = 0.001, 0.0005
+
+    def __init__(self, *, rests: bool) -> None:
+        self._rests = rests
+        self._since = time.perf_counter()
+
+    def __call__(self) -> None:
+        """Called between small steps."""
+        if self._rests and time.perf_counter() - self._since > self.WORK:
+            time.sleep(self.REST)
+            self._since = time.perf_counter()
+
+
+_AT_ONCE = Pacer(rests=False)
 
 
 class Snapshot:
@@ -41,27 +45,43 @@ class Snapshot:
     """
 
     def __init__(
-        self, items: Iterable[ItemView], stock: Mapping[int, Stock], now: datetime, version: int, stock_version: int
+        self,
+        items: Iterable[ItemView],
+        stock: Mapping[int, Stock],
+        now: datetime,
+        version: int,
+        stock_version: int,
+        *,
+        pause: Callable[[], None] = _AT_ONCE,
     ) -> None:
-        self.by_id: Mapping[int, ItemView] = {item.id: item for item in items}
-        self.by_sku: Mapping[str, ItemView] = {item.sku: item for item in self.by_id.values() if item.is_shown(now)}
+        columns = Columns().replaced((), list(items), pause)
+        by_id = {item.id: item for item in columns.items if item is not None}
+        self._fill(columns, by_id, {}, SearchIndex().extended(columns.items, pause), now)
+        self._number(stock, version, stock_version)
+
+    def _fill(
+        self,
+        columns: Columns,
+        by_id: dict[int, ItemView],
+        by_sku: dict[str, ItemView],
+        index: SearchIndex,
+        now: datetime,
+    ) -> None:
+        self.columns = columns
+        self.by_id: Mapping[int, ItemView] = by_id
+        self.index = index
+        self.made_at = now
+        self.shown, listed = columns.listed(now)
+        if not by_sku:
+            by_sku = {item.sku: item for item in ItemSequence(columns.items, np.flatnonzero(self.shown))}
+        self.by_sku: Mapping[str, ItemView] = by_sku
+        self.lists = Lists(columns, listed)
+        self.next_ending = columns.next_change(now, self.shown, listed)
+
+    def _number(self, stock: Mapping[int, Stock], version: int, stock_version: int) -> None:
         self.stock = stock
         self.version = version
         self.stock_version = stock_version
-        self.made_at = now
-        listed = [
-            item
-            for item in self.by_sku.values()
-            if item.variant_of is None and not item.is_ended(now) and (item.partner is None or item.partner.is_open)
-        ]
-        self._variants = _group_variants(self.by_sku.values())
-        self.lists = Lists(listed)
-        moments = chain(
-            (item.on_sale_to for item in listed),
-            (item.visible_from for item in self.by_id.values() if item.visible_from and item.visible_from > now),
-            (item.visible_to for item in self.by_sku.values()),
-        )
-        self.next_ending = min((moment for moment in moments if moment), default=None)
 
     def with_stock(self, stock: Mapping[int, Stock]) -> "Snapshot":
         """The same items with other stock."""
@@ -70,23 +90,66 @@ class Snapshot:
         other.stock, other.stock_version = stock, self.stock_version + 1
         return other
 
+    def followed(
+        self,
+        come: Mapping[int, ItemView],
+        gone: Iterable[int],
+        stock: Mapping[int, Stock],
+        now: datetime,
+        *,
+        pause: Callable[[], None] = _AT_ONCE,
+    ) -> "Snapshot":
+        """The next snapshot: some items new or changed, some gone. Costs as much as has changed, and a little copying."""
+        gone = set(gone)
+        by_id = {**self.by_id, **come}
+        for item_id in gone:
+            by_id.pop(item_id, None)
+        columns = self.columns.replaced([*gone, *come], list(come.values()), pause)
+        if columns.is_sparse:
+            return Snapshot(by_id.values(), stock, now, self.version + 1, self.stock_version + 1, pause=pause)
+        other = object.__new__(Snapshot)
+        index = self.index.extended(columns.items, pause)
+        other._fill(columns, by_id, self._follow_skus(columns, come, gone, now), index, now)
+        other._number(stock, self.version + 1, self.stock_version + 1)
+        return other
+
+    def _follow_skus(
+        self, columns: Columns, come: Mapping[int, ItemView], gone: set[int], now: datetime
+    ) -> dict[str, ItemView]:
+        by_sku = {**self.by_sku}
+        for item_id in (*gone, *come):
+            before = self.by_id.get(item_id)
+            if before is not None:
+                by_sku.pop(before.sku, None)
+        shown, _ = columns.listed(now)
+        turned = np.flatnonzero(shown[: len(self.shown)] != self.shown)
+        for slot in (*turned.tolist(), *range(len(self.shown), len(shown))):
+            item = columns.items[slot]
+            if item is None:
+                continue
+            if shown[slot]:
+                by_sku[item.sku] = item
+            elif by_sku.get(item.sku) == item:
+                del by_sku[item.sku]
+        return by_sku
+
     @property
     def items(self) -> Items:
         """All listed items as recommended."""
         return self.lists.ordered(RECOMMENDED)
 
-    @cached_property
-    def index(self) -> SearchIndex:
-        """What searches look through; made at first use."""
-        return SearchIndex(self.items)
-
     def stock_of(self, item: ItemView) -> Stock:
         """The item's stock."""
         return self.stock[item.id]
 
-    def variants_of(self, item: ItemView) -> Items:
+    def variants_of(self, item: ItemView) -> tuple[ItemView, ...]:
         """The item's variants and itself, as recommended; nothing for an item without variants."""
-        return self._variants.get(item.limits_id, ())
+        figures = self.columns.figures
+        variants = self.shown & (figures["variant_of"] == item.limits_id)
+        if not variants.any():
+            return ()
+        group = np.flatnonzero(variants | (self.shown & (figures["id"] == item.limits_id)))
+        return tuple(sorted(ItemSequence(self.columns.items, group), key=SORTS[RECOMMENDED]))
 
     def live_drops(self, now: datetime) -> list[ItemView]:
         """Drops that are open, those that close first in front; sold-out ones at the end."""
@@ -105,63 +168,59 @@ class Snapshot:
         found = {one.id: one for one in (*same[: most + 1], *scene[: 2 * most + 1]) if one.id != item.id}
         return list(found.values())[:most]
 
+    def edges_passed(self, now: datetime) -> int:
+        """How many openings and closings of sales lie behind us."""
+        return int(np.searchsorted(self._edges, instant_of(now, 0), "right"))
+
+    @cached_property
+    def _edges(self) -> Array:
+        return self.columns.edges()
+
 
 class Lists:
     """The listed items in every order and by every facet, and a memory of what was asked before."""
 
-    def __init__(self, items: Iterable[ItemView]) -> None:
-        listed = list(items)
-        self._orders: dict[str, Items] = {name: tuple(sorted(listed, key=key)) for name, key in SORTS.items()}
-        self._facets: dict[tuple[str, str], dict[str, Items]] = {
-            (facet, sort): _group(self._orders[sort], value_of) for facet, value_of in FACETS.items() for sort in SORTS
-        }
-        long_ago = datetime.min.replace(tzinfo=UTC)
-        self.drops: Items = tuple(
-            sorted(
-                (item for item in listed if item.is_drop),
-                key=lambda item: (item.on_sale_from or long_ago, item.id),
-            )
-        )
+    def __init__(self, columns: Columns, listed: Array) -> None:
+        self.columns = columns
+        self.listed = listed
+        """Which slots stand in lists."""
+        self.orders: dict[str, Array] = {name: order[listed[order]] for name, order in columns.orders.items()}
+        """The listed slots in each order."""
         self.memory: dict[Any, Any] = {}
-        """Answers to searches, good for as long as these lists are; whoever asks keeps it small."""
+        """Answers to questions, good for as long as these lists are; whoever asks keeps it small."""
+
+    @cached_property
+    def drops(self) -> tuple[ItemView, ...]:
+        """The drops, by their opening."""
+        long_ago = datetime.min.replace(tzinfo=UTC)
+        slots = np.flatnonzero(self.listed & self.columns.flags["is_drop"])
+        found = ItemSequence(self.columns.items, slots)
+        return tuple(sorted(found, key=lambda item: (item.on_sale_from or long_ago, item.id)))
 
     def ordered(self, sort: str) -> Items:
         """All listed items in this order."""
-        return self._orders[sort]
+        return ItemSequence(self.columns.items, self.orders[sort])
 
     def filtered(self, facet: str, value: str, sort: str) -> Items:
         """The items with this value of a facet, in this order."""
-        return self._facets[facet, sort].get(value, ())
+        code = self.columns.values[facet].get(value)
+        if code is None:
+            return ()
+        order = self.orders[sort]
+        return ItemSequence(self.columns.items, order[self.columns.codes[facet][order] == code])
 
     def count(self, facet: str) -> dict[str, int]:
         """How many items have each value of a facet."""
-        return {value: len(items) for value, items in self._facets[facet, RECOMMENDED].items()}
+        return self.count_among(facet, self.listed)
+
+    def count_among(self, facet: str, chosen: Array) -> dict[str, int]:
+        """How many of the chosen slots have each value of a facet."""
+        codes = self.columns.codes[facet][chosen]
+        values = self.columns.values[facet]
+        counts = np.bincount(codes[codes >= 0], minlength=len(values)).tolist()
+        return {value: count for value, code in values.items() if (count := counts[code])}
 
     @cached_property
     def size(self) -> int:
         """How many items are listed."""
-        return len(self._orders[RECOMMENDED])
-
-
-def _group_variants(items: Iterable[ItemView]) -> dict[int, Items]:
-    shown = list(items)
-    leads = {item.variant_of for item in shown if item.variant_of is not None}
-    groups: dict[int, list[ItemView]] = {}
-    for item in shown:
-        if item.limits_id in leads:
-            groups.setdefault(item.limits_id, []).append(item)
-    return {lead: tuple(sorted(group, key=SORTS[RECOMMENDED])) for lead, group in groups.items()}
-
-
-def skip_to(items: Items, sort: str, after: SortKey | None) -> int:
-    """The index of the first item behind a place in a sorted list."""
-    return 0 if after is None else bisect_right(items, after, key=SORTS[sort])
-
-
-def _group(items: Items, value_of: Callable[[ItemView], str | None]) -> dict[str, Items]:
-    groups: dict[str, list[ItemView]] = {}
-    for item in items:
-        value = value_of(item)
-        if value is not None:
-            groups.setdefault(value, []).append(item)
-    return {value: tuple(group) for value, group in groups.items()}
+        return len(self.orders[RECOMMENDED])

@@ -14,7 +14,7 @@ from liyu.catalog.notify import STOCK_CHANNEL, announce_everything
 from liyu.catalog.publish import publish_items
 from liyu.catalog.records import ItemRecord
 from liyu.catalog.service import set_state, set_stock
-from liyu.catalog.snapshot import Snapshot
+from liyu.catalog.snapshot import SORTS, Snapshot
 from liyu.catalog.states import TRANSITIONS
 from liyu.core.clock import FixedClock
 from tests.catalog.conftest import NOW, ZONE, fetch
@@ -46,7 +46,8 @@ async def take(connection: AsyncConnection[Any], item_id: int, units: int) -> No
 
 
 def contents(snapshot: Snapshot) -> tuple[Any, ...]:
-    return dict(snapshot.by_id), dict(snapshot.stock), snapshot.items, snapshot.next_ending
+    lists = {sort: tuple(snapshot.lists.ordered(sort)) for sort in SORTS}
+    return dict(snapshot.by_id), dict(snapshot.by_sku), dict(snapshot.stock), lists, snapshot.next_ending
 
 
 def loaded_anew(database_url: str) -> tuple[Any, ...]:

@@ -6,7 +6,6 @@ page states for its countdowns and the token that its requests carry.
 """
 
 import re
-from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -49,7 +48,13 @@ class PageCache:
 
     def __init__(self) -> None:
         self._pages: OrderedDict[Key, _Entry] = OrderedDict()
-        self.edges = Edges()
+        self._front = -1
+
+    def follow(self, front: int) -> None:
+        """Forget all pages when the curated front has another version than they were made with."""
+        if front != self._front:
+            self._pages.clear()
+            self._front = front
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -69,7 +74,7 @@ class PageCache:
         now = visit.services.clock.now()
         key = _key_of(visit)
         entry = self._pages.get(key)
-        edges = self.edges.passed(snapshot, now)
+        edges = snapshot.edges_passed(now)
         if entry is None or entry.edges != edges or not _is_fresh(entry, snapshot, now):
             made = make()
             if made.status_code != 200 or visit.set_cookies or len(visit.full_path) > LONGEST_ADDRESS:
@@ -89,22 +94,6 @@ class PageCache:
             values[_TOKEN] = make_token(visit).encode()
         body = b"".join(values[part.decode()] if at % 2 else part for at, part in enumerate(entry.parts))
         return Page(body, headers=entry.headers)
-
-
-class Edges:
-    """The instants at which a sale opens or closes: what was made before one of them does not hold after it."""
-
-    def __init__(self) -> None:
-        self._version = -1
-        self._instants: list[datetime] = []
-
-    def passed(self, snapshot: Snapshot, now: datetime) -> int:
-        """How many of them lie behind us."""
-        if snapshot.version != self._version:
-            instants = ((item.on_sale_from, item.on_sale_to) for item in snapshot.by_id.values())
-            self._instants = sorted(instant for pair in instants for instant in pair if instant is not None)
-            self._version = snapshot.version
-        return bisect_right(self._instants, now)
 
 
 class OwnCache:

@@ -78,6 +78,8 @@ class _Reader:
         secret_key = self.take("LIYU_SECRET_KEY", _secret)
         if data_dir.exists() and not data_dir.is_dir():
             self.faults.append("LIYU_DATA_DIR is not a folder")
+        if values["stripe_api_key"] and not values["stripe_webhook_secret"]:
+            self.faults.append("STRIPE_WEBHOOK_SECRET is needed together with STRIPE_API_KEY")
         if self.faults:
             raise SettingsError(self.faults)
         given = {name: value for name, value in values.items() if value is not None}

@@ -17,12 +17,16 @@ from liyu.catalog.pools.stock import follow_pool
 from liyu.core.bulk import encode_rows
 from liyu.core.clock import local_date
 from liyu.core.errors import NotFoundError
+from liyu.core.jobs import defer
 from liyu.core.ledger.posting import TransferRow, post_transfers, reserve_ids, system_accounts
 from liyu.core.money import POINTS
 from liyu.members.points.post import FUNDER
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, OPEN_LOTS, LotEntryRow, LotRow, net_lot_changes
 from liyu.members.program import load_terms
 from liyu.redemption.errors import NotCancellableError
+from liyu.redemption.payments.cash import find_received, want_back
+from liyu.redemption.payments.holds import RELEASED, decide_hold, find_hold, free_codes
+from liyu.redemption.payments.split import Taken, pick_portion, points_for
 from liyu.redemption.save import STOCK_CHANNEL, redeem_key
 from liyu.redemption.states import may_become
 from liyu.vouchers.cancel import cancel_vouchers
@@ -36,6 +40,7 @@ class Cancellable(Struct):
     member_id: int
     item_id: int
     quantity: int
+    points: int
     state: str
     kind: str
     account_id: int
@@ -46,19 +51,17 @@ class Cancellable(Struct):
     """The membership that stands for the natural person."""
 
 
-class _Taken(Struct):
+class _Taken(Taken):
     """What the redemption took from one lot."""
 
     transfer_id: int
-    lot_id: int
     account_id: int
     funder: str
     expires_on: date | None
-    amount: int
 
 
 _FIND = """
-    SELECT r.id, r.number, r.member_id, r.item_id, r.quantity, r.state, i.kind, a.id AS account_id,
+    SELECT r.id, r.number, r.member_id, r.item_id, r.quantity, r.points, r.state, i.kind, a.id AS account_id,
         (r.created_at AT TIME ZONE %(zone)s)::date AS created_on,
         coalesce(i.variant_of, i.id) AS limits_id, coalesce(m.person_id, m.id) AS person_id
     FROM redemption r JOIN item i ON i.id = r.item_id JOIN member m ON m.id = r.member_id
@@ -67,7 +70,9 @@ _FIND = """
 
 _TAKEN = """
     SELECT t.id AS transfer_id, l.id AS lot_id, l.account_id, l.funder, l.expires_on, -e.amount AS amount
-    FROM transfer t JOIN lot_entry e ON e.transfer_id = t.id JOIN lot l ON l.id = e.lot_id WHERE t.key = %s ORDER BY l.id"""
+    FROM transfer t JOIN lot_entry e ON e.transfer_id = t.id JOIN lot l ON l.id = e.lot_id WHERE t.key = %s
+    ORDER BY l.expires_on DESC NULLS FIRST, l.id DESC"""
+"""The lot that lives longest comes first: where only a part goes back, the member keeps it longest."""
 
 
 async def cancel_redemption(
@@ -82,11 +87,23 @@ async def cancel_redemption(
 ) -> int:
     """Cancel a redemption whose vouchers are unused, in the caller's transaction; returns the points given back.
 
-    `member_id` None is for operators and host systems. Cancelling a second time changes nothing. Raises NotFoundError or
-    NotCancellableError.
+    One that waits for its cash part is released; cash that was paid goes back. `member_id` None is for operators and host systems.
+    Cancelling a second time changes nothing. Raises NotFoundError or NotCancellableError.
     """
-    redemption = await _lock(connection, number, member_id, zone)
-    return await _give_back(connection, redemption, "cancelled", reason=reason, actor=actor, now=now, zone=zone)
+    redemption = await lock_redemption(connection, number, member_id, zone)
+    wanted = "released" if redemption.state in ("held", "released") else "cancelled"
+    return await _give_back(connection, redemption, wanted, reason=reason, actor=actor, now=now, zone=zone)
+
+
+async def release_redemption(
+    connection: AsyncConnection[Any], number: str, *, reason: str, actor: str, now: datetime, zone: ZoneInfo
+) -> bool:
+    """Release a redemption that waits for its cash part, in the caller's transaction; false when it does not wait any more."""
+    redemption = await lock_redemption(connection, number, None, zone)
+    if redemption.state != "held":
+        return False
+    await _give_back(connection, redemption, "released", reason=reason, actor=actor, now=now, zone=zone)
+    return True
 
 
 async def refund_redemption(
@@ -96,7 +113,7 @@ async def refund_redemption(
 
     The caller has found that its member got nothing for it. Raises NotFoundError or NotCancellableError.
     """
-    redemption = await _lock(connection, number, None, zone)
+    redemption = await lock_redemption(connection, number, None, zone)
     return await _give_back(connection, redemption, "refunded", reason=reason, actor=actor, now=now, zone=zone)
 
 
@@ -115,13 +132,42 @@ async def _give_back(
     if not may_become(redemption.state, wanted):
         raise NotCancellableError
     await cancel_vouchers(connection, redemption.id, reason=reason, actor=actor, now=now)
-    points = await _give_points_back(connection, redemption, actor, now, local_date(now, zone))
+    if wanted == RELEASED:
+        already = await _let_go(connection, redemption, now)
+    else:
+        already = await _give_cash_back(connection, redemption, reason, actor, now)
+    points = await return_points(connection, redemption, actor, now, local_date(now, zone), already=already)
     await _change_state(connection, redemption, wanted, reason, actor, now)
     await _give_stock_back(connection, redemption, now)
     return points
 
 
-async def _lock(connection: AsyncConnection[Any], number: str, member_id: int | None, zone: ZoneInfo) -> Cancellable:
+async def _let_go(connection: AsyncConnection[Any], redemption: Cancellable, now: datetime) -> int:
+    """End the hold; what was begun at the provider is closed there by a job. No points have gone back before."""
+    if not await decide_hold(connection, redemption.id, RELEASED, now):
+        raise NotCancellableError
+    await free_codes(connection, redemption.id)
+    hold = await find_hold(connection, redemption.number)
+    if hold is not None and hold.closed_at is None:
+        await defer(connection, "check_payment", number=redemption.number)
+    return 0
+
+
+async def _give_cash_back(
+    connection: AsyncConnection[Any], redemption: Cancellable, reason: str, actor: str, now: datetime
+) -> int:
+    """Order the cash back that is left of a payment; the points that have gone back with parts of it before."""
+    received = await find_received(connection, redemption.id)
+    if received is None:
+        return 0
+    if received.left_minor:
+        await want_back(connection, received.intent_id, received.left_minor, reason=reason, actor=actor, now=now)
+    return points_for(redemption.points, received.amount_minor, received.refunded_minor)
+
+
+async def lock_redemption(
+    connection: AsyncConnection[Any], number: str, member_id: int | None, zone: ZoneInfo
+) -> Cancellable:
     """Find, then lock in the order of the desk (account, stock, redemption), then read again what the locks now protect."""
     values = {"number": number, "member": member_id, "zone": str(zone)}
     found, locked = await _read(connection, values), None
@@ -144,12 +190,25 @@ async def _read(connection: AsyncConnection[Any], values: dict[str, Any]) -> Can
     return found
 
 
-async def _give_points_back(
-    connection: AsyncConnection[Any], redemption: Cancellable, actor: str, now: datetime, today: date
+async def return_points(
+    connection: AsyncConnection[Any],
+    redemption: Cancellable,
+    actor: str,
+    now: datetime,
+    today: date,
+    *,
+    already: int = 0,
+    wanted: int | None = None,
+    refund_id: int | None = None,
 ) -> int:
+    """Put points back into the lots they came from: all but those that went back `already`, or `wanted` of them.
+
+    `refund_id` names the refund of a part of the cash with which they go. The caller holds the locks. Returns how many.
+    """
     async with connection.cursor(row_factory=class_row(_Taken)) as cursor:
         await cursor.execute(_TAKEN, (redeem_key(redemption.id),))
-        taken = await cursor.fetchall()
+        everything = await cursor.fetchall()
+    taken = pick_portion(everything, already, redemption.points - already if wanted is None else wanted)
     if not taken:
         return 0
     await _lead_to_own_lots(connection, redemption.account_id, taken)
@@ -157,10 +216,12 @@ async def _give_points_back(
     points = sum(one.amount for one in taken)
     lapsed = [one for one in taken if one.expires_on is not None and one.expires_on < today]
     back, *lapses = await reserve_ids(connection, "transfer", 1 + len(lapsed))
+    # A transfer is reversed once. Parts are transfers of their own, and what is left at the end reverses it.
+    is_part, part = refund_id is not None, f":{refund_id}" if refund_id else ""
     transfers = [
         _transfer(
-            back, accounts["points_redeemed"], redemption.account_id, points, "cancel", redemption, actor, now,
-            reversal_of=taken[0].transfer_id,
+            back, accounts["points_redeemed"], redemption.account_id, points, "refund" if is_part else "cancel", redemption,
+            actor, now, part, reversal_of=None if is_part else taken[0].transfer_id,
         )
     ]  # fmt: skip
     entries = [LotEntryRow(back, one.lot_id, one.amount) for one in taken if one not in lapsed]
@@ -182,7 +243,7 @@ async def _give_points_back(
                     redemption,
                     actor,
                     now,
-                    one.lot_id,
+                    f"{part}:{one.lot_id}",
                 )
             )
     await post_transfers(connection, transfers)
@@ -200,13 +261,14 @@ def _transfer(
     redemption: Cancellable,
     actor: str,
     now: datetime,
-    lot_id: int | None = None,
+    part: str = "",
     reversal_of: int | None = None,
 ) -> TransferRow:
-    key = f"{event}:{redemption.number}" + (f":{lot_id}" if lot_id else "")
+    key = f"{event}:{redemption.number}{part}"
     return TransferRow(
         id=transfer_id, debit_account_id=debit, credit_account_id=credit, amount=amount, unit=POINTS, event=event,
-        source=redemption.number, reason="cancelled", actor=actor, key=key, at=now, reversal_of=reversal_of,
+        source=redemption.number, reason="refunded" if event == "refund" else "cancelled", actor=actor, key=key, at=now,
+        reversal_of=reversal_of,
     )  # fmt: skip
 
 

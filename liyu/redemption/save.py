@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct, field
 from psycopg import AsyncConnection
 
-from liyu.core.bulk import all_of, encode_rows, insert_of
+from liyu.core.bulk import all_of, encode_rows, insert_of, record_of
 from liyu.core.clock import start_of_day
 from liyu.core.ids import make_number
 from liyu.core.ledger.posting import INSERT_TRANSFERS, MOVE_BALANCES, BalanceChange, TransferRow
@@ -17,6 +17,7 @@ from liyu.core.money import POINTS
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, LotChange, LotEntryRow
 from liyu.redemption.decide import first_state, gives_vouchers
 from liyu.redemption.load import LOCK_STOCKS
+from liyu.redemption.payments.split import HOLD_TIME
 from liyu.redemption.state import Answer, DeskState, Granted, Ids, RedeemRequest, Refused
 
 STOCK_CHANNEL = "stock"
@@ -51,7 +52,9 @@ class _LimitRow(Struct):
     cap: int
 
 
-class _VoucherRow(Struct):
+class VoucherRow(Struct):
+    """A voucher to be written."""
+
     id: int
     redemption_id: int
     member_id: int
@@ -63,6 +66,15 @@ class _VoucherRow(Struct):
     uses_allowed: int
     issued_at: datetime
     expires_at: datetime
+
+
+class _HoldRow(Struct):
+    redemption_id: int
+    amount_minor: int
+    deadline: datetime
+    agreement_line_id: int | None
+    uses: int
+    voucher_days: int
 
 
 class _AnswerRow(Struct):
@@ -86,20 +98,26 @@ _ASSIGN_CODES = (
 _USE_LIMITS = insert_of("limit_use", _LimitRow) + (
     " ON CONFLICT (item_id, member_id, period) DO UPDATE SET used = limit_use.used + excluded.used, cap = excluded.cap"
 )
-_SAVE = all_of(
-    [
-        insert_of("redemption", _RedemptionRow),
-        insert_of("redemption_transition", _TransitionRow),
-        INSERT_TRANSFERS,
-        INSERT_ENTRIES,
-        MOVE_LOTS,
-        MOVE_BALANCES,
-        _USE_LIMITS,
-        insert_of("voucher", _VoucherRow),
-        _ASSIGN_CODES,
-        insert_of("idempotent_answer", _AnswerRow),
-    ]
+_HOLD_COLUMNS = ", ".join(_HoldRow.__struct_fields__)
+_PLACE_HOLDS = (
+    f"INSERT INTO payment_hold ({_HOLD_COLUMNS}, currency) SELECT {_HOLD_COLUMNS}, (SELECT currency FROM program) "
+    f"FROM {record_of(_HoldRow)}"
 )
+_STATEMENTS = [
+    insert_of("redemption", _RedemptionRow),
+    insert_of("redemption_transition", _TransitionRow),
+    INSERT_TRANSFERS,
+    INSERT_ENTRIES,
+    MOVE_LOTS,
+    MOVE_BALANCES,
+    _USE_LIMITS,
+    insert_of("voucher", VoucherRow),
+    _ASSIGN_CODES,
+    insert_of("idempotent_answer", _AnswerRow),
+]
+_SAVE = all_of(_STATEMENTS)
+_SAVE_WITH_HOLDS = all_of([*_STATEMENTS, _PLACE_HOLDS])
+"""Most batches hold nothing, and do not pay for a part of the statement that writes nothing."""
 _CLAIM_STOCKS = f"""
     WITH locked AS MATERIALIZED ({LOCK_STOCKS}),
     claimed AS (
@@ -120,9 +138,10 @@ class Batch(Struct):
     balances: dict[int, int] = field(default_factory=dict)
     stocks: dict[int, int] = field(default_factory=dict)
     limits: dict[tuple[int, int, str], _LimitRow] = field(default_factory=dict)
-    vouchers: list[_VoucherRow] = field(default_factory=list)
+    vouchers: list[VoucherRow] = field(default_factory=list)
     codes: list[_Amount] = field(default_factory=list)
     answers: list[_AnswerRow] = field(default_factory=list)
+    holds: list[_HoldRow] = field(default_factory=list)
 
 
 def add_refused(batch: Batch, state: DeskState, request: RedeemRequest, refused: Refused) -> Answer:
@@ -137,7 +156,8 @@ def add_granted(
 ) -> Answer:
     """Turn one granted request into rows of every table it touches, and return its answer."""
     item, redemption_id = granted.item, ids.redemptions.pop()
-    number, first = make_number("R"), first_state(item.kind)
+    is_held = item.cash_minor > 0
+    number, first = make_number("R"), "held" if is_held else first_state(item.kind)
     batch.redemptions.append(
         _RedemptionRow(
             redemption_id, number, granted.member_id, item.id, granted.quantity, granted.points,
@@ -150,7 +170,9 @@ def add_granted(
     _add_points(batch, state, request, granted, ids.transfers.pop(), redemption_id, number, redeemed_account)
     _add_limits(batch, granted)
     answer = Answer(request.body_hash, None, redemption_id, number, first, granted.points)
-    if gives_vouchers(item.kind):
+    if is_held:
+        _add_hold(batch, state, granted, redemption_id)
+    elif gives_vouchers(item.kind):
         _add_vouchers(batch, state, granted, ids, answer)
     batch.answers.append(_AnswerRow(request.scope, request.key, request.body_hash, 201, answer, state.now))
     return answer
@@ -194,12 +216,23 @@ def _add_vouchers(batch: Batch, state: DeskState, granted: Granted, ids: Ids, an
     answer.voucher_ids = [ids.vouchers.pop() for _ in range(granted.quantity)]
     answer.expires_at = end_of_validity(state, item.voucher_days)
     batch.vouchers += [
-        _VoucherRow(
+        VoucherRow(
             voucher_id, answer.redemption_id, granted.member_id, item.id, item.partner_id, item.agreement_line_id,
             "issued", 0, item.uses, state.now, answer.expires_at,
         )
         for voucher_id in answer.voucher_ids
     ]  # fmt: skip
+
+
+def _add_hold(batch: Batch, state: DeskState, granted: Granted, redemption_id: int) -> None:
+    """Vouchers are issued when the cash part is paid, on the terms of now."""
+    item = granted.item
+    batch.holds.append(
+        _HoldRow(
+            redemption_id, item.cash_minor * granted.quantity, state.now + HOLD_TIME, item.agreement_line_id, item.uses,
+            item.voucher_days,
+        )
+    )  # fmt: skip
 
 
 def end_of_validity(state: DeskState, days: int) -> datetime:
@@ -230,8 +263,12 @@ async def save(connection: AsyncConnection[Any], batch: Batch) -> None:
         batch.codes,
         batch.answers,
     ]
+    statement = _SAVE
+    if batch.holds:
+        statement = _SAVE_WITH_HOLDS
+        tables.append(batch.holds)
     async with connection.pipeline():
-        await connection.execute(_SAVE, [encode_rows(rows) for rows in tables])
+        await connection.execute(statement, [encode_rows(rows) for rows in tables])
         if batch.stocks:
             # The stock of a hot item is what everybody waits for: it is claimed last. Where there was plenty when it was read
             # and others were quicker, its CHECK refuses the batch.

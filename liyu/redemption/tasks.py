@@ -16,8 +16,8 @@ from liyu.catalog.favourites import watch_favourites
 from liyu.catalog.pools.watch import watch_pools
 from liyu.core.clock import Clock, local_date
 from liyu.core.database import Sessions, unit_of_work
-from liyu.core.limits import forget_old
 from liyu.core.i18n import Message
+from liyu.core.limits import forget_old
 from liyu.core.outbox import deliver_due
 from liyu.core.settings import Settings
 from liyu.core.storage import open_storage
@@ -32,14 +32,19 @@ from liyu.members.points.birthdays import post_birthdays
 from liyu.members.points.expiry_change import carry_out_changes
 from liyu.members.points.expiry_remind import Translate, remind_of_lapses
 from liyu.members.points.health_count import count_points
-from liyu.members.points.lapse import lapse_points, mature_points
 from liyu.members.points.inactivity import lapse_inactive, remind_of_inactivity
+from liyu.members.points.lapse import lapse_points, mature_points
 from liyu.members.service.index import index_due
-from liyu.members.tags.service import evaluate_rules
 from liyu.members.tags.export_job import forget_old_exports, load_export, write_export
+from liyu.members.tags.service import evaluate_rules
 from liyu.members.tiers.evaluate import evaluate_tiers
 from liyu.redemption.books import prove_books
 from liyu.redemption.closing import close_due_accounts
+from liyu.redemption.payments.cash import refund
+from liyu.redemption.payments.events import handle_event
+from liyu.redemption.payments.provider import make_provider
+from liyu.redemption.payments.settle import check_payment, settle_due
+from liyu.redemption.recall import refund_recall
 from liyu.vouchers.expire import expire_vouchers
 
 log = structlog.get_logger()
@@ -85,12 +90,6 @@ async def turn_the_day(context: JobContext, timestamp: int) -> None:
     log.info("day_turned", day=day.isoformat(), matured=matured.points, lapsed=lapsed.points)
 
 
-@tasks.periodic(cron="20 * * * *")
-@tasks.task(name="post_birthdays", pass_context=True, queueing_lock="post_birthdays", retry=RETRY)
-async def post_birthdays_due(context: JobContext, timestamp: int) -> None:
-    """Give members what the rules say for their birthday; hourly, so that a worker that was away makes up for the day."""
-    services = _services(context)
-    now, zone = services.clock.now(), services.settings.timezone
 @tasks.periodic(cron="50 19 * * *")
 @tasks.task(name="lapse_inactive", pass_context=True, queueing_lock="lapse_inactive", retry=RETRY)
 async def lapse_points_of_inactive(context: JobContext, timestamp: int) -> None:
@@ -103,6 +102,12 @@ async def lapse_points_of_inactive(context: JobContext, timestamp: int) -> None:
         log.info("inactive_lapsed", lots=lapsed.lots, points=lapsed.points)
 
 
+@tasks.periodic(cron="20 * * * *")
+@tasks.task(name="post_birthdays", pass_context=True, queueing_lock="post_birthdays", retry=RETRY)
+async def post_birthdays_due(context: JobContext, timestamp: int) -> None:
+    """Give members what the rules say for their birthday; hourly, so that a worker that was away makes up for the day."""
+    services = _services(context)
+    now, zone = services.clock.now(), services.settings.timezone
     async with await services.connect() as connection:
         given = await post_birthdays(connection, local_date(now, zone), actor=ACTOR, now=now, zone=zone)
     log.info("birthdays_posted", members=given)
@@ -136,12 +141,6 @@ async def remind_members_of_lapses(context: JobContext, timestamp: int) -> None:
             base_url=settings.base_url,
             locale=settings.locale,
         )
-    log.info("reminded_of_lapses", members=told)
-
-
-@tasks.periodic(cron="25 * * * *")
-@tasks.task(name="count_points", pass_context=True, queueing_lock="count_points", retry=RETRY)
-async def count_points_hourly(context: JobContext, timestamp: int) -> None:
         told += await remind_of_inactivity(
             connection,
             local_date(now, settings.timezone),
@@ -151,6 +150,12 @@ async def count_points_hourly(context: JobContext, timestamp: int) -> None:
             base_url=settings.base_url,
             locale=settings.locale,
         )
+    log.info("reminded_of_lapses", members=told)
+
+
+@tasks.periodic(cron="25 * * * *")
+@tasks.task(name="count_points", pass_context=True, queueing_lock="count_points", retry=RETRY)
+async def count_points_hourly(context: JobContext, timestamp: int) -> None:
     """Bring the roll-ups up to date that the points health page reads."""
     services = _services(context)
     async with await services.connect() as connection, connection.transaction():
@@ -168,11 +173,6 @@ async def evaluate_tiers_due(context: JobContext, timestamp: int) -> None:
     log.info("tiers_evaluated", **to_builtins(evaluated))
 
 
-@tasks.task(name="read_import", pass_context=True, retry=RETRY)
-async def read_import(context: JobContext, import_id: int, actor: str) -> None:
-    """Read an uploaded file of members and compare it with them; then the upload is not needed any more."""
-    services = _services(context)
-    now = services.clock.now()
 @tasks.periodic(cron="35 * * * *")
 @tasks.task(name="watch_pools", pass_context=True, queueing_lock="watch_pools", retry=RETRY)
 async def watch_pools_hourly(context: JobContext, timestamp: int) -> None:
@@ -202,6 +202,11 @@ async def refund_recall_orders(context: JobContext, recall_id: int, actor: str) 
     log.info("recall_refunded", recall=recall_id, orders=refunded)
 
 
+@tasks.task(name="read_import", pass_context=True, retry=RETRY)
+async def read_import(context: JobContext, import_id: int, actor: str) -> None:
+    """Read an uploaded file of members and compare it with them; then the upload is not needed any more."""
+    services = _services(context)
+    now = services.clock.now()
     storage = open_storage(services.settings)
     async with await services.connect() as connection:
         name = (await load_import(connection, import_id)).storage_name
@@ -236,6 +241,32 @@ async def undo_applied_import(context: JobContext, import_id: int, actor: str) -
             await undo_import(connection, Work(import_id, actor, services.clock.now()))
 
 
+@tasks.task(name="write_export", pass_context=True, retry=RETRY)
+async def write_ordered_export(context: JobContext, export_id: int) -> None:
+    """Write a large file of members, in the language in which it was ordered."""
+    services = _services(context)
+    async with await services.connect() as connection, await services.connect() as reading:
+        locale = (await load_export(connection, export_id)).locale
+        await write_export(
+            connection,
+            reading,
+            export_id,
+            storage=open_storage(services.settings),
+            translate=lambda text: services.translate(Message(text), locale),
+            zone=services.settings.timezone,
+            now=services.clock.now(),
+        )
+
+
+@tasks.periodic(cron="35 * * * *")
+@tasks.task(name="forget_exports", pass_context=True, queueing_lock="forget_exports", retry=RETRY)
+async def forget_exports(context: JobContext, timestamp: int) -> None:
+    """Delete large files of members whose day is over."""
+    services = _services(context)
+    async with await services.connect() as connection:
+        await forget_old_exports(connection, open_storage(services.settings), services.clock.now())
+
+
 @tasks.periodic(cron="40 20 * * *")
 @tasks.task(name="forget_import_rows", pass_context=True, queueing_lock="forget_import_rows", retry=RETRY)
 async def forget_import_rows(context: JobContext, timestamp: int) -> None:
@@ -267,32 +298,6 @@ async def watch_members_favourites(context: JobContext, timestamp: int) -> None:
         told = await watch_favourites(connection, now=now)
         await forget_old_notices(connection, now=now)
     if told:
-@tasks.task(name="write_export", pass_context=True, retry=RETRY)
-async def write_ordered_export(context: JobContext, export_id: int) -> None:
-    """Write a large file of members, in the language in which it was ordered."""
-    services = _services(context)
-    async with await services.connect() as connection, await services.connect() as reading:
-        locale = (await load_export(connection, export_id)).locale
-        await write_export(
-            connection,
-            reading,
-            export_id,
-            storage=open_storage(services.settings),
-            translate=lambda text: services.translate(Message(text), locale),
-            zone=services.settings.timezone,
-            now=services.clock.now(),
-        )
-
-
-@tasks.periodic(cron="35 * * * *")
-@tasks.task(name="forget_exports", pass_context=True, queueing_lock="forget_exports", retry=RETRY)
-async def forget_exports(context: JobContext, timestamp: int) -> None:
-    """Delete large files of members whose day is over."""
-    services = _services(context)
-    async with await services.connect() as connection:
-        await forget_old_exports(connection, open_storage(services.settings), services.clock.now())
-
-
         log.info("favourites_watched", told=told)
 
 
@@ -313,6 +318,48 @@ async def close_accounts_due(context: JobContext, timestamp: int) -> None:
     async with await services.connect() as connection:
         closed = await close_due_accounts(connection, services.clock.now(), actor=ACTOR)
     log.info("accounts_closed", accounts=closed)
+
+
+@tasks.task(name="handle_payment_event", pass_context=True, retry=RETRY)
+async def handle_payment_event(context: JobContext, event_id: str) -> None:
+    """Do what a webhook of the payment provider asks for."""
+    services = _services(context)
+    async with await services.connect() as connection:
+        await handle_event(connection, event_id, services.clock.now(), services.settings.timezone)
+
+
+@tasks.task(name="check_payment", pass_context=True, retry=RETRY)
+async def check_payment_of_order(context: JobContext, number: str) -> None:
+    """Ask the provider whether an order was paid, or let it take no more money for one that is decided."""
+    services = _services(context)
+    provider = make_provider(services.settings)
+    if provider is None:
+        return
+    async with await services.connect() as connection:
+        await check_payment(connection, provider, number, services.clock.now(), services.settings.timezone)
+
+
+@tasks.task(name="refund_payment", pass_context=True, retry=RETRY)
+async def refund_payment(context: JobContext, refund_id: int) -> None:
+    """Give money back; without the provider's keys it stays wanted."""
+    services = _services(context)
+    provider = make_provider(services.settings)
+    if provider is None:
+        return
+    async with await services.connect() as connection:
+        await refund(connection, provider, refund_id, services.clock.now())
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(name="settle_payments", pass_context=True, queueing_lock="settle_payments", retry=RETRY)
+async def settle_payments_due(context: JobContext, timestamp: int) -> None:
+    """Release orders that were not paid by their deadline, and take up what earlier jobs left."""
+    services = _services(context)
+    settings = services.settings
+    async with await services.connect() as connection:
+        done = await settle_due(connection, make_provider(settings), services.clock.now(), settings.timezone)
+    if done.released:
+        log.info("holds_released", **to_builtins(done))
 
 
 @tasks.periodic(cron="0 22 * * *")

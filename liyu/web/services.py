@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from liyu.catalog.keeper import SnapshotKeeper
+from liyu.catalog.storefront import StorefrontKeeper
 from liyu.core.clock import Clock
 from liyu.core.database import Sessions, make_engine, make_sessions
 from liyu.core.settings import Settings
 from liyu.redemption.desk import Desk
+from liyu.redemption.payments.provider import Provider, make_provider
 from liyu.vouchers.codes import Codes
 from liyu.vouchers.pdf import PdfMaker
 from liyu.vouchers.tokens import Tokens
@@ -30,8 +32,11 @@ class Services:
     sessions: Sessions
     desk: Desk
     catalog: SnapshotKeeper
+    storefront: StorefrontKeeper
     tokens: Tokens
     reader: Reader
+    payments: Provider | None = None
+    """None where no payment provider is connected; then nothing with a cash part can be redeemed."""
     pdf: PdfMaker = field(default_factory=PdfMaker)
     program: ProgramCache = field(default_factory=ProgramCache)
 
@@ -46,15 +51,18 @@ def make_services(settings: Settings, clock: Clock) -> Services:
     if settings.database_url is None:
         raise ValueError("settings.database_url must be set before the web process starts")
     engine = make_engine(settings.database_url)
+    payments = make_provider(settings)
     return Services(
         settings=settings,
         clock=clock,
         engine=engine,
         sessions=make_sessions(engine),
-        desk=Desk(settings.database_url, clock, settings.timezone),
+        desk=Desk(settings.database_url, clock, settings.timezone, payments_available=payments is not None),
         catalog=SnapshotKeeper(settings.database_url, clock),
+        storefront=StorefrontKeeper(settings.database_url),
         tokens=Tokens(settings.secret_key),
         reader=Reader(settings.database_url),
+        payments=payments,
     )
 
 
@@ -63,7 +71,7 @@ async def open_services(services: Services) -> AsyncIterator[None]:
     """Open what pages need at once, and let go of the database at the end. Raises psycopg's OperationalError without one."""
     try:
         await services.program.refresh(services.sessions)
-        async with _open(services.desk), _open(services.catalog):
+        async with _open(services.desk), _open(services.catalog), _open(services.storefront):
             yield
     finally:
         await services.program.close()
@@ -73,7 +81,7 @@ async def open_services(services: Services) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _open(service: Desk | SnapshotKeeper) -> AsyncIterator[None]:
+async def _open(service: Desk | SnapshotKeeper | StorefrontKeeper) -> AsyncIterator[None]:
     await service.open()
     try:
         yield

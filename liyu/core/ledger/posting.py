@@ -76,6 +76,17 @@ def net_changes(transfers: list[TransferRow]) -> list[BalanceChange]:
     return [BalanceChange(account, amount) for account, amount in sorted(net.items()) if amount]
 
 
+async def system_account(connection: AsyncConnection[Any], kind: str, unit: str) -> int:
+    """The system account of a kind in one unit; made at first use."""
+    find = "SELECT id FROM account WHERE kind = %s AND unit = %s AND member_id IS NULL AND partner_id IS NULL"
+    row = await (await connection.execute(find, (kind, unit))).fetchone()
+    if row is None:
+        await connection.execute("INSERT INTO account (kind, unit) VALUES (%s, %s) ON CONFLICT DO NOTHING", (kind, unit))
+        row = await (await connection.execute(find, (kind, unit))).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 async def partner_account(connection: AsyncConnection[Any], partner_id: int, currency: str) -> int:
     """The payable account of a partner in one currency; made at first use."""
     found = await connection.execute(

@@ -22,6 +22,7 @@ import liyu.members.tiers.models
 import liyu.partners.models
 import liyu.partners.settlement.models
 import liyu.redemption.models
+import liyu.redemption.payments.models
 import liyu.vouchers.models  # noqa: F401
 from liyu.core.database import Base
 

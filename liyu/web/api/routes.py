@@ -4,6 +4,7 @@ from litestar.types import ControllerRouterHandler
 
 from liyu.web.api import events, items, members, redemptions, vouchers
 from liyu.web.api.openapi import get_openapi
+from liyu.web.api.stripe_webhook import receive_stripe_event
 
 OPEN: list[ControllerRouterHandler] = [get_openapi]
 CALLS: list[ControllerRouterHandler] = [
@@ -13,4 +14,4 @@ CALLS: list[ControllerRouterHandler] = [
     *redemptions.CALLS,
     *vouchers.CALLS,
 ]
-WEBHOOKS: list[ControllerRouterHandler] = []
+WEBHOOKS: list[ControllerRouterHandler] = [receive_stripe_event]

@@ -15,7 +15,7 @@ from liyu.web.i18n import gettext, translate
 from liyu.web.mall.cards import Shelf, show_at_once
 from liyu.web.mall.home import choose_fitting, scene_label
 from liyu.web.mall.live import live_skus
-from liyu.web.mall.member import AnyRequest, facts_of, load_own_account, now_of
+from liyu.web.mall.member import AnyRequest, facts_of, load_own_account, now_of, takes_payments
 from liyu.web.mall.page_cache import is_cacheable
 from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import KINDS, SCENES
@@ -86,7 +86,14 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
         sort=asked["sort"],
     )
     member = facts_of(account) if account else None
-    shelf = Shelf(request.app.state.environment, ready_of(request).cards, snapshot, now, member)
+    shelf = Shelf(
+        request.app.state.environment,
+        ready_of(request).cards,
+        snapshot,
+        now,
+        member,
+        takes_payments=takes_payments(request),
+    )
     unrolling = visit_of(request).is_fragment and bool(asked["cursor"])
     found = list_items(
         snapshot, wish, now, cursor=asked["cursor"] or None, size=PAGE_SIZE if asked["cursor"] else asked["shown"]
@@ -104,7 +111,7 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
     if unrolling:
         return fragment(request, "mall/_more_cards.html", **context)
     counts = count_items(snapshot, wish, now)
-    instead = [] if found.items else choose_fitting(snapshot, member, now)[0]
+    instead = [] if found.items else choose_fitting(snapshot, member, now, takes_payments=takes_payments(request))[0]
     return page(
         request,
         "mall/items.html",
@@ -129,7 +136,12 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
 def _render_drops(request: AnyRequest, snapshot: Snapshot, account: MemberAccount | None) -> Page:
     now = now_of(request)
     shelf = Shelf(
-        request.app.state.environment, ready_of(request).cards, snapshot, now, facts_of(account) if account else None
+        request.app.state.environment,
+        ready_of(request).cards,
+        snapshot,
+        now,
+        facts_of(account) if account else None,
+        takes_payments=takes_payments(request),
     )
     open_drops, coming = snapshot.live_drops(now), snapshot.coming_drops(now)
     return page(

@@ -31,13 +31,21 @@ class Shelf:
     """Makes the cards of one snapshot for one reader, in the language that is spoken now."""
 
     def __init__(
-        self, environment: Environment, cache: CardCache, snapshot: Snapshot, now: datetime, member: MemberFacts | None
+        self,
+        environment: Environment,
+        cache: CardCache,
+        snapshot: Snapshot,
+        now: datetime,
+        member: MemberFacts | None,
+        *,
+        takes_payments: bool,
     ) -> None:
         self.environment = environment
         self.cache = cache
         self.snapshot = snapshot
         self.now = now
         self.member = member
+        self.takes_payments = takes_payments
         self.locale = current_locale()
 
     def cards(self, items: Iterable[ItemView]) -> list[Markup]:
@@ -85,7 +93,7 @@ class Shelf:
 
     def availability(self, item: ItemView, stock: Stock) -> tuple[str, bool] | None:
         """A few words on whether the reader can have it, and whether they are good news; None when there is nothing to say."""
-        refusals = check_availability(item, stock, self.member, self.now)
+        refusals = check_availability(item, stock, self.member, self.now, payments_available=self.takes_payments)
         if refusals:
             return say_shortly(refusals, self.now), False
         if self.member is not None:

@@ -13,7 +13,7 @@ from liyu.web.formats import format_money
 from liyu.web.i18n import gettext, text_of
 from liyu.web.mall.cards import cover_of, say_shortly
 from liyu.web.mall.item import list_facts
-from liyu.web.mall.member import AnyRequest, facts_of, load_own_account, now_of
+from liyu.web.mall.member import AnyRequest, facts_of, load_own_account, now_of, takes_payments
 from liyu.web.pages import Page, page
 from liyu.web.visit import visit_of
 
@@ -69,7 +69,7 @@ def _list_rows(request: AnyRequest, items: list[ItemView], account: MemberAccoun
 def _standing(request: AnyRequest, item: ItemView, account: MemberAccount) -> str:
     now = now_of(request)
     stock = visit_of(request).services.catalog.snapshot.stock_of(item)
-    refusals = check_availability(item, stock, facts_of(account), now)
+    refusals = check_availability(item, stock, facts_of(account), now, payments_available=takes_payments(request))
     return say_shortly(refusals, now) if refusals else gettext(N_("You can have it"))
 
 

@@ -15,7 +15,7 @@ from liyu.members.account import MemberAccount
 from liyu.web.i18n import current_locale, gettext
 from liyu.web.mall.cards import Shelf, show_at_once
 from liyu.web.mall.live import live_skus
-from liyu.web.mall.member import AnyRequest, facts_of, lapsing_next, load_own_account, now_of, today_of
+from liyu.web.mall.member import AnyRequest, facts_of, lapsing_next, load_own_account, now_of, takes_payments, today_of
 from liyu.web.mall.page_cache import is_undisturbed, slot
 from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import OTHER_SCENE, SCENES
@@ -58,9 +58,14 @@ class _Home:
         self.member = facts_of(account) if account else None
         self.environment = request.app.state.environment
         self.cache = ready_of(request).cards
-        self.shelf = Shelf(self.environment, self.cache, snapshot, self.now, self.member)
-        self.sections: list[tuple[str, tuple[ItemView, ...]]] = self.cache.get(
-            snapshot.version, "sections of the home page", lambda: list(_choose_sections(snapshot))
+        self.shelf = Shelf(
+            self.environment, self.cache, snapshot, self.now, self.member, takes_payments=takes_payments(request)
+        )
+        self.front = visit_of(request).services.storefront.current
+        self.sections: list[Section] = self.cache.get(
+            snapshot.version,
+            ("sections of the home page", self.front.version),
+            lambda: list(_curated_sections(self.front, snapshot)) or list(_choose_sections(snapshot)),
         )
 
     def page(self, *, framed: bool = False) -> Page:
@@ -119,27 +124,24 @@ class _Home:
         return card
 
     def _fitting(self) -> str:
-        items, fits = choose_fitting(self.snapshot, self.member, self.now)
+        items, fits = choose_fitting(self.snapshot, self.member, self.now, takes_payments=self.shelf.takes_payments)
         key = ("head of what fits", fits, self.account is None, current_locale())
         template = self.environment.get_template("mall/_fitting_head.html")
         head = self.cache.get(self.snapshot.version, key, lambda: template.render(account=self.account, fits=fits))
         return f'{head}<div class="item-grid">{"".join(self.shelf.cards(items))}</div>' if items else ""
 
 
-def choose_fitting(snapshot: Snapshot, member: MemberFacts | None, now: Any) -> tuple[list[ItemView], bool]:
+def choose_fitting(
+    snapshot: Snapshot, member: MemberFacts | None, now: Any, *, takes_payments: bool
+) -> tuple[list[ItemView], bool]:
     """What a member can have at once; for guests what was taken most; and whether the member can have it."""
     looked_at = snapshot.items[:LOOKED_THROUGH]
     if member is None:
-        open_items = [item for item in looked_at if not check_availability(item, snapshot.stock_of(item), None, now)]
+        open_items = [item for item in looked_at if is_open(item)]
         return list(
             islice(_mix_scenes(sorted(open_items, key=lambda item: -snapshot.stock_of(item).taken)), MOST_FITTING)
         ), False
-    fitting = (
-        item
-        for item in looked_at
-        if item.price_for(member.tier_rank) <= member.usable
-        and not check_availability(item, snapshot.stock_of(item), member, now)
-    )
+    fitting = (item for item in looked_at if item.price_for(member.tier_rank) <= member.usable and is_open(item))
     found = list(islice(_mix_scenes(fitting), MOST_FITTING))
     if found:
         return found, True
@@ -156,6 +158,11 @@ def _mix_scenes(items: Iterable[ItemView]) -> Iterator[ItemView]:
         if given[item.scene] <= FITTING_OF_A_SCENE:
             yield item
         else:
+
+    def is_open(item: ItemView) -> bool:
+        stock = snapshot.stock_of(item)
+        return not check_availability(item, stock, member, now, payments_available=takes_payments)
+
             others.append(item)
     yield from others
 

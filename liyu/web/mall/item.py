@@ -18,7 +18,7 @@ from liyu.web.i18n import current_locale, gettext, text_of
 from liyu.web.item_terms import describe_cancelling, describe_worth, list_terms
 from liyu.web.mall.cards import Shelf, cover_of, say_fully
 from liyu.web.mall.home import scene_label
-from liyu.web.mall.member import AnyRequest, load_shopper, member_id_of, now_of
+from liyu.web.mall.member import AnyRequest, load_shopper, member_id_of, now_of, takes_payments
 from liyu.web.mall.page_cache import is_cacheable
 from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import KINDS
@@ -67,8 +67,15 @@ def _render(
 ) -> Page:
     now = now_of(request)
     stock = snapshot.stock_of(item)
-    refusals = check_availability(item, stock, facts, now)
-    shelf = Shelf(request.app.state.environment, ready_of(request).cards, snapshot, now, facts)
+    refusals = check_availability(item, stock, facts, now, payments_available=takes_payments(request))
+    shelf = Shelf(
+        request.app.state.environment,
+        ready_of(request).cards,
+        snapshot,
+        now,
+        facts,
+        takes_payments=takes_payments(request),
+    )
     similar = snapshot.similar(item, MOST_SIMILAR)
     price = item.price_for(facts.tier_rank if facts else None)
     rules = item.rules_en if current_locale() == "en" and item.rules_en else item.rules_zh

@@ -38,6 +38,11 @@ def member_id_of(actor: Actor) -> int:
     return actor.member_id
 
 
+def takes_payments(request: AnyRequest) -> bool:
+    """Whether a cash part can be paid in this installation."""
+    return visit_of(request).services.payments is not None
+
+
 async def load_own_account(request: AnyRequest) -> MemberAccount | None:
     """The account of the member who is signed in; None for guests, who cost no query."""
     visit, today = visit_of(request), today_of(request)

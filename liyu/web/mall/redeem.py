@@ -23,7 +23,7 @@ from liyu.web.i18n import translate
 from liyu.web.limits import count_hit
 from liyu.web.mall.cards import cover_of, in_words, say_fully
 from liyu.web.mall.item import find_item, list_facts
-from liyu.web.mall.member import AnyRequest, draw_lots, load_shopper, member_id_of, now_of
+from liyu.web.mall.member import AnyRequest, draw_lots, load_shopper, member_id_of, now_of, takes_payments
 from liyu.web.pages import Page, fragment, page, redirect
 from liyu.web.visit import visit_of
 
@@ -93,7 +93,9 @@ async def _show_sheet(
     snapshot = visit_of(request).services.catalog.snapshot
     stock = snapshot.stock_of(item)
     account, facts = await load_shopper(request, session, item)
-    refusals = check_availability(item, stock, facts, now_of(request), quantity=quantity)
+    refusals = check_availability(
+        item, stock, facts, now_of(request), quantity=quantity, payments_available=takes_payments(request)
+    )
     price = item.price_for(facts.tier_rank)
     context: dict[str, Any] = {
         "item": item,

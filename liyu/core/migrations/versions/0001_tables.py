@@ -849,6 +849,111 @@ def upgrade() -> None:
     )
     op.create_index("ix_redemption_item", "redemption", ["item_id", "id"], unique=False)
     op.create_table(
+        "payment_event",
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("number", sa.Text(), nullable=True),
+        sa.Column("intent_id", sa.Text(), nullable=True),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("refunded_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("handled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "(result IS NULL) = (handled_at IS NULL)", name=op.f("ck_payment_event_handled_with_a_result")
+        ),
+        sa.PrimaryKeyConstraint("event_id", name=op.f("pk_payment_event")),
+    )
+    op.create_index(
+        "ix_payment_event_number",
+        "payment_event",
+        ["number", "at"],
+        unique=False,
+        postgresql_where="number IS NOT NULL",
+    )
+    op.create_table(
+        "payment_hold",
+        sa.Column("redemption_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("deadline", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("agreement_line_id", sa.BigInteger(), nullable=True),
+        sa.Column("uses", sa.BigInteger(), nullable=False),
+        sa.Column("voucher_days", sa.BigInteger(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("intent_id", sa.Text(), nullable=True),
+        sa.Column("checkout_id", sa.Text(), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_payment_hold_amount_is_positive")),
+        sa.CheckConstraint("outcome IN ('captured', 'released')", name=op.f("ck_payment_hold_known_outcome")),
+        sa.CheckConstraint(
+            "(outcome IS NULL) = (decided_at IS NULL)", name=op.f("ck_payment_hold_decided_at_an_instant")
+        ),
+        sa.ForeignKeyConstraint(
+            ["agreement_line_id"], ["agreement_line.id"], name=op.f("fk_payment_hold_agreement_line_id")
+        ),
+        sa.ForeignKeyConstraint(["redemption_id"], ["redemption.id"], name=op.f("fk_payment_hold_redemption_id")),
+        sa.PrimaryKeyConstraint("redemption_id", name=op.f("pk_payment_hold")),
+        sa.UniqueConstraint("checkout_id", name=op.f("uq_payment_hold_checkout_id")),
+        sa.UniqueConstraint("intent_id", name=op.f("uq_payment_hold_intent_id")),
+    )
+    op.create_index(
+        "ix_payment_hold_due", "payment_hold", ["deadline"], unique=False, postgresql_where="outcome IS NULL"
+    )
+    op.create_index(
+        "ix_payment_hold_open_at_provider",
+        "payment_hold",
+        ["redemption_id"],
+        unique=False,
+        postgresql_where="closed_at IS NULL",
+    )
+    op.create_table(
+        "payment",
+        sa.Column("intent_id", sa.Text(), nullable=False),
+        sa.Column("redemption_id", sa.BigInteger(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("captures", sa.Boolean(), nullable=False),
+        sa.Column("refunded_minor", sa.BigInteger(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_payment_amount_is_positive")),
+        sa.CheckConstraint(
+            "refunded_minor BETWEEN 0 AND amount_minor", name=op.f("ck_payment_never_more_back_than_paid")
+        ),
+        sa.ForeignKeyConstraint(["redemption_id"], ["redemption.id"], name=op.f("fk_payment_redemption_id")),
+        sa.PrimaryKeyConstraint("intent_id", name=op.f("pk_payment")),
+    )
+    op.create_index("ix_payment_redemption", "payment", ["redemption_id"], unique=False)
+    op.create_index("uq_payment_captures", "payment", ["redemption_id"], unique=True, postgresql_where="captures")
+    op.create_table(
+        "payment_refund",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("intent_id", sa.Text(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("points", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("provider_id", sa.Text(), nullable=True),
+        sa.Column("fault", sa.Text(), nullable=True),
+        sa.Column("wanted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("(state = 'wanted') = (done_at IS NULL)", name=op.f("ck_payment_refund_done_at_an_instant")),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_payment_refund_amount_is_positive")),
+        sa.CheckConstraint("state IN ('wanted', 'made', 'failed')", name=op.f("ck_payment_refund_known_state")),
+        sa.ForeignKeyConstraint(["intent_id"], ["payment.intent_id"], name=op.f("fk_payment_refund_intent_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payment_refund")),
+        sa.UniqueConstraint("key", name=op.f("uq_payment_refund_key")),
+    )
+    op.create_index("ix_payment_refund_payment", "payment_refund", ["intent_id", "id"], unique=False)
+    op.create_index(
+        "ix_payment_refund_wanted", "payment_refund", ["id"], unique=False, postgresql_where="state = 'wanted'"
+    )
+    op.create_table(
         "session",
         sa.Column("token_hash", sa.LargeBinary(), nullable=False),
         sa.Column("audience", sa.Text(), nullable=False),

@@ -241,6 +241,46 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
+
+CREATE FUNCTION keep_hold_as_decided() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE'
+        OR to_jsonb(NEW) - '{outcome,decided_at,intent_id,checkout_id,closed_at}'::text[]
+            <> to_jsonb(OLD) - '{outcome,decided_at,intent_id,checkout_id,closed_at}'::text[]
+        OR (OLD.outcome IS NOT NULL AND (NEW.outcome, NEW.decided_at) IS DISTINCT FROM (OLD.outcome, OLD.decided_at)) THEN
+        RAISE EXCEPTION 'the hold of redemption % is captured or released once', OLD.redemption_id
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION keep_payment_as_received() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR NEW.refunded_minor < OLD.refunded_minor
+        OR to_jsonb(NEW) - 'refunded_minor' <> to_jsonb(OLD) - 'refunded_minor' THEN
+        RAISE EXCEPTION 'payment % stays as it was received', OLD.intent_id USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION keep_refund_as_made() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR OLD.state = 'made'
+        OR to_jsonb(NEW) - '{state,provider_id,fault,done_at}'::text[]
+            <> to_jsonb(OLD) - '{state,provider_id,fault,done_at}'::text[] THEN
+        RAISE EXCEPTION 'refund % stays as it is', OLD.key USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION keep_payment_event_as_told() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR OLD.handled_at IS NOT NULL
+        OR to_jsonb(NEW) - '{handled_at,result}'::text[] <> to_jsonb(OLD) - '{handled_at,result}'::text[] THEN
+        RAISE EXCEPTION 'event % stays as it was told', OLD.event_id USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
 """
 
 
@@ -263,6 +303,10 @@ def upgrade() -> None:
         ("statement", "keep_statement_frozen", "UPDATE OR DELETE"),
         ("statement_line", "keep_lines_frozen", "INSERT OR UPDATE OR DELETE"),
         ("payout", "keep_payout_as_paid", "UPDATE OR DELETE"),
+        ("payment_hold", "keep_hold_as_decided", "UPDATE OR DELETE"),
+        ("payment", "keep_payment_as_received", "UPDATE OR DELETE"),
+        ("payment_refund", "keep_refund_as_made", "UPDATE OR DELETE"),
+        ("payment_event", "keep_payment_event_as_told", "UPDATE OR DELETE"),
         ("earning_rule", "keep_rule_as_priced", "UPDATE OR DELETE"),
         ("earning_event", "keep_event_as_priced", "UPDATE OR DELETE"),
         ("expiry_change", "keep_expiry_change_as_ordered", "UPDATE OR DELETE"),

@@ -1439,6 +1439,23 @@ def upgrade() -> None:
         sa.Column("by_rule", sa.Boolean(), nullable=False),
         sa.Column("rule", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("evaluated_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("by_rule = (rule IS NOT NULL)", name=op.f("ck_tag_rule_of_its_own")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tag")),
+        sa.UniqueConstraint("code", name=op.f("uq_tag_code")),
+        sa.UniqueConstraint("id", "by_rule", name=op.f("uq_tag_id_by_rule")),
+    )
+    op.create_table(
+        "segment",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("conditions", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_segment")),
+        sa.UniqueConstraint("name", name=op.f("uq_segment_name")),
+    )
     op.create_table(
         "member_export",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -1466,23 +1483,6 @@ def upgrade() -> None:
         ["finished_at"],
         unique=False,
         postgresql_where=sa.text("storage_name IS NOT NULL"),
-    )
-        sa.Column("evaluated_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("by_rule = (rule IS NOT NULL)", name=op.f("ck_tag_rule_of_its_own")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_tag")),
-        sa.UniqueConstraint("code", name=op.f("uq_tag_code")),
-        sa.UniqueConstraint("id", "by_rule", name=op.f("uq_tag_id_by_rule")),
-    )
-    op.create_table(
-        "segment",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("conditions", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("made_by", sa.Text(), nullable=False),
-        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_segment")),
-        sa.UniqueConstraint("name", name=op.f("uq_segment_name")),
     )
     op.create_table(
         "member_tag",
@@ -1778,7 +1778,6 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('ready', 'applied', 'discarded')", name=op.f("ck_item_upload_known_state")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_item_upload")),
     )
-    # ### end Alembic commands ###
     op.create_table(
         "pool_import",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -1984,3 +1983,4 @@ def upgrade() -> None:
         sa.CheckConstraint("wanted BETWEEN 0 AND 9999", name=op.f("ck_mix_target_a_number_of_rights")),
         sa.PrimaryKeyConstraint("axis", "code", name=op.f("pk_mix_target")),
     )
+    # ### end Alembic commands ###

@@ -88,3 +88,18 @@ async def test_the_mall_can_be_installed(app: Litestar, client: Client) -> None:
     assert installation["version"] == app.state.assets.digest
     for path in [installation["offline"], *installation["files"]]:
         assert (await client.get(path)).status_code == 200, path
+
+
+async def test_a_first_visit_takes_little_over_the_wire(client: Client) -> None:
+    for path in ("/", "/items"):
+        page = await client.get(path)
+        files = {found for found in re.findall(r'(?:href|src)="(/static/[^"#]+)', page.text) if "/img/" not in found}
+        sizes = []
+        async with client.stream("GET", path) as answer:
+            sizes.append(sum([len(part) async for part in answer.aiter_raw()]))
+        for file in files:
+            async with client.stream("GET", file, headers={"accept-encoding": "gzip"}) as answer:
+                assert answer.status_code == 200
+                sizes.append(sum([len(part) async for part in answer.aiter_raw()]))
+        assert len(files) == 4, files
+        assert sum(sizes) <= 120 * 1024

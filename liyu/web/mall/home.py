@@ -61,11 +61,8 @@ class _Home:
         self.shelf = Shelf(
             self.environment, self.cache, snapshot, self.now, self.member, takes_payments=takes_payments(request)
         )
-        self.front = visit_of(request).services.storefront.current
-        self.sections: list[Section] = self.cache.get(
-            snapshot.version,
-            ("sections of the home page", self.front.version),
-            lambda: list(_curated_sections(self.front, snapshot)) or list(_choose_sections(snapshot)),
+        self.sections: list[tuple[str, tuple[ItemView, ...]]] = self.cache.get(
+            snapshot.version, "sections of the home page", lambda: list(_choose_sections(snapshot))
         )
 
     def page(self, *, framed: bool = False) -> Page:
@@ -113,7 +110,7 @@ class _Home:
             tuple(account.tag_ids),
             lapsing_next(account, today),
         )
-        edges = self.snapshot.edges_passed(self.now)
+        edges = ready.pages.edges.passed(self.snapshot, self.now)
         key = (figures, today, edges, self.snapshot.version, self.snapshot.stock_version, current_locale())
         return ready.own.get(key, self.own_parts)
 
@@ -136,6 +133,11 @@ def choose_fitting(
 ) -> tuple[list[ItemView], bool]:
     """What a member can have at once; for guests what was taken most; and whether the member can have it."""
     looked_at = snapshot.items[:LOOKED_THROUGH]
+
+    def is_open(item: ItemView) -> bool:
+        stock = snapshot.stock_of(item)
+        return not check_availability(item, stock, member, now, payments_available=takes_payments)
+
     if member is None:
         open_items = [item for item in looked_at if is_open(item)]
         return list(
@@ -158,11 +160,6 @@ def _mix_scenes(items: Iterable[ItemView]) -> Iterator[ItemView]:
         if given[item.scene] <= FITTING_OF_A_SCENE:
             yield item
         else:
-
-    def is_open(item: ItemView) -> bool:
-        stock = snapshot.stock_of(item)
-        return not check_availability(item, stock, member, now, payments_available=takes_payments)
-
             others.append(item)
     yield from others
 

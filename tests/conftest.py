@@ -122,11 +122,17 @@ def template_database(cluster: EmbeddedPostgres) -> str:
 
 
 @pytest.fixture
-def database_url(cluster: EmbeddedPostgres, template_database: str) -> Iterator[str]:
+def template(template_database: str) -> str:
+    """Which database the test's own is a copy of; modules that need more than an empty one say so."""
+    return template_database
+
+
+@pytest.fixture
+def database_url(cluster: EmbeddedPostgres, template: str) -> Iterator[str]:
     """A fresh migrated database, for this test alone."""
     name = f"test_{uuid.uuid4().hex}"
     # Copying the files takes a third of the time that copying block by block through the log does.
-    _run_on_server(cluster, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template_database)
+    _run_on_server(cluster, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
     yield cluster.url(name)
     _run_on_server(cluster, "DROP DATABASE {} WITH (FORCE)", name)
 

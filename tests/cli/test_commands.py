@@ -4,27 +4,51 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from liyu.core.embedded import EmbeddedPostgres
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def installed_database(
+    cluster: EmbeddedPostgres, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """The name of a database as `liyu db upgrade` leaves it; the tests get copies."""
+    name = f"cli_{uuid.uuid4().hex}"
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template_database} STRATEGY FILE_COPY")
+    upgraded = liyu_on(cluster.url(name), tmp_path_factory.mktemp("cli"))("db", "upgrade")
+    assert upgraded.returncode == 0, upgraded.stderr
+    return name
+
+
+@pytest.fixture
+def template(installed_database: str) -> str:
+    return installed_database
 
 
 @pytest.fixture
 def liyu(database_url: str, tmp_path: Path) -> Run:
     """Run a command on an installation of the test's own."""
-    environment = os.environ | {"LIYU_DATABASE_URL": database_url, "LIYU_DATA_DIR": str(tmp_path / "var")}
+    return liyu_on(database_url, tmp_path)
+
+
+def liyu_on(database_url: str, folder: Path) -> Run:
+    environment = os.environ | {"LIYU_DATABASE_URL": database_url, "LIYU_DATA_DIR": str(folder / "var")}
     command = str(Path(sys.executable).with_name("liyu"))
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [command, *arguments], env=environment | more, capture_output=True, text=True, check=False, cwd=tmp_path
+            [command, *arguments], env=environment | more, capture_output=True, text=True, check=False, cwd=folder
         )
 
-    assert run("db", "upgrade").returncode == 0
     return run
 
 

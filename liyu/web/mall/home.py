@@ -110,7 +110,7 @@ class _Home:
             tuple(account.tag_ids),
             lapsing_next(account, today),
         )
-        edges = ready.pages.edges.passed(self.snapshot, self.now)
+        edges = self.snapshot.edges_passed(self.now)
         key = (figures, today, edges, self.snapshot.version, self.snapshot.stock_version, current_locale())
         return ready.own.get(key, self.own_parts)
 

@@ -32,6 +32,7 @@ from liyu.web.console import (
     segments,
     settlements,
     statement,
+    storefront,
     tags,
     tiers,
     today,
@@ -41,6 +42,7 @@ OPEN: list[ControllerRouterHandler] = [*login.ROUTES]
 STAFF: list[ControllerRouterHandler] = [
     *today.ROUTES,
     *approvals.ROUTES,
+    *storefront.ROUTES,
     *item_import.ROUTES,
     *items_bulk.ROUTES,
     *item_pictures.ROUTES,

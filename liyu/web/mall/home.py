@@ -7,10 +7,13 @@ from typing import Any
 
 from litestar import get
 from markupsafe import Markup
+from msgspec import Struct
 
 from liyu.catalog.availability import MemberFacts, check_availability
 from liyu.catalog.snapshot import RECOMMENDED, Snapshot
+from liyu.catalog.storefront import SectionView, Storefront
 from liyu.catalog.views import ItemView
+from liyu.core.i18n import N_
 from liyu.members.account import MemberAccount
 from liyu.web.i18n import current_locale, gettext
 from liyu.web.mall.cards import Shelf, show_at_once
@@ -20,6 +23,7 @@ from liyu.web.mall.page_cache import is_undisturbed, slot
 from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import OTHER_SCENE, SCENES
 from liyu.web.pages import Page, page
+from liyu.web.pictures import address_of
 from liyu.web.shortcut import SHORTCUT
 from liyu.web.visit import visit_of
 
@@ -38,6 +42,7 @@ async def show_home(request: AnyRequest) -> Page:
     """A guest's home page comes from memory; so does the frame of a member's, which costs one query beside the session's."""
     visit, pages = visit_of(request), ready_of(request).pages
     snapshot = visit.services.catalog.snapshot
+    pages.follow(visit.services.storefront.current.version)
     account = await load_own_account(request)
     home = _Home(request, snapshot, account)
     if not is_undisturbed(visit):
@@ -45,6 +50,23 @@ async def show_home(request: AnyRequest) -> Page:
     if account is None:
         return pages.answer(request, snapshot, home.page)
     return pages.answer(request, snapshot, lambda: home.page(framed=True), home.remembered_parts)
+
+
+class Section(Struct, frozen=True):
+    """A row of the home page; its label is said in the language of whoever looks."""
+
+    says: dict[str, str]
+    href: str
+    items: tuple[ItemView, ...]
+
+    @property
+    def label(self) -> str:
+        """The words above the row."""
+        if "scene" in self.says:
+            return scene_label(self.says["scene"])
+        if "newest" in self.says:
+            return gettext(N_("Just in"))
+        return (self.says["en"] if current_locale() == "en" else "") or self.says["zh"]
 
 
 class _Home:
@@ -61,8 +83,11 @@ class _Home:
         self.shelf = Shelf(
             self.environment, self.cache, snapshot, self.now, self.member, takes_payments=takes_payments(request)
         )
-        self.sections: list[tuple[str, tuple[ItemView, ...]]] = self.cache.get(
-            snapshot.version, "sections of the home page", lambda: list(_choose_sections(snapshot))
+        self.front = visit_of(request).services.storefront.current
+        self.sections: list[Section] = self.cache.get(
+            snapshot.version,
+            ("sections of the home page", self.front.version),
+            lambda: list(_curated_sections(self.front, snapshot)) or list(_choose_sections(snapshot)),
         )
 
     def page(self, *, framed: bool = False) -> Page:
@@ -79,13 +104,18 @@ class _Home:
             scenes=scene_links(self.snapshot),
             drops=show_at_once(self.shelf.drops(drops), DROPS_IN_SIGHT),
             live=live_skus(drops, self.snapshot),
+            banners=[
+                {"banner": one, "picture": address_of(one.digest) if one.digest else None}
+                for one in self.front.banners
+                if one.is_shown(self.now)
+            ],
             sections=[
                 {
-                    "label": scene_label(scene),
-                    "href": f"/items?scene={scene}",
-                    "cards": self.shelf.frames(items) if framed else self.shelf.cards(items),
+                    "label": section.label,
+                    "href": section.href,
+                    "cards": self.shelf.frames(section.items) if framed else self.shelf.cards(section.items),
                 }
-                for scene, items in self.sections
+                for section in self.sections
             ],
         )
 
@@ -93,7 +123,7 @@ class _Home:
         """What is the reader's own: the wallet card, what they can have, and a line on each other card."""
         parts = {"card": self._card(), "fitting": self._fitting()}
         if self.account is not None:
-            parts |= {f"line:{item.id}": self.shelf.own_line(item) for _, items in self.sections for item in items}
+            parts |= {f"line:{item.id}": self.shelf.own_line(item) for section in self.sections for item in section.items}
         return parts
 
     def remembered_parts(self) -> dict[str, str]:
@@ -111,7 +141,7 @@ class _Home:
             lapsing_next(account, today),
         )
         edges = self.snapshot.edges_passed(self.now)
-        key = (figures, today, edges, self.snapshot.version, self.snapshot.stock_version, current_locale())
+        key = (figures, today, edges, self.front.version, self.snapshot.version, self.snapshot.stock_version, current_locale())
         return ready.own.get(key, self.own_parts)
 
     def _card(self) -> str:
@@ -179,7 +209,31 @@ def scene_label(scene: str) -> str:
     return gettext(SCENES.get(scene, OTHER_SCENE)[0])
 
 
-def _choose_sections(snapshot: Snapshot) -> Iterator[tuple[str, tuple[ItemView, ...]]]:
+def _curated_sections(front: Storefront, snapshot: Snapshot) -> Iterator[Section]:
+    """The rows that operators chose, those without items left out."""
+    for chosen in front.sections:
+        section = _curated_section(front, chosen, snapshot)
+        if section is not None and section.items:
+            yield section
+
+
+def _curated_section(front: Storefront, chosen: SectionView, snapshot: Snapshot) -> Section | None:
+    match chosen.kind:
+        case "scene" if chosen.scene is not None:
+            items = tuple(islice(snapshot.lists.filtered("scene", chosen.scene, RECOMMENDED), chosen.most))
+            return Section({"scene": chosen.scene}, f"/items?scene={chosen.scene}", items)
+        case "newest":
+            items = tuple(islice(snapshot.lists.ordered("newest"), chosen.most))
+            return Section({"newest": ""}, "/items?sort=newest", items)
+    collection = front.collection_of(chosen)
+    if collection is None:
+        return None
+    listed = (snapshot.by_id.get(item_id) for item_id in collection.items)
+    items = tuple(islice((item for item in listed if item is not None and item.is_shown(snapshot.made_at)), chosen.most))
+    return Section({"zh": collection.title_zh, "en": collection.title_en}, f"/collections/{collection.code}", items)
+
+
+def _choose_sections(snapshot: Snapshot) -> Iterator[Section]:
     """A few items of the fullest scenes, those left out that stand at the top of every list."""
     counts, top = snapshot.lists.count("scene"), set(snapshot.items[:MOST_FITTING])
     for scene in sorted((scene for scene in SCENES if counts.get(scene)), key=lambda scene: -counts[scene])[
@@ -188,4 +242,4 @@ def _choose_sections(snapshot: Snapshot) -> Iterator[tuple[str, tuple[ItemView, 
         shelf = snapshot.lists.filtered("scene", scene, RECOMMENDED)
         items = tuple(islice((item for item in shelf if item not in top), ITEMS_OF_A_SCENE))
         if items:
-            yield scene, items
+            yield Section({"scene": scene}, f"/items?scene={scene}", items)

@@ -57,7 +57,9 @@ def _list_rows(request: AnyRequest, items: list[ItemView], account: MemberAccoun
         },
     ]
     if account is not None:
-        rows.append({"label": gettext(N_("Can you have it?")), "cells": [_standing(request, item, account) for item in items]})
+        rows.append(
+            {"label": gettext(N_("Can you have it?")), "cells": [_standing(request, item, account) for item in items]}
+        )
     terms = [dict(list_facts(request, item)) for item in items]
     labels = dict.fromkeys(label for one in terms for label in one)
     rows += [{"label": label, "cells": [one.get(label, _NOTHING) for one in terms]} for label in labels]

@@ -1,9 +1,11 @@
 """Favourites: told once when one comes within reach or is back, never for what was so already."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
 
 from liyu.catalog.errors import TooManyFavouritesError
 from liyu.catalog.favourites import (
@@ -75,6 +77,21 @@ async def test_members_are_told_when_it_is_back_or_opens_and_not_when_it_goes(da
         for taken in (1, 0):
             await world.connection.execute("UPDATE item_stock SET taken = %s WHERE item_id = %s", (taken, rare))
             assert await watch(world, me) == []
+
+
+async def test_two_workers_at_once_tell_once(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        members = [await find_member_id(world.connection, await world.member(f"m{number}")) for number in range(20)]
+        for member in members:
+            await favourite(world, member, points=10)
+        await world.post(*(world.purchase(f"m{number}", 1_000) for number in range(20)))
+        async with await AsyncConnection.connect(database_url, autocommit=True) as another:
+            told = await asyncio.gather(
+                *(watch_favourites(connection, now=NOW) for connection in (world.connection, another))
+            )
+        # Whom one worker holds, the other leaves alone: it never waits, and never tells twice.
+        assert sum(told) == 20
+        assert await world.one("SELECT count(*) FROM member_notice") == 20
 
 
 async def test_favourites_and_what_was_seen_are_bounded(database_url: str) -> None:

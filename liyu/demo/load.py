@@ -25,6 +25,7 @@ from liyu.demo.history import ACTOR, all_events, enrol_everybody, replay_years
 from liyu.demo.logins import STAFF_PASSWORD
 from liyu.demo.program import TERMS, TIERS, rules_from
 from liyu.demo.settle import settle_earlier_month
+from liyu.demo.storefront import arrange_storefront
 from liyu.demo.tags import sort_members
 from liyu.demo.tiers import bring_growth_along, set_one_by_hand
 from liyu.members.points.health_count import count_points
@@ -57,6 +58,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
         await replace_program(connection, structs.replace(TERMS, demo=False), TIERS, rules)
         await import_partners(connection, read_json("partners"), actor=ACTOR, now=opening, zone=zone)
         await publish_items(connection, _item_records(now), actor=ACTOR, now=opening, zone=zone)
+        await arrange_storefront(connection, opening)
         for sku, codes in read_json("codes").items():
             given = [GivenCode(row, code) for row, code in enumerate(codes, 1)]
             await import_codes(

@@ -18,7 +18,7 @@ import psycopg
 from liyu.core.embedded import ensure_database
 
 POINTS_EACH = 1_000_000
-START_SECONDS = 30
+START_SECONDS = 120
 OTHER_WORKERS_SECONDS = 3
 LIYU = str(Path(sys.executable).with_name("liyu"))
 
@@ -50,7 +50,7 @@ _FILL_ITEMS = """
         SELECT 'BENCH-' || n, 'coupon', 'live', '双人下午茶 ' || n, 'Afternoon tea for two ' || n, '精选茶点', 'A fine selection',
             '', '', '[]', '[]', (ARRAY['dining', 'coffee', 'travel', 'hotel', 'car'])[n %% 5 + 1], 100, 0, 1000, n = 1, 90, 1, n,
             now(), now(), 1000000
-        FROM generate_series(1, %(items)s) AS n RETURNING id)
+        FROM generate_series(%(first)s, %(items)s) AS n RETURNING id)
     INSERT INTO item_stock (item_id, total, taken) SELECT id, 100000000, 0 FROM items"""
 
 
@@ -82,9 +82,16 @@ def fill(data_dir: Path, *, members: int, items: int) -> Installation:
     expires = (datetime.now(UTC) + timedelta(days=400)).date()
     with psycopg.connect(installation.url, autocommit=True) as connection:
         connection.execute(_FILL_MEMBERS, {"members": members, "points": POINTS_EACH, "expires": expires})
-        connection.execute(_FILL_ITEMS, {"items": items})
+        connection.execute(_FILL_ITEMS, {"first": 1, "items": items})
         connection.execute("VACUUM ANALYZE")
     return installation
+
+
+def add_items(installation: Installation, items: int) -> None:
+    """Add items until there are so many."""
+    with psycopg.connect(installation.url, autocommit=True) as connection:
+        connection.execute(_FILL_ITEMS, {"first": installation.items + 1, "items": items})
+        connection.execute("VACUUM ANALYZE item, item_stock")
 
 
 def free_port() -> int:

@@ -12,8 +12,8 @@ from statistics import mean, median
 import msgspec
 import psycopg
 
-from bench import events, lapse, members
-from bench.installation import Installation, free_port, running, serve
+from bench import events, lapse, members, search
+from bench.installation import Installation, add_items, free_port, running, serve
 from bench.load import Findings, Load
 from bench.pgbench import measure_redemptions
 
@@ -22,6 +22,8 @@ WORKERS = 2
 PAGE_CONNECTIONS = 32
 TURNS = 4
 EVENT_BATCHES = 40
+MANY_ITEMS = 100_000
+SEARCH_MILLISECONDS = 40
 
 
 class Row(msgspec.Struct):
@@ -51,6 +53,8 @@ def measure_all(installation: Installation, seconds: int, lapsing: int, visited:
     yield measure_events(installation)
     yield measure_lapse(installation, lapsing)
     yield measure_member_page(installation, visited)
+    yield measure_search()
+    yield measure_list_growth(installation, seconds)
 
 
 def measure_drop(installation: Installation, seconds: int, *, hot: bool) -> Row:
@@ -129,6 +133,33 @@ def measure_member_page(installation: Installation, count: int) -> Row:
     searches = ", ".join(f"{kind} {milliseconds:.0f}" for kind, milliseconds in took.searches.items())
     note = f"p50 {took.page:.1f} ms, p99 {took.slow:.0f} ms; search by {searches} ms"
     return Row(f"member page among {count:,}, a second", 1000 / took.page, "/s", 1000 / 30, 30 / took.page, 1, note)
+
+
+def measure_search() -> Row:
+    """A search among many items with its counts and suggestions, p50, against the 40 ms that it may take."""
+    took = search.measure(MANY_ITEMS)
+    note = (
+        f"p50 {took.search:.1f} ms, slowest {took.slowest:.0f} ms; all indexed in {took.build_seconds:.1f} s; "
+        f"a changed item after {took.change:.0f} ms, beside which others wait at most {took.longest_wait:.0f} ms"
+    )
+    name = f"search among {MANY_ITEMS:,} items, a second"
+    return Row(name, 1000 / took.search, "/s", 1000 / SEARCH_MILLISECONDS, SEARCH_MILLISECONDS / took.search, 1, note)
+
+
+def measure_list_growth(installation: Installation, seconds: int) -> Row:
+    """The guest's list among many items against the same list among few. Comes last: it adds items."""
+    load = Load(port=0, connections=PAGE_CONNECTIONS, seconds=seconds, warm_up_seconds=1, path="/items")
+    rates = []
+    for _ in ("few", "many"):
+        with serve(installation, workers=1) as port:
+            found = send(msgspec.structs.replace(load, port=port))
+        _refuse_failures(found, "200")
+        rates.append(found.rate)
+        if len(rates) == 1:
+            add_items(installation, MANY_ITEMS)
+    few, many = rates
+    name = f"guest list among {MANY_ITEMS:,} items"
+    return Row(name, many, "/s", few, many / few, 1 / 1.3, f"the same among {installation.items:,}: {few:,.0f}/s")
 
 
 def send(load: Load) -> Findings:

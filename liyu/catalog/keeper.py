@@ -181,7 +181,9 @@ class SnapshotKeeper:
         """Bring items and stock up to date, side by side: many changed items must not hold up the stock of a rush."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), self._seconds_to_next_ending())
+                # Not wait_for, which swallows a cancellation that comes together with the news.
+                async with asyncio.timeout(self._seconds_to_next_ending()):
+                    await self._news.wait()
             self._news.clear()
             if self._following is None or self._following.done():
                 pending, self._pending = self._pending, _Pending()

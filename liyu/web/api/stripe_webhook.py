@@ -12,7 +12,7 @@ from liyu.web.pages import Page
 from liyu.web.services import services_of
 
 
-@post("/stripe", include_in_schema=False)
+@post("/stripe", include_in_schema=False, status_code=200)
 async def receive_stripe_event(request: Request[Any, Any, Any]) -> Page:
     """Keep an event of Stripe's. Raises BadSignatureError; without the provider's keys nothing is taken."""
     services = services_of(request.app)

@@ -76,7 +76,7 @@ def movement_row(movement: Movement, rules: dict[str, RuleName]) -> dict[str, An
     notes = words.notes_on(movement, rules)
     if movement.amount_minor:
         notes.insert(0, format_money(abs(movement.amount_minor), movement.currency or "CNY"))
-    is_order = movement.event in ("redeem", "cancel")
+    is_order = movement.event in ("redeem", "cancel", "refund")
     return {
         "title": words.title_of(movement),
         "notes": [*notes, words.reference(movement.source)],

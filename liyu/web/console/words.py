@@ -111,6 +111,9 @@ LEDGER_EVENTS = {
     "earn": N_("Points earned"),
     "redeem": N_("Redeemed"),
     "cancel": N_("Redemption cancelled"),
+    "refund": N_("Part of a redemption refunded"),
+    "payment": N_("Cash received from members"),
+    "payment_refund": N_("Cash refunded to a member"),
     "lapse": N_("Points lapsed"),
     "mature": N_("Points became usable"),
     "clawback": N_("Taken back after a return"),
@@ -143,6 +146,8 @@ ACCOUNTS = {
     "rights_cost": N_("Cost of rights"),
     "partner_payable": N_("Owed to partners"),
     "bank": N_("Bank"),
+    "payments_received": N_("Cash paid by members"),
+    "payment_provider": N_("Held by the payment service"),
 }
 
 CHECKS = {
@@ -156,6 +161,10 @@ CHECKS = {
     "stock_differs_from_redemptions": N_("Stock differs from the redemptions"),
     "statement_differs_from_its_lines": N_("A statement differs from its lines"),
     "statements_differ_from_entries": N_("Statements differ from their entries"),
+    "hold_differs_from_redemption": N_("A hold and its order tell different stories"),
+    "refunds_differ_from_payment": N_("Refunds differ from what a payment has given back"),
+    "money_kept_for_an_order_given_back": N_("Cash was kept for an order that was given back"),
+    "payment_provider_differs_from_payments": N_("The payment service’s account differs from its payments"),
 }
 
 ACTIONS = {

@@ -14,16 +14,18 @@ from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
 from liyu.redemption.cancel import cancel_redemption
-from liyu.redemption.orders import Order, OrderStep, find_order, list_order_vouchers, list_orders, list_steps
+from liyu.redemption.orders import Order, find_order, list_order_vouchers, list_orders, list_steps
+from liyu.redemption.payments.queries import PaymentView, find_payment
 from liyu.redemption.states import GIVEN_BACK, may_become
 from liyu.web.actor import actor_of
-from liyu.web.formats import current_zone
+from liyu.web.formats import current_zone, format_money
 from liyu.web.forms import Form, IntegerField
 from liyu.web.i18n import gettext, translate
 from liyu.web.mall.cards import cover_of
 from liyu.web.mall.item import cancel_rule
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
-from liyu.web.mall.words import NEXT_STEPS, ORDER_STEPS
+from liyu.web.mall.saga import tell_saga
+from liyu.web.mall.words import NEXT_STEPS
 from liyu.web.pages import Page, fragment, leave_notice, page, redirect
 from liyu.web.state_words import ORDER_STATES, VOUCHER_STATES
 from liyu.web.visit import visit_of
@@ -84,7 +86,9 @@ async def ask_to_cancel(request: AnyRequest, session: NamedDependency[AsyncSessi
     order = await find_order(connection, member_id_of(actor_of(request)), number)
     if not await _can_cancel(connection, order, now_of(request)):
         return redirect(request, f"/redemptions/{number}")
-    context: dict[str, Any] = {"order": order, "cover": cover_of(order), "rule": cancel_rule(request, order.kind)}
+    payment = await find_payment(connection, order.id)
+    rule = _rule(request, order, payment)
+    context: dict[str, Any] = {"order": order, "cover": cover_of(order), "rule": rule}
     if visit_of(request).is_fragment:
         return fragment(request, "mall/_cancel.html", **context)
     return page(request, "mall/cancel.html", tab="me", **context)
@@ -93,9 +97,11 @@ async def ask_to_cancel(request: AnyRequest, session: NamedDependency[AsyncSessi
 @post("/redemptions/{number:str}/cancel")
 async def cancel(request: AnyRequest, session: NamedDependency[AsyncSession], number: FromPath[str]) -> Page:
     """Give an unused redemption back; the points return to their lots."""
-    actor = actor_of(request)
+    actor, connection = actor_of(request), await driver_connection(session)
+    order = await find_order(connection, member_id_of(actor), number)
+    payment = await find_payment(connection, order.id)
     points = await cancel_redemption(
-        await driver_connection(session),
+        connection,
         number,
         member_id=member_id_of(actor),
         reason="changed_mind",
@@ -103,7 +109,11 @@ async def cancel(request: AnyRequest, session: NamedDependency[AsyncSession], nu
         now=now_of(request),
         zone=current_zone(),
     )
-    if points:
+    if payment is not None and payment.left_minor:
+        cash = format_money(payment.left_minor, payment.currency)
+        words = N_("Cancelled. %(points)s points are back, %(cash)s is on its way to you.")
+        leave_notice(request, Message(words, {"points": points, "cash": cash}))
+    elif points:
         leave_notice(request, Message(N_("Cancelled. %(points)s points are back."), {"points": points}))
     return redirect(request, f"/redemptions/{number}")
 
@@ -114,14 +124,17 @@ async def _show_order(
     connection = await driver_connection(session)
     order = await find_order(connection, member_id_of(actor_of(request)), number)
     now = now_of(request)
-    is_given_back = order.state in GIVEN_BACK
+    payment = await find_payment(connection, order.id)
+    is_yours = order.state not in (*GIVEN_BACK, "held")
     return page(
         request,
         "mall/order.html",
         tab="me",
         order=order,
         row=order_row(order),
-        is_new=not is_given_back and now - order.created_at < FRESH,
+        payment=payment,
+        waits=order.state == "held" and payment is not None and now < payment.deadline,
+        is_new=is_yours and now - order.created_at < FRESH,
         next_step=gettext(NEXT_STEPS[order.kind]),
         vouchers=[
             {
@@ -132,18 +145,31 @@ async def _show_order(
             }
             for one in await list_order_vouchers(connection, order)
         ],
-        steps=[_step_of(step) for step in await list_steps(connection, order)],
+        steps=tell_saga(await list_steps(connection, order), payment),
         revealed=revealed,
-        has_codes=order.kind == "code" and not is_given_back,
+        has_codes=order.kind == "code" and is_yours,
         can_cancel=await _can_cancel(connection, order, now),
-        rule=cancel_rule(request, order.kind),
+        rule=_rule(request, order, payment),
+    )
+
+
+def _rule(request: AnyRequest, order: Order, payment: PaymentView | None) -> str:
+    """What becomes of points and cash when the order is cancelled now."""
+    if order.state == "held":
+        return gettext(N_("Nothing has been charged; the points go back into their lots"))
+    rule = cancel_rule(request, order.kind)
+    if payment is None or not payment.left_minor:
+        return rule
+    cash = format_money(payment.left_minor, payment.currency)
+    return f"{rule}{gettext(N_('; '))}" + translate(
+        Message(N_("%(cash)s goes back the way it was paid"), {"cash": cash})
     )
 
 
 async def _can_cancel(connection: AsyncConnection[Any], order: Order, now: datetime) -> bool:
     """Whether cancelling makes sense: nothing was used, and the state allows it."""
     if not may_become(order.state, "cancelled"):
-        return False
+        return may_become(order.state, "released")
     vouchers = await list_order_vouchers(connection, order)
     return all(one.state == "issued" and now < one.expires_at for one in vouchers)
 
@@ -152,11 +178,6 @@ def order_row(order: Order) -> dict[str, Any]:
     """An order as lists show it."""
     label, tone = ORDER_STATES[order.state]
     return {"order": order, "cover": cover_of(order), "label": gettext(label), "tone": tone}
-
-
-def _step_of(step: OrderStep) -> dict[str, Any]:
-    text = N_("All used; completed") if step.reason == "used_up" else ORDER_STEPS[step.to_state]
-    return {"text": translate(text), "when": step.at, "state": "waiting" if step.to_state in GIVEN_BACK else ""}
 
 
 ROUTES = [show_orders, show_order, reveal_codes, ask_to_cancel, cancel]

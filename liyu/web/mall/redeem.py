@@ -78,7 +78,8 @@ async def redeem(request: AnyRequest, session: NamedDependency[AsyncSession]) ->
         )
     except (RefusedError, IdempotencyConflictError) as refusal:
         return await _show_sheet(request, session, item, form.quantity, status=409, faults=_reasons_of(refusal))
-    return redirect(request, f"/redemptions/{redeemed.number}")
+    is_held = redeemed.state == "held"
+    return redirect(request, f"/redemptions/{redeemed.number}" + ("/pay" if is_held else ""))
 
 
 async def _show_sheet(

@@ -21,6 +21,7 @@ from liyu.web.mall import (
     my_profile,
     notices,
     orders,
+    payments,
     points,
     privacy,
     profile,
@@ -46,6 +47,7 @@ OPEN: list[ControllerRouterHandler] = [
 MEMBERS: list[ControllerRouterHandler] = [
     *redeem.ROUTES,
     *orders.ROUTES,
+    *payments.ROUTES,
     *wallet.ROUTES,
     *points.ROUTES,
     *earn.ROUTES,

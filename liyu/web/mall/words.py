@@ -42,7 +42,7 @@ NEXT_STEPS: dict[str, str] = {
 }
 
 ORDER_STEPS: dict[str, str] = {
-    "held": N_("Reserved for you"),
+    "held": N_("Points and item held until the cash part is paid"),
     "confirmed": N_("Redeemed; the points are taken"),
     "fulfilling": N_("Handed over for delivery"),
     "completed": N_("Completed"),
@@ -73,29 +73,24 @@ SHORT_REFUSALS: dict[str, str] = {
 """A refusal in a few words, for cards; the full sentences belong to the desk."""
 
 
+_MOVEMENTS: dict[str, str] = {
+    "redeem": N_("Redeemed"),
+    "cancel": N_("Redemption cancelled"),
+    "refund": N_("Part of a redemption refunded"),
+    "lapse": N_("Points lapsed"),
+    "mature": N_("Points became usable"),
+    "adjust": N_("Manual adjustment"),
+    "extend": N_("Usable for longer"),
+    "activate": N_("Validity began"),
+    "reinstate": N_("Lapsed points put back"),
+}
+
+
 def describe_movement(movement: Movement) -> str:
     """What a movement was, in a few words."""
-    match movement.event:
-        case "earn" | "clawback" | "debt" | "repay" if movement.event_type:
-            return EVENT_TYPES.get(movement.event_type, movement.event_type)
-        case "redeem":
-            return N_("Redeemed")
-        case "cancel":
-            return N_("Redemption cancelled")
-        case "lapse":
-            return N_("Points lapsed")
-        case "mature":
-            return N_("Points became usable")
-        case "adjust":
-            return N_("Manual adjustment")
-        case "extend":
-            return N_("Usable for longer")
-        case "activate":
-            return N_("Validity began")
-        case "reinstate":
-            return N_("Lapsed points put back")
-        case _:
-            return N_("Movement of points")
+    if movement.event in ("earn", "clawback", "debt", "repay") and movement.event_type:
+        return EVENT_TYPES.get(movement.event_type, movement.event_type)
+    return _MOVEMENTS.get(movement.event, N_("Movement of points"))
 
 
 _NOTES: dict[str, str] = {
@@ -103,6 +98,7 @@ _NOTES: dict[str, str] = {
     "mature": N_("The return period is over"),
     "lapse": N_("Their last day was over"),
     "cancel": N_("Back in the lots they came from"),
+    "refund": N_("Back in the lots they came from"),
 }
 
 

@@ -209,6 +209,11 @@ class Lists:
         order = self.orders[sort]
         return ItemSequence(self.columns.items, order[self.columns.codes[facet][order] == code])
 
+    def in_city(self, city: str) -> Items:
+        """The listed items that a store in this city takes."""
+        slots = self.columns.cities.get(city)
+        return () if slots is None else ItemSequence(self.columns.items, slots[self.listed[slots]])
+
     def count(self, facet: str) -> dict[str, int]:
         """How many items have each value of a facet."""
         return self.count_among(facet, self.listed)

@@ -6,6 +6,7 @@ import "./countdown.js";
 import "./toast.js";
 import "./copy.js";
 import "./counter.js";
+import "./search.js";
 import "./sort.js";
 import "./refresh.js";
 import "./live.js";

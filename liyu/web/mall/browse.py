@@ -6,13 +6,14 @@ from urllib.parse import urlencode
 from litestar import get
 
 from liyu.catalog.models import ITEM_KINDS
-from liyu.catalog.search import PAGE_SIZE, Counts, Wish, count_items, list_items
+from liyu.catalog.search import PAGE_SIZE, Counts, Wish, count_items, list_items, look_for
 from liyu.catalog.snapshot import RECOMMENDED, SORTS, Snapshot
 from liyu.core.i18n import N_, Message
 from liyu.members.account import MemberAccount
 from liyu.web.forms import CheckField, ChoiceField, Form, IntegerField, TextField
 from liyu.web.i18n import gettext, translate
 from liyu.web.mall.cards import Shelf, show_at_once
+from liyu.web.mall.filters import make_more_filters
 from liyu.web.mall.home import choose_fitting, scene_label
 from liyu.web.mall.live import live_skus
 from liyu.web.mall.member import AnyRequest, facts_of, load_own_account, now_of, takes_payments
@@ -46,6 +47,9 @@ class WishForm(Form):
     q = TextField(required=False, maximum=LONGEST_SEARCH)
     scene = ChoiceField(SCENES, required=False)
     kind = ChoiceField(ITEM_KINDS, required=False)
+    partner = TextField(required=False)
+    tier = TextField(required=False)
+    city = TextField(required=False)
     points_from = IntegerField(required=False)
     points_to = IntegerField(required=False)
     affordable = CheckField()
@@ -79,9 +83,13 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
         text=asked["q"],
         scene=asked["scene"],
         kind=asked["kind"],
+        partner=asked["partner"] or None,
+        tier=asked["tier"] or None,
+        city=asked["city"] or None,
         points_from=asked["points_from"],
         points_to=asked["points_to"],
         balance=account.balance if account else None,
+        rank=account.tier_rank if account else None,
         affordable=asked["affordable"] and account is not None,
         sort=asked["sort"],
     )
@@ -110,7 +118,8 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
     }
     if unrolling:
         return fragment(request, "mall/_more_cards.html", **context)
-    counts = count_items(snapshot, wish, now)
+    counts = count_items(snapshot, wish, now, RANGES)
+    match = look_for(snapshot, wish.text)
     instead = [] if found.items else choose_fitting(snapshot, member, now, takes_payments=takes_payments(request))[0]
     return page(
         request,
@@ -121,11 +130,20 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
         counts=counts,
         scene_chips=_scene_chips(wish, address, counts),
         filter_chips=_filter_chips(wish, address, counts),
+        more_filters=make_more_filters(snapshot, wish, address, counts),
+        filters_open=bool(wish.partner or wish.tier or wish.city),
+        is_near=match.is_near and bool(found.items),
+        correction=match.correction,
         orders=[
             {"label": gettext(label), "href": address(sort=name), "current": wish.sort == name}
             for name, label in ORDERS.items()
         ],
-        is_filtered=wish != Wish(balance=wish.balance, sort=wish.sort),
+        is_filtered=wish != Wish(balance=wish.balance, rank=wish.rank, sort=wish.sort),
+        search_everything=address(
+            scene=None, kind=None, partner=None, tier=None, city=None, points_from=None, points_to=None, affordable=None
+        )
+        if wish.text and not found.items
+        else None,
         instead=shelf.cards(instead),
         continued=bool(asked["cursor"]),
         start_href=address(),
@@ -171,6 +189,9 @@ class _Address:
             "q": wish.text,
             "scene": wish.scene,
             "kind": wish.kind,
+            "partner": wish.partner,
+            "tier": wish.tier,
+            "city": wish.city,
             "points_from": wish.points_from,
             "points_to": wish.points_to,
             "affordable": "yes" if wish.affordable else None,
@@ -213,10 +234,11 @@ def _filter_chips(wish: Wish, address: _Address, counts: Counts) -> list[dict[st
                 "count": counts.affordable,
             }
         )
-    for least, most in RANGES:
+    for (least, most), count in zip(RANGES, counts.ranges, strict=True):
         current = (wish.points_from, wish.points_to) == (least, most)
         href = address(points_from=None, points_to=None) if current else address(points_from=least, points_to=most)
-        chips.append({"label": _range_label(least, most), "href": href, "current": current})
+        if count or current:
+            chips.append({"label": _range_label(least, most), "href": href, "current": current, "count": count})
     for kind, label in KINDS.items():
         current = wish.kind == kind
         count = counts.facets["kind"].get(kind, 0)

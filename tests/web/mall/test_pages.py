@@ -22,6 +22,8 @@ OPEN = [
     "/items?q=zzzz",
     "/items?scene=dining&sort=points_up",
     "/drops",
+    "/suggest?q=rx",
+    "/items?q=瑞幸咖非",
     "/items/CHEAP",
     "/items/COMING",
 ]

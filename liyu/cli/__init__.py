@@ -35,6 +35,8 @@ class _LazyGroup(click.RichGroup):
         if name not in COMMANDS:
             return None
         command: click.Command = import_module(f"liyu.cli.{name}").command
+        # The help calls commands by the names they carry themselves, and each is called `command` in its module.
+        command.name = name
         return command
 
 

@@ -1,12 +1,13 @@
 """One member's account as customer service needs it: what they said, where they live, and help with birthday, phone and leaving."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import date
 from typing import Any
 
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core import outbox
@@ -32,6 +33,7 @@ from liyu.web.consent_words import CONSENT_PURPOSES
 from liyu.web.console.common import (
     LONGEST_REASON,
     AnyRequest,
+    Connection,
     name_people,
     now_of,
     segment,
@@ -67,6 +69,15 @@ class EmptyForm(Form):
     pass
 
 
+class Done(Struct, frozen=True):
+    """What was done: for the audit log, and as it is said; `external_id` where the member's number is another one now."""
+
+    action: str
+    notice: Message | str
+    after: dict[str, Any] = {}
+    external_id: str | None = None
+
+
 _EMPTY = dict.fromkeys([*BirthdayForm.fields, *PhoneForm.fields, *LeaveForm.fields], "")
 """What the forms of the page show that nobody has filled in."""
 
@@ -82,52 +93,32 @@ async def correct_birthday(
     request: AnyRequest, session: NamedDependency[AsyncSession], external_id: FromPath[str]
 ) -> Page:
     """Correct the birthday, whatever the member's own rule says; the reason is kept, the dates are not."""
-    form, connection = await BirthdayForm.read(request), await driver_connection(session)
-    member_id = await find_member_id(connection, external_id)
-    if form.is_valid and form.birthday is not None:
-        await carry_out(connection, form, set_birthday(connection, member_id, form.birthday, today_of(request)))
-    if not form.is_valid:
-        return await _show(request, session, external_id, form)
-    await _record(request, session, "member.birthday", external_id, reason=form.birthday_reason)
-    leave_notice(request, N_("The birthday is corrected."))
-    return _back(request, external_id)
+    form = await BirthdayForm.read(request)
+
+    async def act(connection: Connection, member_id: int) -> Done:
+        assert form.birthday is not None
+        await set_birthday(connection, member_id, form.birthday, today_of(request))
+        return Done("member.birthday", N_("The birthday is corrected."), {"reason": form.birthday_reason})
+
+    return await _act(request, session, external_id, form, act)
 
 
 @post(f"{PATH}/phone", guards=[HELP])
 async def move_phone(request: AnyRequest, session: NamedDependency[AsyncSession], external_id: FromPath[str]) -> Page:
     """Move the account to a new number for somebody who has lost theirs; all sessions end and the old number is told."""
-    form, connection = await PhoneForm.read(request), await driver_connection(session)
-    member_id = await find_member_id(connection, external_id)
-    old: list[str | None] = []
+    form, now = await PhoneForm.read(request), now_of(request)
 
-    async def act() -> None:
-        old.append(
-            await change_phone_for(
-                connection,
-                member_id,
-                form.phone,
-                actor=actor_of(request).reference,
-                reason=form.phone_reason,
-                now=now_of(request),
-            )
-        )
+    async def act(connection: Connection, member_id: int) -> Done:
+        actor = actor_of(request).reference
+        old = await change_phone_for(connection, member_id, form.phone, actor=actor, reason=form.phone_reason, now=now)
+        new = (await read_record(connection, member_id)).phone
+        if old:
+            text = render_text(request, "mail/phone_changed.txt", {"new": mask_phone(new)})
+            await outbox.post(session, channel=outbox.SMS, recipient=old, body=text, locale=current_locale(), now=now)
+        words = N_("The number is changed; the member is signed out everywhere.")
+        return Done("member.phone", words, {"reason": form.phone_reason})
 
-    if not (form.is_valid and await carry_out(connection, form, act())):
-        return await _show(request, session, external_id, form)
-    new = (await read_record(connection, member_id)).phone
-    if old[0]:
-        words_to_owner = render_text(request, "mail/phone_changed.txt", {"new": mask_phone(new)})
-        await outbox.post(
-            session,
-            channel=outbox.SMS,
-            recipient=old[0],
-            body=words_to_owner,
-            locale=current_locale(),
-            now=now_of(request),
-        )
-    await _record(request, session, "member.phone", external_id, reason=form.phone_reason)
-    leave_notice(request, N_("The number is changed; the member is signed out everywhere."))
-    return _back(request, external_id)
+    return await _act(request, session, external_id, form, act)
 
 
 @post(f"{PATH}/sessions/end", guards=[HELP])
@@ -135,48 +126,68 @@ async def sign_out_everywhere(
     request: AnyRequest, session: NamedDependency[AsyncSession], external_id: FromPath[str]
 ) -> Page:
     """End all sessions of the member."""
-    connection = await driver_connection(session)
-    ended = await end_sessions(connection, await find_member_id(connection, external_id), now_of(request))
-    await _record(request, session, "member.sign_out", external_id, ended=ended)
-    leave_notice(request, Message(N_("%(count)s sessions ended."), {"count": ended}))
-    return _back(request, external_id)
+
+    async def act(connection: Connection, member_id: int) -> Done:
+        ended = await end_sessions(connection, member_id, now_of(request))
+        return Done("member.sign_out", Message(N_("%(count)s sessions ended."), {"count": ended}), {"ended": ended})
+
+    return await _act(request, session, external_id, EmptyForm.blank(), act)
 
 
 @post(f"{PATH}/close", guards=[ERASE])
 async def close(request: AnyRequest, session: NamedDependency[AsyncSession], external_id: FromPath[str]) -> Page:
     """Close for a member who asked by phone or letter: after the days to think again, or at once."""
-    form, connection = await LeaveForm.read(request), await driver_connection(session)
-    member_id, actor, now = await find_member_id(connection, external_id), actor_of(request).reference, now_of(request)
-    if form.is_valid:
-        act = (
-            close_account(connection, member_id, actor=actor, now=now)
-            if form.at_once
-            else ask_to_close(connection, member_id, reason=form.leave_reason, actor=actor, now=now)
-        )
-        await carry_out(connection, form, act)
-    if not form.is_valid:
-        return await _show(request, session, external_id, form)
-    if form.at_once:
+    form, actor, now = await LeaveForm.read(request), actor_of(request).reference, now_of(request)
+
+    async def act(connection: Connection, member_id: int) -> Done:
+        reason = {"reason": form.leave_reason}
+        if not form.at_once:
+            await ask_to_close(connection, member_id, reason=form.leave_reason, actor=actor, now=now)
+            return Done("member.close", N_("Noted. The member can take it back until it is due."), reason)
+        await close_account(connection, member_id, actor=actor, now=now)
         # The host's number of the member is gone from the record, so the event names the member by ours.
-        external_id = (await read_record(connection, member_id)).external_id
-        await _record(request, session, "member.erase", external_id, reason=form.leave_reason)
-        leave_notice(request, N_("The account is closed and the person erased. The books stay."))
-    else:
-        await _record(request, session, "member.close", external_id, reason=form.leave_reason)
-        leave_notice(request, N_("Noted. The member can take it back until it is due."))
-    return _back(request, external_id)
+        left = (await read_record(connection, member_id)).external_id
+        words = N_("The account is closed and the person erased. The books stay.")
+        return Done("member.erase", words, reason, external_id=left)
+
+    return await _act(request, session, external_id, form, act)
 
 
 @post(f"{PATH}/close/take-back", guards=[ERASE])
 async def take_back(request: AnyRequest, session: NamedDependency[AsyncSession], external_id: FromPath[str]) -> Page:
     """The member stays after all."""
-    form, connection = EmptyForm.blank(), await driver_connection(session)
+
+    async def act(connection: Connection, member_id: int) -> Done:
+        await take_back_closing(connection, member_id, now=now_of(request))
+        return Done("member.close_taken_back", N_("The wish to close is taken back."))
+
+    return await _act(request, session, external_id, EmptyForm.blank(), act)
+
+
+async def _act(
+    request: AnyRequest,
+    session: AsyncSession,
+    external_id: str,
+    form: Form,
+    work: Callable[[Connection, int], Awaitable[Done]],
+) -> Page:
+    """Do what a form of the page asks for: with faults or a refusal the page again, else noted, said, and back to the page.
+
+    The event names what was done and why, and holds nothing personal: it can never be erased.
+    """
+    connection = await driver_connection(session)
     member_id = await find_member_id(connection, external_id)
-    if not await carry_out(connection, form, take_back_closing(connection, member_id, now=now_of(request))):
+    done: list[Done] = []
+
+    async def act() -> None:
+        done.append(await work(connection, member_id))
+
+    if not (form.is_valid and await carry_out(connection, form, act())):
         return await _show(request, session, external_id, form)
-    await _record(request, session, "member.close_taken_back", external_id)
-    leave_notice(request, N_("The wish to close is taken back."))
-    return _back(request, external_id)
+    what, whose = done[0], done[0].external_id or external_id
+    await record_act(request, session, what.action, f"member:{whose}", after=what.after or None)
+    leave_notice(request, what.notice)
+    return redirect(request, f"/console/members/{segment(whose)}/account")
 
 
 async def _show(request: AnyRequest, session: AsyncSession, external_id: str, form: Form) -> Page:
@@ -226,15 +237,6 @@ def _answer(question: ProfileQuestion, answers: dict[str, str]) -> str:
     if question.kind == "date" and value:
         return format_day(date.fromisoformat(value), current_locale())
     return value
-
-
-async def _record(request: AnyRequest, session: AsyncSession, action: str, external_id: str, **after: Any) -> None:
-    """The event names what was done and why, and holds nothing personal: it can never be erased."""
-    await record_act(request, session, action, f"member:{external_id}", after=after or None)
-
-
-def _back(request: AnyRequest, external_id: str) -> Page:
-    return redirect(request, f"/console/members/{segment(external_id)}/account")
 
 
 ROUTES = [show_account, correct_birthday, move_phone, sign_out_everywhere, close, take_back]

@@ -58,6 +58,8 @@ class ItemLine(Struct, frozen=True):
     partner_en: str | None
     tier_zh: str | None
     tier_en: str | None
+    variant_zh: str | None
+    variant_en: str | None
     changed_at: datetime
 
 
@@ -183,7 +185,8 @@ async def list_items(
         await cursor.execute(
             "SELECT i.id, i.sku, i.kind, i.state, i.name_zh, i.name_en, i.scene, i.points, i.cash_minor, i.is_drop, "
             "i.on_sale_from, i.on_sale_to, i.per_member_limit, s.total, s.taken, p.code AS partner_code, "
-            "p.name_zh AS partner_zh, p.name_en AS partner_en, t.name_zh AS tier_zh, t.name_en AS tier_en, i.changed_at "
+            "p.name_zh AS partner_zh, p.name_en AS partner_en, t.name_zh AS tier_zh, t.name_en AS tier_en, "
+            "i.variant_zh, i.variant_en, i.changed_at "
             f"{_LINES} AND (%(state)s::text IS NULL OR i.state = %(state)s) "
             "AND (%(after)s::bigint IS NULL OR i.id < %(after)s) ORDER BY i.id DESC LIMIT %(size)s",
             {**_values(wanted), "state": wanted.state, "after": after, "size": size + 1},

@@ -13,6 +13,14 @@ PERSONAL_DATA = [
         erase="DELETE FROM favourite WHERE member_id = ANY(%(members)s)",
     ),
     PersonalTable(
+        table="candidate_vote",
+        title=N_("Votes for new rights"),
+        read="""
+            SELECT v.at, c.name_zh, c.name_en FROM candidate_vote v JOIN right_candidate c ON c.id = v.candidate_id
+            WHERE v.member_id = ANY(%(members)s) ORDER BY v.at, c.id""",
+        erase="DELETE FROM candidate_vote WHERE member_id = ANY(%(members)s)",
+    ),
+    PersonalTable(
         table="item_seen",
         title=N_("Items looked at last"),
         read="""

@@ -19,6 +19,7 @@ from liyu.core.database import make_engine, make_sessions, unit_of_work
 from liyu.core.settings import Settings
 from liyu.demo.accounts import tell_of_themselves
 from liyu.demo.activity import DAYS, SEED, open_activity
+from liyu.demo.evaluation import evaluate_rights, recall_some_codes
 from liyu.demo.favourites import keep_an_eye
 from liyu.demo.files import from_now, read_json
 from liyu.demo.history import ACTOR, all_events, enrol_everybody, replay_years
@@ -84,6 +85,8 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
     await keep_an_eye(connection, now)
     async with connection.transaction():
         await expire_vouchers(connection, now)
+        await evaluate_rights(connection, now)
+        await recall_some_codes(connection, settings, now)
     report("The month before last is settled, last month is yours to settle")
     await settle_earlier_month(connection, today, zone)
     async with connection.transaction():

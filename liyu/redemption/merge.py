@@ -12,6 +12,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from liyu.catalog.evaluation.candidates import move_votes
 from liyu.catalog.favourites import move_favourites
 from liyu.core.bulk import encode_rows
 from liyu.core.errors import InvalidInputError
@@ -129,6 +130,7 @@ async def _move(connection: AsyncConnection[Any], party: Party) -> Merged:
     await connection.execute(_LOCK_REDEMPTIONS, party.values)
     redemptions = (await connection.execute(_MOVE_REDEMPTIONS, party.values)).rowcount
     await move_favourites(connection, source=party.source.id, target=party.target.id)
+    await move_votes(connection, source=party.source.id, target=party.target.id)
     await join_persons(connection, party.source.id, party.target.id)
     async with connection.cursor(row_factory=class_row(LimitPassed)) as cursor:
         await cursor.execute(_ADD_LIMITS, party.values)

@@ -73,6 +73,10 @@ FAULTS: dict[str, str] = {
 }
 
 
+REASONS = {"supplier_error": N_("The supplier reported an error")}
+"""Reasons that a program wrote; people write theirs freely."""
+
+
 class ImportForm(Form):
     file = FileField(N_("File of codes"), required=False)
     codes = TextField(N_("Codes"), required=False, maximum=MOST_PASTED)
@@ -220,6 +224,7 @@ async def read_pool(
         "recalls": recalls,
         "reveals": reveals,
         "name_of": await name_of(people),
+        "reason_of": lambda text: translate(REASONS.get(str(text), str(text))),
         "report": await _read_report(scope, request, connection, pool),
         "import_form": forms.get("import", ImportForm.blank()),
         "recall_form": forms.get("recall", RecallForm.blank()),

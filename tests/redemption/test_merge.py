@@ -24,7 +24,7 @@ from liyu.redemption.save import hash_request
 from liyu.redemption.state import RedeemRequest
 from tests.world import NOW, ZONE, World, open_world
 
-MERGED_BY_REDEMPTION = {"redemption", "favourite", "item_seen"}
+MERGED_BY_REDEMPTION = {"redemption", "favourite", "item_seen", "candidate_vote"}
 
 
 async def join(world: World, source: str = "s", target: str = "t", *, seen: str | None = None) -> Merged:

@@ -11,7 +11,7 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
 }
 STATE_NAMES = {
     "open": N_("Open for votes"),
-    "planned": N_("In preparation"),
+    "planned": N_("Being prepared"),
     "listed": N_("In the mall"),
     "dropped": N_("Not pursued"),
 }

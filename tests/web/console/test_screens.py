@@ -7,13 +7,15 @@ from tests.world import World
 
 OPEN_TO_ALL = [
     "/console", "/console/items", "/console/items?kind=goods&scene=dining&only=sold_out&q=t%25", "/console/items/tea",
-    "/console/pools", "/console/pools/codes-1",
+    "/console/pools", "/console/pools/codes-1", "/console/evaluation", "/console/evaluation?only=candidates",
+    "/console/evaluation/items/tea", "/console/evaluation/mix", "/console/candidates",
     "/console/redemptions", "/console/redemptions?state=confirmed&day=2026-11-22&q=nobody", "/console/members",
     "/console/members?q=138&state=active", "/console/members/m-1", "/console/partners", "/console/partners/P1",
     "/console/members/m-1/expiry", "/console/members/m-1/tier", "/console/tiers", "/console/tiers/rising?tier=silver",
     "/console/tiers/falling?after=50",
 ]  # fmt: skip
 NARROW = {
+    "/console/candidates/new": {"admin", "operator"},
     "/console/items/new": {"admin", "operator"},
     "/console/items/import": {"admin", "operator"},
     "/console/items/tea/edit": {"admin", "operator"},
@@ -29,7 +31,7 @@ NARROW = {
     "/console/points/expiry/change?kind=reinstate&from_day=never": {"admin", "operator"},
 }
 MISSING = [
-    "/console/items/none", "/console/pools/none", "/console/pools/tea", "/console/pools/codes-1?import=99",
+    "/console/items/none", "/console/pools/none", "/console/evaluation/items/none", "/console/candidates/9", "/console/pools/tea", "/console/pools/codes-1?import=99",
     "/console/redemptions/R1", "/console/members/none", "/console/partners/NONE",
     "/console/members/none/expiry", "/console/members/none/tier",
     "/console/settlements/S1", "/console/settlements/S1/entries", "/console/settlements/S1/entries.csv",

@@ -7,7 +7,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test check format bench
+.PHONY: help setup dev run test prove check format bench
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -23,6 +23,9 @@ run: setup ## start Liyu with its demo program and show the addresses (Ctrl-C st
 
 test: dev ## all tests; ARGS="tests/core -k ledger" picks some
 	@exec $(BIN)/python -m pytest -n 2 $(ARGS)
+
+prove: dev ## the long proofs at full size: faults, histories, imports, everything by Hypothesis
+	@LIYU_TEST_PROOF=full LIYU_TEST_STEPS=10000 exec $(BIN)/python -m pytest -n 2 -m "proof or hypothesis" --timeout 3600 $(ARGS)
 
 check: dev ## format, lint, types, templates, import rules, locks
 	@exec $(BIN)/python -m scripts.check

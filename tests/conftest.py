@@ -27,6 +27,7 @@ from liyu.core.database import Sessions, make_engine, make_sessions
 from liyu.core.embedded import EmbeddedPostgres
 from liyu.core.migrations import upgrade
 from liyu.core.settings import Settings
+from tests.proofs import FULL
 
 TEMPLATE = "liyu_template"
 # Tests do not survive a power cut, so the server need not wait for the disk. Their databases live too short for a vacuum, and
@@ -45,7 +46,8 @@ E2E = "tests/e2e/"
 CHROMIUM_NAMES = ["chromium", "chromium-browser", "google-chrome"]
 
 hypothesis.settings.register_profile("liyu", deadline=None, derandomize=bool(os.environ.get("CI")))
-hypothesis.settings.load_profile("liyu")
+hypothesis.settings.register_profile("full", deadline=None, max_examples=1_000)
+hypothesis.settings.load_profile("full" if FULL else "liyu")
 
 
 def _refuse_other_machines(event: str, arguments: tuple[Any, ...]) -> None:

@@ -56,14 +56,18 @@ class World:
 
     async def member(self, external_id: str = "m-1", points: int = 0) -> str:
         """Enrol a member, with points that came from one purchase of the day before."""
-        async with self.connection.transaction():
-            await enrol_members(
-                self.connection, [NewMember(external_id=external_id)], actor="test", now=self.clock.now()
-            )
-        if points:
-            (posted,) = await self.post(self.purchase(external_id, points * 100))
-            assert posted.status == "ok"
+        await self.members(external_id, points=points)
         return external_id
+
+    async def members(self, *external_ids: str, points: int = 0) -> list[str]:
+        """Enrol some at once, each with points that came from one purchase of the day before."""
+        newcomers = [NewMember(external_id=external_id) for external_id in external_ids]
+        async with self.connection.transaction():
+            await enrol_members(self.connection, newcomers, actor="test", now=self.clock.now())
+        if points:
+            posted = await self.post(*(self.purchase(external_id, points * 100) for external_id in external_ids))
+            assert {one.status for one in posted} == {"ok"}
+        return list(external_ids)
 
     def purchase(self, member: str, amount_minor: int, *, at: datetime | None = None, reference: str = "") -> Event:
         """A purchase, the day before when no time is given."""

@@ -18,6 +18,7 @@ from liyu.catalog.snapshot import SORTS, Snapshot
 from liyu.catalog.states import TRANSITIONS
 from liyu.core.clock import FixedClock
 from tests.catalog.conftest import NOW, ZONE, fetch
+from tests.proofs import at_size
 
 PATIENCE = 10.0
 A_WHILE = 0.6
@@ -56,12 +57,13 @@ def loaded_anew(database_url: str) -> tuple[Any, ...]:
     return contents(Snapshot(loaded.items.values(), loaded.stock, NOW, 1, 1))
 
 
+@pytest.mark.proof
 async def test_the_snapshot_follows_any_edits(
     keeper: SnapshotKeeper, connection: AsyncConnection[Any], database_url: str, demo_items: list[ItemRecord]
 ) -> None:
     chance = random.Random(20261122)
     ids = dict(await fetch(connection, "SELECT sku, id FROM item WHERE kind <> 'code'"))
-    for number in range(60):
+    for number in range(at_size(60, 600)):
         sku, item_id = chance.choice(list(ids.items()))
         match chance.randrange(5):
             case 0:

@@ -2,18 +2,23 @@
 
 import asyncio
 
+import pytest
+
+from tests.proofs import at_size
 from tests.races.desk_process import Orders
 from tests.races.processes import finish, let_go, start
 from tests.world import open_world
 
 MEMBERS = 40
-ROUNDS = 4
+ROUNDS = at_size(4, 10)
+
+pytestmark = pytest.mark.proof
 
 
 async def test_nothing_acknowledged_is_lost_and_nothing_is_doubled_by_a_kill(database_url: str) -> None:
     async with open_world(database_url) as world:
         sku = await world.item(points=10, stock=10_000)
-        members = [await world.member(f"m-{number}", points=5_000) for number in range(MEMBERS)]
+        members = await world.members(*(f"m-{number}" for number in range(MEMBERS)), points=5_000)
         wishes = [world.wish(member, sku) for _ in range(25) for member in members]
         acknowledged: set[str] = set()
         for number in range(ROUNDS):

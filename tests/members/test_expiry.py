@@ -29,6 +29,7 @@ from liyu.members.points.expiry_policy import ExpiryPolicy, change_policy
 from liyu.members.points.lapse import lapse_points
 from liyu.members.profile import MemberChanges, save_member
 from liyu.members.program import DEFAULT_RULES, DEFAULT_TERMS, RuleRow
+from tests.proofs import at_size
 from tests.world import NOW, ZONE, World, open_world
 
 END_2027 = date(2027, 12, 31)
@@ -259,7 +260,7 @@ def _moves() -> st.SearchStrategy[list[tuple[str, int, int]]]:
 
 
 @given(_moves())
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=at_size(4, 60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_random_histories_of_expiry_keep_the_books(database_url: str, moves: list[tuple[str, int, int]]) -> None:
     """Every example goes on where the last one ended; the books are proven after each."""
     terms = structs.replace(DEFAULT_TERMS, expiry_policy="rolling", expiry_months=2, lapsed_grace_days=20)

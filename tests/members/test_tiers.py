@@ -144,8 +144,7 @@ async def test_a_return_takes_growth_but_nobody_down_at_once(database_url: str) 
 async def test_the_evaluation_looks_at_exactly_those_for_whom_the_rules_decide(database_url: str) -> None:
     draw = random.Random(4)
     async with open_world(database_url, terms=GRACE) as world:
-        for number in range(400):
-            await world.member(f"m-{number}")
+        await world.members(*(f"m-{number}" for number in range(400)))
         tiers = [
             row[0] for row in await (await world.connection.execute("SELECT id FROM tier ORDER BY rank")).fetchall()
         ]

@@ -31,6 +31,7 @@ from liyu.partners.settlement.statement import Bounds, Entry, Period, make_state
 from liyu.partners.settlement.states import TRANSITIONS, may_precede
 from liyu.partners.settlement.terms import Terms
 from tests.partners.settling import NOVEMBER, NOW, ZONE, Books
+from tests.proofs import at_size
 
 FIGURES = "SELECT state, payable_minor, receivable_minor, net_minor, entries FROM statement ORDER BY period, id"
 
@@ -215,7 +216,9 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=at_size(15, 200), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(STEPS)
 def test_the_database_makes_the_statements_of_the_specification(
     database_url: str, steps: list[tuple[str, object, int]]

@@ -30,7 +30,7 @@ async def _drop(world: World, *guards: tuple[str, str]) -> None:
 
 
 async def _crowd(world: World, sku: str) -> tuple[list[RedeemRequest], list[RedeemRequest]]:
-    members = [await world.member(f"m-{number}", points=1_000) for number in range(MEMBERS)]
+    members = await world.members(*(f"m-{number}" for number in range(MEMBERS)), points=1_000)
     return [world.wish(member, sku) for member in members], [world.wish(member, sku) for member in reversed(members)]
 
 
@@ -78,7 +78,7 @@ async def test_without_guards_a_member_gets_beyond_the_limit(database_url: str) 
 
 async def _same_person(world: World, limit: int) -> tuple[list[RedeemRequest], list[RedeemRequest]]:
     sku = await world.item(per_person_limit=limit)
-    members = [await world.member(f"m-{number}", points=1_000) for number in range(6)]
+    members = await world.members(*(f"m-{number}" for number in range(6)), points=1_000)
     async with world.connection.transaction():
         for member in members[1:]:
             await name_same_person(world.connection, member, members[0])
@@ -154,7 +154,7 @@ def _repeated(world: World, sku: str, times: int) -> tuple[list[RedeemRequest], 
 async def test_redeeming_earning_returning_and_cancelling_at_once_keeps_the_books(database_url: str) -> None:
     """The world proves its books when it is left; here everything that moves points moves them at the same time."""
     async with open_world(database_url) as world, world.desk() as one, world.desk() as other:
-        members = [await world.member(f"m-{number}", points=2_000) for number in range(6)]
+        members = await world.members(*(f"m-{number}" for number in range(6)), points=2_000)
         skus = [await world.item(f"item-{number}", points=70 + number, stock=40) for number in range(3)]
         draw = random.Random(7)
 
@@ -188,7 +188,7 @@ async def _cancel(url: str, redeemed: Redeemed) -> None:
 async def test_stock_comes_back_as_often_as_it_is_cancelled(database_url: str, members: int) -> None:
     async with open_world(database_url) as world, world.desk() as desk:
         sku = await world.item(stock=members)
-        crowd = [await world.member(f"m-{number}", points=1_000) for number in range(members)]
+        crowd = await world.members(*(f"m-{number}" for number in range(members)), points=1_000)
         for _ in range(3):
             redeemed = await asyncio.gather(*(desk.redeem(world.wish(member, sku)) for member in crowd))
             assert await world.one("SELECT taken FROM item_stock") == members

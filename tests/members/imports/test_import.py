@@ -11,6 +11,7 @@ from liyu.members.imports import apply, read, service
 from liyu.members.imports.errors import ImportNotReadyError, NothingToImportError
 from liyu.members.imports.queries import list_rows, load_import
 from tests.members.imports.importing import Importer, table
+from tests.proofs import at_size
 from tests.world import ZONE
 
 LOTS = table(
@@ -194,17 +195,21 @@ async def test_a_debt_is_paid_off_before_points_become_usable(importer: Importer
     assert await importer.world.lots("A") == {date(2027, 12, 31): 100}
 
 
+@pytest.mark.proof
 async def test_seventy_thousand_imported_members_still_earn(
     importer: Importer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The shape of the complaint, at a tenth of its size: after an import of many portions, events and lots go on as ever."""
+    """The shape of the complaint, in a run of `make prove` at its size: events and lots go on as ever after many portions."""
+    members = at_size(3_500, 70_000)
     monkeypatch.setattr(service, "PORTION", 1_000)
     monkeypatch.setattr(read, "PORTION", 1_000)
-    found = await importer.bring(table(*([f"A-{n}", f"1380{n:07}", "", 10, "2026-12-31"] for n in range(7_000))))
-    assert (found.totals.opened, found.totals.difference) == (70_000, 0)
-    posted = await importer.world.post(*(importer.world.purchase(f"A-{n}", 1_000) for n in range(6_900, 7_000)))
+    found = await importer.bring(table(*([f"A-{n}", f"1380{n:07}", "", 10, "2026-12-31"] for n in range(members))))
+    assert (found.totals.opened, found.totals.difference) == (10 * members, 0)
+    posted = await importer.world.post(
+        *(importer.world.purchase(f"A-{n}", 1_000) for n in range(members - 100, members))
+    )
     assert {one.status for one in posted} == {"ok"}
-    assert await importer.world.balances("A-6999") == {"points": 20, "pending": 0, "debt": 0}
+    assert await importer.world.balances(f"A-{members - 1}") == {"points": 20, "pending": 0, "debt": 0}
 
 
 async def test_the_proof_would_see_a_lost_balance(importer: Importer) -> None:

@@ -6,6 +6,7 @@ from liyu.catalog.names import STATE_NAMES as ITEM_STATE_NAMES
 from liyu.core.i18n import N_, Message
 from liyu.members.points.expiry import INACTIVE
 from liyu.members.points.history import Movement
+from liyu.members.points.pricing import EVENT_TYPES
 from liyu.members.points.queries import RuleName
 from liyu.partners.settlement.states import STATE_NAMES as STATEMENT_STATE_NAMES
 from liyu.partners.settlement.terms import MODE_NAMES
@@ -98,6 +99,8 @@ REASONS = {
     "partner_found": N_("A partner was found"),
     "changed_mind": N_("Cancelled by the member"),
     "used_up": N_("Every use is taken"),
+    "paid": N_("Paid by the member"),
+    "not_paid_in_time": N_("Not paid in time"),
     "cancelled": N_("Cancelled"),
     "threshold_reached": N_("Threshold reached"),
     "retained": N_("Kept for another period"),
@@ -385,16 +388,18 @@ def check(name: str) -> str:
 
 def reference(source: str) -> str:
     """What a movement refers to: the number alone where the event says what it is of."""
-    kind, colon, number = source.partition(":")
-    match kind if colon else "":
-        case "":
-            return source
+    kind, _, number = source.partition(":")
+    match kind:
         case "lot":
             return translate(Message(N_("Lot #%(number)s"), {"number": number}))
         case "verification":
             return f"#{number}"
-        case _:
+        case "statement":
+            return number
+        case _ if kind in EVENT_TYPES:
             return number.removeprefix(f"{kind}:")
+        case _:
+            return source
 
 
 def action(name: str) -> str:
@@ -463,6 +468,6 @@ def notes_on(movement: Movement, rules: dict[str, RuleName]) -> list[str]:
             notes.append(movement.reason)
         case "lapse" if movement.reason == INACTIVE:
             notes.append(gettext(N_("Nothing was earned or used for a long time")))
-        case "cancel":
+        case "cancel" | "refund":
             notes.append(gettext(N_("Back in the lots they came from")))
     return notes

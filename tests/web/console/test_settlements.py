@@ -3,6 +3,8 @@
 import httpx
 
 from liyu.partners.settlement.accrue import accrue_use
+from liyu.web.console import words
+from liyu.web.i18n import load_catalogs, use_locale
 from tests.partners.settling import OCTOBER, ZONE
 from tests.web.console.acts import submit, texts_of
 from tests.web.console.conftest import SignIn
@@ -106,3 +108,24 @@ async def test_a_month_that_is_not_over_is_not_settled(sign_in: SignIn, world: W
     assert await world.one("SELECT count(*) FROM statement") == 0
     operator = await sign_in("operator")
     assert (await submit(operator, "/console", "/console/settlements", period="2026-10")).status_code == 403
+
+
+def test_references_are_said_without_the_words_of_machines() -> None:
+    load_catalogs()
+    use_locale("en")
+    said = {
+        "lot:7": "Lot #7",
+        "verification:8": "#8",
+        "statement:S1": "S1",
+        "share:share:m-1": "m-1",
+        "return:A-1-R": "A-1-R",
+    }
+    assert {source: words.reference(source) for source in said} == said
+    assert words.reference("R4073") == "R4073"
+    assert words.reference("other:9") == "other:9"
+
+
+async def test_a_filter_of_a_list_keeps_the_others(sign_in: SignIn, world: World) -> None:
+    client = await sign_in("operator")
+    page = (await client.get("/console/redemptions?q=m-1&kind=goods")).text
+    assert 'href="/console/redemptions?q=m-1&amp;kind=goods&amp;state=held"' in page

@@ -1,11 +1,21 @@
 """Points + cash in the mall: from the sheet to the wallet and back, the deadline, and a webhook that anybody could have sent."""
 
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 from litestar import Litestar
 
 from liyu.core.clock import FixedClock
@@ -13,10 +23,10 @@ from liyu.core.database import Sessions
 from liyu.core.settings import Settings
 from liyu.web.formats import format_money
 from tests.redemption.stripe_peer import KEY, SECRET, StripePeer, listening
-from tests.web.conftest import Client, serving
+from tests.web.conftest import BASE_URL, Client, serving
 from tests.web.mall.conftest import Shop
 from tests.web.mall.test_redeeming import number_of, redeem
-from tests.web.personas import token_in
+from tests.web.personas import sign_in_member, token_in
 from tests.web.site import install
 from tests.worker import Worker
 
@@ -148,3 +158,82 @@ async def test_a_webhook_without_a_good_signature_is_refused(shop: Shop, member:
         assert answer.status_code == 400
         assert answer.json()["code"] == "bad_signature"
     assert await shop.world.one("SELECT count(*) FROM payment_event") == 0
+
+
+@pytest.fixture
+def localstripe(free_port: int, tmp_path: Path) -> Iterator[str]:
+    """localstripe as a process of its own; its key begins as Stripe's test keys do."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "localstripe", "--from-scratch", "--port", str(free_port)],
+        env={"TMPDIR": str(tmp_path), "PATH": os.environ["PATH"]},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    base = f"http://127.0.0.1:{free_port}"
+    try:
+        for _ in range(300):
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(base)
+                break
+            time.sleep(0.1)
+        yield base
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@asynccontextmanager
+async def _listening(app: Litestar) -> AsyncIterator[str]:
+    """The application on a port of its own, for webhooks that come from another process."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, ws="none"))
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await running
+
+
+async def test_localstripe_takes_the_money_tells_of_it_and_gives_it_back(
+    shop: Shop, settings: Settings, clock: FixedClock, sessions: Sessions, localstripe: str
+) -> None:
+    await shop.world.item("SET", points=100, cash_minor=PRICE)
+    paying = replace(settings, stripe_api_key="sk_test_1", stripe_webhook_secret=SECRET, stripe_api_base=localstripe)
+    worker = Worker(paying, clock, sessions)
+    async with (
+        serving(install(paying, clock)) as app,
+        _listening(app) as site,
+        Client(base_url=localstripe, auth=("sk_test_1", "")) as stripe,
+        Client(transport=httpx.ASGITransport(app=app), base_url=BASE_URL, headers={"accept-language": "en"}) as member,  # type: ignore[arg-type]
+    ):
+        target = {"url": f"{site}/api/webhooks/stripe", "secret": SECRET}
+        (await stripe.post("/_config/webhooks/liyu", json=target)).raise_for_status()
+        await sign_in_member(member, sessions)
+        number = (await redeem(member, "SET")).headers["location"].split("/")[2]
+        # It knows no wallets: the PaymentIntent is made, and paid by card as Stripe's own page would do.
+        assert "Please choose another one" in (await _pay(member, number)).text
+        intent = await shop.world.one("SELECT intent_id FROM payment_hold")
+        card = {
+            "type": "card",
+            "card[number]": "4242424242424242",
+            "card[exp_month]": "12",
+            "card[exp_year]": "2040",
+            "card[cvc]": "123",
+        }
+        method = (await stripe.post("/v1/payment_methods", data=card)).json()["id"]
+        (await stripe.post(f"/v1/payment_intents/{intent}", data={"payment_method": method})).raise_for_status()
+        (await stripe.post(f"/v1/payment_intents/{intent}/confirm")).raise_for_status()
+        for _ in range(200):
+            if await shop.world.one("SELECT count(*) FROM payment_event"):
+                break
+            await asyncio.sleep(0.1)
+        await worker.run()
+        question = await member.get(f"/redemptions/{number}/cancel")
+        assert await shop.world.one("SELECT outcome FROM payment_hold") == "captured"
+        await member.post(f"/redemptions/{number}/cancel", data={"csrf_token": token_in(question)})
+        await worker.run()
+        refunds = (await stripe.get("/v1/refunds", params={"payment_intent": intent})).json()["data"]
+        assert [one["amount"] for one in refunds] == [PRICE]
+        assert await shop.world.one("SELECT state FROM payment_refund") == "made"

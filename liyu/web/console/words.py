@@ -84,7 +84,6 @@ REASONS = {
     "imported": N_("Imported from a file"),
     "follows": N_("Follows its item"),
     "submitted": N_("Sent for a review by the partner"),
-    "approved": N_("Approved"),
     "live": N_("Approved and on sale."),
     "joined": N_("Joined the program"),
     "import_undone": N_("An import was undone"),

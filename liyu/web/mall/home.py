@@ -123,7 +123,9 @@ class _Home:
         """What is the reader's own: the wallet card, what they can have, and a line on each other card."""
         parts = {"card": self._card(), "fitting": self._fitting()}
         if self.account is not None:
-            parts |= {f"line:{item.id}": self.shelf.own_line(item) for section in self.sections for item in section.items}
+            parts |= {
+                f"line:{item.id}": self.shelf.own_line(item) for section in self.sections for item in section.items
+            }
         return parts
 
     def remembered_parts(self) -> dict[str, str]:
@@ -141,7 +143,15 @@ class _Home:
             lapsing_next(account, today),
         )
         edges = self.snapshot.edges_passed(self.now)
-        key = (figures, today, edges, self.front.version, self.snapshot.version, self.snapshot.stock_version, current_locale())
+        key = (
+            figures,
+            today,
+            edges,
+            self.front.version,
+            self.snapshot.version,
+            self.snapshot.stock_version,
+            current_locale(),
+        )
         return ready.own.get(key, self.own_parts)
 
     def _card(self) -> str:
@@ -229,7 +239,9 @@ def _curated_section(front: Storefront, chosen: SectionView, snapshot: Snapshot)
     if collection is None:
         return None
     listed = (snapshot.by_id.get(item_id) for item_id in collection.items)
-    items = tuple(islice((item for item in listed if item is not None and item.is_shown(snapshot.made_at)), chosen.most))
+    items = tuple(
+        islice((item for item in listed if item is not None and item.is_shown(snapshot.made_at)), chosen.most)
+    )
     return Section({"zh": collection.title_zh, "en": collection.title_en}, f"/collections/{collection.code}", items)
 
 

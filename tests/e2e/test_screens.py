@@ -37,7 +37,7 @@ LOCALES = ["zh_CN", "en"]
 HOMES = {"guest": "/", "member": "/", "partner": "/partner", "console": "/console"}
 LOGINS = {"member": MEMBER, "partner": PARTNER_OWNER, "console": OPERATOR}
 # Neither pages nor ours: downloads, switches that lead back, the other audiences.
-NOT_PAGES = re.compile(r"\.(csv|xlsx|json|pdf)$|/pdf$|^/(language|static|covers|api|dev)/|^/metrics$")
+NOT_PAGES = re.compile(r"\.(csv|xlsx|json|pdf|svg)$|/pdf$|^/(language|static|covers|api|dev)/|^/metrics$")
 LEAKS = {
     "en": re.compile(r"%\(|%s\b|undefined|\bNaN\b|\{\{|\[object |&amp;|&lt;"),
     "zh_CN": re.compile(r"%\(|%s\b|undefined|\bNaN\b|\{\{|\[object |&amp;|&lt;|\bNone\b"),
@@ -155,7 +155,7 @@ def signed_in(people: People, audience: str, locale: str) -> StorageState:
 MAIN_SCREENS = {
     "member": [
         "/", "/items", "/items/LUCKIN-ANYCUP", "/items/LUCKIN-ANYCUP/redeem", "/drops", "/orders", "/wallet", "voucher", "/points",
-        "/tier", "/earn", "/me",
+        "/tier", "/earn", "/me", "/favourites", "/notices", "/items/LUCKIN-ANYCUP/share", "/compare?sku=LUCKIN-ANYCUP&sku=G-BIKE",
     ],
     "partner": [
         "/partner", "/partner/verify", "/partner/orders", "/partner/statements", "statement", "/partner/offers", "/partner/stores",

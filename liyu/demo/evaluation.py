@@ -9,8 +9,10 @@ from psycopg import AsyncConnection
 from liyu.catalog.evaluation.candidates import CandidateFacts, add_candidate, move_candidate, vote
 from liyu.catalog.evaluation.mix import Target, set_targets
 from liyu.catalog.evaluation.scores import DIMENSIONS, Subject, add_sheet
-from liyu.catalog.pools.imports import GivenCode
+from liyu.catalog.pools.imports import HASHING, GivenCode, hash_code
 from liyu.catalog.pools.recall import Recall, recall_codes
+from liyu.catalog.pools.watch import set_watch
+from liyu.core.sealing import derive_key
 from liyu.core.settings import Settings
 from liyu.demo.files import read_json
 from liyu.demo.history import ACTOR
@@ -30,7 +32,7 @@ SCENE_TARGETS = {
 }  # fmt: skip
 TIER_TARGETS = {"standard": 40, "silver": 8, "gold": 6, "platinum": 4}
 EVALUATED, VOTERS = 14, 60
-RECALLED = "CODE-CLOUD"
+RECALLED, LOW = "CODE-CLOUD", "CODE-SLEEP"
 
 
 async def evaluate_rights(connection: AsyncConnection[Any], now: datetime) -> None:
@@ -56,12 +58,22 @@ async def evaluate_rights(connection: AsyncConnection[Any], now: datetime) -> No
 
 
 async def recall_some_codes(connection: AsyncConnection[Any], settings: Settings, now: datetime) -> None:
-    """Three codes of one pool did not work; whoever had one has another now."""
-    bad = [GivenCode(row, code) for row, code in enumerate(read_json("codes")[RECALLED][:3], 1)]
+    """Two codes that members have and one that nobody has did not work; whoever had one has another now. One pool is low."""
+    key, codes = derive_key(settings.secret_key, HASHING), read_json("codes")[RECALLED]
+    query = (
+        "SELECT secret_hash FROM pool_code JOIN item i ON i.id = item_id WHERE sku = %s AND redemption_id IS NOT NULL "
+        "ORDER BY pool_code.id LIMIT 2"
+    )
+    held = {bytes(digest) for digest in await _column(connection, query, RECALLED)}
+    bad = [code for code in codes if hash_code(code, key) in held]
+    bad.append(next(code for code in codes if code not in bad))
+    given = [GivenCode(row, code) for row, code in enumerate(bad, 1)]
     await recall_codes(
-        connection, RECALLED, Recall("supplier_error", codes=bad), secret_key=settings.secret_key, actor=ACTOR,
+        connection, RECALLED, Recall("supplier_error", codes=given), secret_key=settings.secret_key, actor=ACTOR,
         now=now - timedelta(days=1),
     )  # fmt: skip
+    (low,) = await _column(connection, "SELECT id FROM item WHERE sku = %s", LOW)
+    await set_watch(connection, low, low_at=50, lead_days=14)
 
 
 async def _propose(connection: AsyncConnection[Any], actor: str, now: datetime, dice: random.Random) -> None:
@@ -79,5 +91,5 @@ async def _propose(connection: AsyncConnection[Any], actor: str, now: datetime, 
     )
 
 
-async def _column(connection: AsyncConnection[Any], query: str, *values: object) -> list[int]:
+async def _column(connection: AsyncConnection[Any], query: str, *values: object) -> list[Any]:
     return [row[0] for row in await (await connection.execute(query, values)).fetchall()]

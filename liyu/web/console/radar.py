@@ -6,7 +6,7 @@ from math import cos, pi, sin
 
 from msgspec import Struct
 
-SIZE, CENTRE, RADIUS = 320, 160, 104
+SIZE, CENTRE, RADIUS = 320, 160, 124
 RINGS = (2, 4, 6, 8, 10)
 HIGHEST = 10
 

@@ -50,7 +50,7 @@ _FILL_ITEMS = """
         SELECT 'BENCH-' || n, 'coupon', 'live', '双人下午茶 ' || n, 'Afternoon tea for two ' || n, '精选茶点', 'A fine selection',
             '', '', '[]', '[]', (ARRAY['dining', 'coffee', 'travel', 'hotel', 'car'])[n %% 5 + 1], 100, 0, 1000, n = 1, 90, 1, n,
             now(), now(), 1000000
-        FROM generate_series(%(first)s, %(items)s) AS n RETURNING id)
+        FROM generate_series(%(first)s::integer, %(items)s::integer) AS n RETURNING id)
     INSERT INTO item_stock (item_id, total, taken) SELECT id, 100000000, 0 FROM items"""
 
 

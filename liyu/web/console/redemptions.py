@@ -15,6 +15,7 @@ from liyu.core.errors import DomainError, NotAllowedError
 from liyu.core.i18n import N_, Message
 from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.fulfil import move_redemption
+from liyu.redemption.payments.queries import find_payment
 from liyu.redemption.queries import (
     RedemptionFilter,
     RedemptionRecord,
@@ -98,7 +99,7 @@ async def show_redemptions(request: AnyRequest, session: NamedDependency[AsyncSe
 @get("/redemptions/{number:str}", guards=[require_permission("redemptions.read")])
 async def show_redemption(request: AnyRequest, session: NamedDependency[AsyncSession], number: FromPath[str]) -> Page:
     """One redemption."""
-    return await _show(request, session, number)
+    return await show_one(request, session, number)
 
 
 @post("/redemptions/{number:str}/step")
@@ -108,14 +109,14 @@ async def take_step(request: AnyRequest, session: NamedDependency[AsyncSession],
     if not any(actor.may(permission) for permission in NEEDED.values()):
         raise NotAllowedError
     if not form.is_valid:
-        return await _show(request, session, number, form=form)
+        return await show_one(request, session, number, form=form)
     if not actor.may(NEEDED[form.wanted]):
         raise NotAllowedError
     connection = await driver_connection(session)
     before = await read_redemption(connection, number)
     refusal = await try_act(connection, _step(request, connection, number, form, actor))
     if refusal:
-        return await _show(request, session, number, refusal=refusal)
+        return await show_one(request, session, number, refusal=refusal)
     await record_act(
         request,
         session,
@@ -133,7 +134,7 @@ async def reveal_codes(request: AnyRequest, session: NamedDependency[AsyncSessio
     """Show the codes that the member got, to whoever says why. Who looked is kept with the pool and in the audit log."""
     form = await RevealForm.read(request)
     if not form.is_valid:
-        return await _show(request, session, number, form=form)
+        return await show_one(request, session, number, form=form)
     connection = await driver_connection(session)
     redemption = await read_redemption(connection, number)
     revealed = await reveal_to_operator(
@@ -146,7 +147,7 @@ async def reveal_codes(request: AnyRequest, session: NamedDependency[AsyncSessio
     )
     seen = {"codes": len(revealed.codes), "reason": form.why}
     await record_act(request, session, "codes.reveal", f"redemption:{number}", after=seen)
-    return await _show(request, session, number, codes=revealed.codes)
+    return await show_one(request, session, number, codes=revealed.codes)
 
 
 async def _step(request: AnyRequest, connection: Any, number: str, form: StepForm, actor: Actor) -> None:
@@ -171,7 +172,7 @@ def _done(wanted: str, before: RedemptionRecord) -> Message | str:
     return words.order_state(wanted)
 
 
-async def _show(
+async def show_one(
     request: AnyRequest,
     session: AsyncSession,
     number: str,
@@ -180,6 +181,7 @@ async def _show(
     refusal: DomainError | None = None,
     codes: list[str] | None = None,
 ) -> Page:
+    """The page of one redemption, with the faults of a form or a refusal where there are any."""
     connection = await driver_connection(session)
     redemption = await read_redemption(connection, number)
     trail = await redemption_trail(connection, redemption.id)
@@ -202,8 +204,9 @@ async def _show(
             for wanted, permission in NEEDED.items()
             if actor.may(permission) and may_become(redemption.state, wanted) and _makes_sense(redemption, wanted)
         ],
+        payment=await find_payment(connection, redemption.id),
         today=local_date(now_of(request), current_zone()),
-        has_codes=trail.codes > 0 and redemption.state not in GIVEN_BACK,
+        has_codes=trail.codes > 0 and redemption.state not in (*GIVEN_BACK, "held"),
         codes=codes,
         form=form,
     )

@@ -19,14 +19,14 @@ import uvicorn
 from litestar import Litestar
 
 from liyu.core.clock import FixedClock
-from liyu.core.database import Sessions
+from liyu.core.database import Sessions, unit_of_work
 from liyu.core.settings import Settings
 from liyu.web.formats import format_money
 from tests.redemption.stripe_peer import KEY, SECRET, StripePeer, listening
-from tests.web.conftest import BASE_URL, Client, serving
+from tests.web.conftest import BASE_URL, Client, OpenClient, serving
 from tests.web.mall.conftest import Shop
 from tests.web.mall.test_redeeming import number_of, redeem
-from tests.web.personas import sign_in_member, token_in
+from tests.web.personas import add_staff, sign_in_member, sign_in_staff, token_in
 from tests.web.site import install
 from tests.worker import Worker
 
@@ -237,3 +237,34 @@ async def test_localstripe_takes_the_money_tells_of_it_and_gives_it_back(
         refunds = (await stripe.get("/v1/refunds", params={"payment_intent": intent})).json()["data"]
         assert [one["amount"] for one in refunds] == [PRICE]
         assert await shop.world.one("SELECT state FROM payment_refund") == "made"
+
+
+async def test_an_operator_gives_a_part_back_and_never_more_than_is_left(
+    shop: Shop, member: Client, open_client: OpenClient, sessions: Sessions, peer: StripePeer, worker: Worker
+) -> None:
+    async with unit_of_work(sessions) as session:
+        await add_staff(session, "admin@liyu.example", "operator", "admin")
+    number = (await redeem(member, "SET")).headers["location"].split("/")[2]
+    await _pay(member, number)
+    peer.pay(intent="pi_1")
+    await _deliver(member, peer)
+    await worker.run()
+    operator = open_client()
+    await sign_in_staff(operator, "admin@liyu.example", "operator")
+    place = f"/console/redemptions/{number}"
+
+    async def refund(amount: str) -> httpx.Response:
+        page = await operator.get(place)
+        assert "Refund a part" in page.text
+        wanted = {"csrf_token": token_in(page), "amount": amount, "why_refunded": "scratched"}
+        return await operator.post(f"{place}/refund", data=wanted)
+
+    assert (await refund("much")).status_code == 422
+    assert (await refund("99.01")).status_code == 409
+    assert peer.refunds == []
+    assert (await refund("33")).status_code == 303
+    await worker.run()
+    assert peer.refunded("pi_1") == 3_300
+    assert (await shop.world.balances("M1"))["points"] == 933
+    assert "33 points with it" in (await member.get(f"/redemptions/{number}")).text
+    assert "Part of a redemption refunded" in (await member.get("/points")).text

@@ -221,6 +221,7 @@ ACTIONS = {
     "codes.reveal": N_("Codes revealed"),
     "redemption.cancel": N_("Redemption cancelled"),
     "redemption.move": N_("Redemption moved on"),
+    "redemption.refund": N_("Part of the cash refunded"),
     "rule.create": N_("Points rule made"),
     "rule.edit": N_("Points rule: new version"),
     "rule.end": N_("Points rule ended"),

@@ -27,6 +27,8 @@ QUIET = [
     "--no-first-run",
     "--no-pings",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    # Without a graphics card, drawing by one in software costs an eighth more than drawing at once.
+    "--disable-gpu",
 ]
 
 

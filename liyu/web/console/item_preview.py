@@ -50,7 +50,9 @@ async def _view_of(request: AnyRequest, connection: Connection, form: ItemForm) 
     tags = tuple(
         NamedTag(0, tag.name_zh, tag.name_en) for tag in await list_tags(connection) if tag.code in said.get("tags", [])
     )
-    texts: dict[str, Any] = {name: said.get(name, "" if name in ItemView.__struct_fields__[:9] else None) for name in _PLAIN}
+    texts: dict[str, Any] = {
+        name: said.get(name, "" if name in ItemView.__struct_fields__[:9] else None) for name in _PLAIN
+    }
     return ItemView(
         id=0, sku=said.get("sku", ""), kind=_choice(said, "kind", ITEM_KINDS), scene=_choice(said, "scene", SCENES),
         rules_zh=_lines(said.get("rules_zh", "")), rules_en=_lines(said.get("rules_en", "")), points=said.get("points", 0),

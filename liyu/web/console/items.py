@@ -1,6 +1,5 @@
 """Items: the list, one item with everything about it, and the changes of its state, its stock and its codes."""
 
-
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath

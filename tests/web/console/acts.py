@@ -8,9 +8,7 @@ import httpx
 from tests.web.personas import token_in
 
 
-async def submit(
-    client: httpx.AsyncClient, page: str, action: str, **fields: str | list[str]
-) -> httpx.Response:
+async def submit(client: httpx.AsyncClient, page: str, action: str, **fields: str | list[str]) -> httpx.Response:
     """Open a page, then send one of its forms."""
     opened = await client.get(page)
     return await client.post(action, data={"csrf_token": token_in(opened), **fields})

@@ -27,7 +27,8 @@ _TELL = """
 _RECOVER = "UPDATE pool_watch SET told_at = NULL WHERE item_id = ANY(%s) AND told_at IS NOT NULL"
 _PEOPLE = """
     SELECT email, audience, locale FROM staff
-    WHERE active AND ((audience = 'operator' AND role = 'operator') OR (partner_id = %s AND role IN ('owner', 'manager'))) ORDER BY id"""
+    WHERE active AND (
+        (audience = 'operator' AND role = 'operator') OR (partner_id = %s AND role IN ('owner', 'manager'))) ORDER BY id"""
 
 
 class _Person(Struct):

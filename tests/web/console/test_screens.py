@@ -31,7 +31,8 @@ NARROW = {
     "/console/points/expiry/change?kind=reinstate&from_day=never": {"admin", "operator"},
 }
 MISSING = [
-    "/console/items/none", "/console/pools/none", "/console/evaluation/items/none", "/console/candidates/9", "/console/pools/tea", "/console/pools/codes-1?import=99",
+    "/console/items/none", "/console/pools/none", "/console/evaluation/items/none",
+    "/console/candidates/9", "/console/pools/tea", "/console/pools/codes-1?import=99",
     "/console/redemptions/R1", "/console/members/none", "/console/partners/NONE",
     "/console/members/none/expiry", "/console/members/none/tier",
     "/console/settlements/S1", "/console/settlements/S1/entries", "/console/settlements/S1/entries.csv",

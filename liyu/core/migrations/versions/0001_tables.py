@@ -1955,7 +1955,8 @@ def upgrade() -> None:
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "attractiveness BETWEEN 1 AND 10 AND feasibility BETWEEN 1 AND 10 AND partner_quality BETWEEN 1 AND 10 AND cost BETWEEN 1 AND 10",
+            "attractiveness BETWEEN 1 AND 10 AND feasibility BETWEEN 1 AND 10 AND partner_quality BETWEEN 1 AND 10 "
+            "AND cost BETWEEN 1 AND 10",
             name=op.f("ck_score_sheet_scores_from_1_to_10"),
         ),
         sa.CheckConstraint("num_nonnulls(item_id, candidate_id) = 1", name=op.f("ck_score_sheet_of_one_right")),

@@ -81,7 +81,9 @@ async def system_account(connection: AsyncConnection[Any], kind: str, unit: str)
     find = "SELECT id FROM account WHERE kind = %s AND unit = %s AND member_id IS NULL AND partner_id IS NULL"
     row = await (await connection.execute(find, (kind, unit))).fetchone()
     if row is None:
-        await connection.execute("INSERT INTO account (kind, unit) VALUES (%s, %s) ON CONFLICT DO NOTHING", (kind, unit))
+        await connection.execute(
+            "INSERT INTO account (kind, unit) VALUES (%s, %s) ON CONFLICT DO NOTHING", (kind, unit)
+        )
         row = await (await connection.execute(find, (kind, unit))).fetchone()
     assert row is not None
     return int(row[0])

@@ -27,6 +27,7 @@ from liyu.web.visit import visit_of
 WAY_WORDS: dict[str, str] = {"alipay": N_("Alipay"), "wechat_pay": N_("WeChat Pay"), "card": N_("Bank card")}
 LOOKS = 10
 """So often the page looks for the payment by itself; after that its reader does."""
+LOOK_SECONDS = 3
 ASK_EVERY = 3
 """Every so many looks the provider is asked too: its word may have been lost."""
 
@@ -89,13 +90,14 @@ async def return_from_payment(
     look = form.look or 0 if form.is_valid else LOOKS
     if look % ASK_EVERY == 0:
         await defer(await driver_connection(session), "check_payment", number=order.number)
+    again = f"{LOOK_SECONDS};url=/redemptions/{order.number}/paid?look={look + 1}"
     return page(
         request,
         "mall/pay_waiting.html",
+        headers=[(b"refresh", again.encode())] if look < LOOKS else (),
         tab="me",
         order=order,
         payment=payment,
-        again=f"/redemptions/{order.number}/paid?look={look + 1}" if look < LOOKS else None,
     )
 
 

@@ -89,8 +89,8 @@ async def test_from_the_sheet_to_the_wallet_and_back(
     assert onward.status_code == 200
     assert f'content="0;url={peer.base}/pay/pi_1"' in onward.text
     assert "form-action 'self'" in onward.headers["content-security-policy"]
-    waiting = (await member.get(f"/redemptions/{number}/paid")).text
-    assert f"/redemptions/{number}/paid?look=1" in waiting
+    waiting = await member.get(f"/redemptions/{number}/paid")
+    assert waiting.headers["refresh"] == f"3;url=/redemptions/{number}/paid?look=1"
     peer.pay(intent="pi_1")
     assert await _deliver(member, peer) == [200]
     assert await _deliver(member, peer) == [200]

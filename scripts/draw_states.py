@@ -19,6 +19,7 @@ TITLES = {
     "liyu.members.imports.states": ("import", "An import of members 会员导入"),
     "liyu.partners.states": ("partner", "A partner 商户"),
     "liyu.catalog.states": ("item", "An item 商品"),
+    "liyu.catalog.evaluation.states": ("candidate", "A candidate 候选权益"),
     "liyu.vouchers.states": ("voucher", "A voucher 券"),
     "liyu.redemption.states": ("redemption", "A redemption 兑换单"),
     "liyu.partners.settlement.states": ("statement", "A statement 对账单"),

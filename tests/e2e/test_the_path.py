@@ -96,8 +96,8 @@ def earn_by_purchase(installation: Installation, member: Visitor, points: int) -
 def redeem_what_search_finds(member: Visitor, points: int) -> int:
     for words in ("瑞幸", "latte"):
         member.open("/")
-        member.page.get_by_role("searchbox").fill(words)
-        member.page.get_by_role("searchbox").press("Enter")
+        member.page.get_by_role("combobox").fill(words)
+        member.page.get_by_role("combobox").press("Enter")
         member.page.wait_for_url(re.compile(r"/items\?q="))
         expect(member.page.locator(f"a[href='/items/{RIGHT_SKU}']").first).to_be_visible()
     member.page.locator(f"a[href='/items/{RIGHT_SKU}']").first.click()

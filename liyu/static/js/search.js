@@ -4,6 +4,9 @@ import { whenReady } from "./ready.js";
 whenReady("[data-suggest]", (form) => {
   const input = form.querySelector("input[type=search]");
   const list = form.querySelector("[role=listbox]");
+  // Without this script it is a box to type into and nothing more.
+  Object.entries({ role: "combobox", "aria-expanded": "false", "aria-autocomplete": "list", "aria-controls": list.id })
+    .forEach(([name, value]) => input.setAttribute(name, value));
   let chosen = -1;
   const options = () => [...list.querySelectorAll("[role=option]")];
   const show = (open) => {

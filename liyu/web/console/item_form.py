@@ -45,7 +45,7 @@ async def show_new(request: AnyRequest, session: NamedDependency[AsyncSession]) 
     if copied := read_text(request, "copy"):
         found = await load_item(connection, copied)
         texts = texts_of(found.item, [store.code for store in found.stores]) | {"sku": "", "on_sale": ""}
-    return await _show_form(request, connection, NewItemForm.blank(**texts))
+    return await _show_form(request, connection, (await _form_class(connection, NewItemForm)).blank(**texts))
 
 
 @post("/items/new", guards=[require_permission("items.publish")])

@@ -23,6 +23,9 @@ SHIRT = {
 
 async def test_an_item_is_made_copied_previewed_and_taken_back(sign_in: SignIn, world: World) -> None:
     client, page = await sign_in("operator"), "/console/items/new"
+    tag = {"code": "vip", "name_zh": "贵宾", "name_en": "Honoured", "icon": "tag"}
+    assert (await submit(client, "/console/tags/new", "/console/tags/new", **tag)).status_code == 303
+    assert "Honoured" in (await client.get(page)).text
     assert (await submit(client, page, page, **SHIRT)).status_code == 303
     assert await world.one("SELECT state FROM item WHERE sku = 'SHIRT'") == "live"
     copy = await client.get(f"{page}?copy=SHIRT")

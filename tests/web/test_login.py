@@ -246,7 +246,7 @@ async def test_two_step_sign_in_from_on_to_off(
 ) -> None:
     await sign_in_staff(client, "finance@liyu.example", "operator")
     security = await client.get("/console/account/security")
-    secret = security.text.split("<code class=\"nowrap\">")[1].split("</code>")[0].replace(" ", "")
+    secret = security.text.split('<code class="nowrap">')[1].split("</code>")[0].replace(" ", "")
     app = pyotp.TOTP(secret)
     fields = {"csrf_token": token_in(security), "sealed_secret": field_in(security, "sealed_secret")}
     assert (await client.post("/console/account/security/two-step", data=fields | {"code": "12"})).status_code == 422

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.audit import AuditEvent, list_events
 from liyu.core.database import driver_connection
 from liyu.web.actor import require_permission
-from liyu.web.console import words
+from liyu.web.console import audit_words
 from liyu.web.console.common import (
     AnyRequest,
     Names,
@@ -41,7 +41,7 @@ async def show_audit(request: AnyRequest, session: NamedDependency[AsyncSession]
     """The log with its filters."""
     day = read_day(request)
     since, until = bounds_of_day(day) if day else (None, None)
-    action = read_choice(request, "action", words.ACTIONS)
+    action = read_choice(request, "action", audit_words.ACTIONS)
     events, cursor = await list_events(
         session,
         actor=read_text(request, "actor") or None,
@@ -59,7 +59,7 @@ async def show_audit(request: AnyRequest, session: NamedDependency[AsyncSession]
         actor_filter=read_text(request, "actor"),
         actor_filter_name=names.of(read_text(request, "actor")),
         action=action,
-        actions=[(name, words.action(name)) for name in words.ACTIONS],
+        actions=[(name, audit_words.action(name)) for name in audit_words.ACTIONS],
         subject=read_text(request, "object", 200),
         day=day,
         **cursor_links(request, cursor),
@@ -71,7 +71,7 @@ def _row(event: AuditEvent, names: Names) -> dict[str, Any]:
     return {
         "event": event,
         "who": names.of(event.actor),
-        "action": words.action(event.action),
+        "action": audit_words.action(event.action),
         "subject": names.of(event.object) if noun == "staff" else name or event.object,
         "href": f"{PLACES[noun]}{segment(name)}" if noun in PLACES else None,
         "changes": _changes(event.before or {}, event.after or {}),

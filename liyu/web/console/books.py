@@ -18,7 +18,7 @@ from liyu.members.points.queries import AccountFigure, account_figures, moves_of
 from liyu.redemption.books import prove_books
 from liyu.web.actor import require_permission
 from liyu.web.audit import record_act
-from liyu.web.console import words
+from liyu.web.console import ledger_words
 from liyu.web.console.common import AnyRequest, cursor_links, name_people, now_of, read_cursor, read_text, show
 from liyu.web.formats import current_zone
 from liyu.web.pages import Page, leave_notice, redirect
@@ -75,7 +75,7 @@ async def show_account(request: AnyRequest, session: NamedDependency[AsyncSessio
         request,
         "account",
         kind=kind,
-        title=words.account(kind),
+        title=ledger_words.account(kind),
         month=month,
         moves=moves,
         names=await name_people(connection, [move.actor for move in moves]),
@@ -93,7 +93,7 @@ def _account_row(figure: AccountFigure) -> dict[str, object]:
         if figure.kind in SYSTEM_ACCOUNTS
         else HELD.get(figure.kind, "/console/partners")
     )
-    return {"label": words.account(figure.kind), "figure": figure, "shown": shown, "href": href}
+    return {"label": ledger_words.account(figure.kind), "figure": figure, "shown": shown, "href": href}
 
 
 def _month_of(request: AnyRequest) -> date | None:

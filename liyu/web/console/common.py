@@ -13,7 +13,7 @@ from liyu.core.errors import DomainError, InvalidInputError, NotAllowedError, No
 from liyu.core.i18n import N_, Message
 from liyu.members.people import name_actors
 from liyu.web.actor import actor_of
-from liyu.web.console import words
+from liyu.web.console import ledger_words, words
 from liyu.web.formats import current_zone
 from liyu.web.forms import DateField, Form, IntegerField, TextField
 from liyu.web.i18n import gettext, translate
@@ -144,6 +144,7 @@ def show(request: AnyRequest, template: str, *, refusal: DomainError | None = No
         f"console/{template}.html",
         status=status,
         words=words,
+        ledger_words=ledger_words,
         may=actor_of(request).may,
         segment=segment,
         refusal=_refusal_in_words(refusal) if refusal else None,

@@ -10,7 +10,7 @@ from liyu.core.i18n import N_, Message
 from liyu.members.points.history import Movement
 from liyu.members.points.queries import RuleName
 from liyu.redemption.timeline import Place, TimelineEvent
-from liyu.web.console import words
+from liyu.web.console import audit_words, ledger_words, words
 from liyu.web.console.common import AnyRequest, Names, segment
 from liyu.web.formats import format_money
 from liyu.web.i18n import current_locale, gettext, translate
@@ -73,13 +73,13 @@ def row_of(event: TimelineEvent, rules: dict[str, RuleName], names: Names) -> di
 
 def movement_row(movement: Movement, rules: dict[str, RuleName]) -> dict[str, Any]:
     """A movement of points: what it was and why, with what it did to the balance."""
-    notes = words.notes_on(movement, rules)
+    notes = ledger_words.notes_on(movement, rules)
     if movement.amount_minor:
         notes.insert(0, format_money(abs(movement.amount_minor), movement.currency or "CNY"))
     is_order = movement.event in ("redeem", "cancel", "refund")
     return {
-        "title": words.title_of(movement),
-        "notes": [*notes, words.reference(movement.source)],
+        "title": ledger_words.title_of(movement),
+        "notes": [*notes, ledger_words.reference(movement.source)],
         "at": movement.at,
         "amount": movement.points or movement.pending or movement.debt,
         "moves": bool(movement.points),
@@ -161,7 +161,7 @@ def _tag(data: dict[str, Any], _rules: dict[str, RuleName]) -> dict[str, Any]:
 
 
 def _audit(data: dict[str, Any], _rules: dict[str, RuleName]) -> dict[str, Any]:
-    return {"title": words.action(data["action"]), "notes": [data["address"] or ""]}
+    return {"title": audit_words.action(data["action"]), "notes": [data["address"] or ""]}
 
 
 IN_WORDS: dict[str, Callable[[dict[str, Any], dict[str, RuleName]], dict[str, Any]]] = {

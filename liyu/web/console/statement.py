@@ -22,7 +22,7 @@ from liyu.partners.settlement.settle import (
 )
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
-from liyu.web.console import words
+from liyu.web.console import audit_words, words
 from liyu.web.console.common import (
     AnyRequest,
     Names,
@@ -179,7 +179,7 @@ async def _after(
         before={"state": before.head.state, "net_minor": before.head.net_minor},
         after={"state": after.head.state, "net_minor": after.head.net_minor, **details},
     )
-    leave_notice(request, words.action(action))
+    leave_notice(request, audit_words.action(action))
     return redirect(request, f"/console/settlements/{segment(number)}")
 
 

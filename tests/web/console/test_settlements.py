@@ -3,7 +3,7 @@
 import httpx
 
 from liyu.partners.settlement.accrue import accrue_use
-from liyu.web.console import words
+from liyu.web.console import ledger_words
 from liyu.web.i18n import load_catalogs, use_locale
 from tests.partners.settling import OCTOBER, ZONE
 from tests.web.console.acts import submit, texts_of
@@ -120,9 +120,9 @@ def test_references_are_said_without_the_words_of_machines() -> None:
         "share:share:m-1": "m-1",
         "return:A-1-R": "A-1-R",
     }
-    assert {source: words.reference(source) for source in said} == said
-    assert words.reference("R4073") == "R4073"
-    assert words.reference("other:9") == "other:9"
+    assert {source: ledger_words.reference(source) for source in said} == said
+    assert ledger_words.reference("R4073") == "R4073"
+    assert ledger_words.reference("other:9") == "other:9"
 
 
 async def test_a_filter_of_a_list_keeps_the_others(sign_in: SignIn, world: World) -> None:

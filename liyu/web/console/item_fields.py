@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from liyu.catalog.models import COUPON_FORMS, COUPON_PURPOSES, ITEM_KINDS, SCENES
+from liyu.catalog.models import COUPON_FORMS, COUPON_PURPOSES, ITEM_KINDS
 from liyu.catalog.queries import ItemFacts
 from liyu.catalog.records import ItemRecord
 from liyu.core.i18n import N_, Message
@@ -17,50 +17,34 @@ from liyu.web.forms import (
     CheckField,
     ChoiceField,
     ChoicesField,
-    Form,
     InstantField,
     IntegerField,
     MoneyField,
     TextField,
 )
+from liyu.web.item_forms import LARGEST_PRICE, LARGEST_STOCK, LONGEST_NAME, ItemTextsForm, amount_text, split_lines
 from liyu.web.lines import split_names
 
-LARGEST_PRICE = 10**9
-LONGEST_NAME = 200
-LONGEST_TEXT = 5000
 PRICE = "price_"
 """Fields with the price of a tier: this and the tier's code."""
 
 AnyItemForm = TypeVar("AnyItemForm", bound="ItemForm")
 
 
-class ItemForm(Form):
-    name_zh = TextField(N_("Name in Chinese"), maximum=LONGEST_NAME)
-    name_en = TextField(N_("Name in English"), required=False, maximum=LONGEST_NAME)
-    summary_zh = TextField(N_("Summary in Chinese"), required=False, maximum=LONGEST_NAME)
-    summary_en = TextField(N_("Summary in English"), required=False, maximum=LONGEST_NAME)
-    description_zh = TextField(N_("Description in Chinese"), required=False, maximum=LONGEST_TEXT)
-    description_en = TextField(N_("Description in English"), required=False, maximum=LONGEST_TEXT)
-    rules_zh = TextField(N_("Rules in Chinese"), required=False, maximum=LONGEST_TEXT)
-    rules_en = TextField(N_("Rules in English"), required=False, maximum=LONGEST_TEXT)
-    scene = ChoiceField(SCENES, N_("Scene"))
-    points = IntegerField(N_("Points"), maximum=LARGEST_PRICE)
+class ItemForm(ItemTextsForm):
     cash_minor = MoneyField(N_("and cash"), required=False, default=0)
-    value_minor = MoneyField(N_("Worth"), required=False, default=0)
     is_drop = CheckField(N_("Limited drop"))
     visible_from = InstantField(N_("Shown from"), required=False)
     visible_to = InstantField(N_("Shown until"), required=False)
     on_sale_from = InstantField(N_("On sale from"), required=False)
     on_sale_to = InstantField(N_("On sale until"), required=False)
     per_order_limit = IntegerField(N_("Limit for each order"), required=False, minimum=1)
-    per_member_limit = IntegerField(N_("Limit for each member"), required=False, minimum=1)
     per_day_limit = IntegerField(N_("Limit for each member a day"), required=False, minimum=1)
     per_person_limit = IntegerField(N_("Limit for each person"), required=False, minimum=1)
     tier = TextField(N_("Lowest tier"), required=False, maximum=64)
     cities = TextField(N_("Cities of members"), required=False)
     partner = TextField(N_("Partner"), required=False, maximum=64)
     stores = TextField(N_("Stores"), required=False)
-    voucher_days = IntegerField(N_("Days a voucher is valid"), required=False, minimum=1, maximum=3650, default=90)
     uses = IntegerField(N_("Uses of a voucher"), required=False, minimum=1, maximum=1000, default=1)
     coupon_purpose = ChoiceField(COUPON_PURPOSES, N_("What the coupon is for"), required=False)
     coupon_form = ChoiceField(COUPON_FORMS, N_("Kind of coupon"), required=False)
@@ -80,7 +64,7 @@ class ItemForm(Form):
 class NewItemForm(ItemForm):
     sku = TextField(N_("Item number"), maximum=64)
     kind = ChoiceField(ITEM_KINDS, N_("Kind"))
-    stock = IntegerField(N_("Units ever offered"), required=False, maximum=10**12)
+    stock = IntegerField(N_("Units ever offered"), required=False, maximum=LARGEST_STOCK)
     on_sale = CheckField(N_("Put on sale at once"))
 
 
@@ -109,8 +93,8 @@ def values_of(form: ItemForm) -> dict[str, Any]:
     values = {name: getattr(form, name) for name in _PLAIN}
     prices = {name.removeprefix(PRICE): form.values[name] for name in form.fields if name.startswith(PRICE)}
     return values | {
-        "rules_zh": _lines(form.rules_zh),
-        "rules_en": _lines(form.rules_en),
+        "rules_zh": split_lines(form.rules_zh),
+        "rules_en": split_lines(form.rules_en),
         "tier": form.tier or None,
         "tier_prices": {code: points for code, points in prices.items() if points is not None} or None,
         "tags": form.values["tags"] or None,
@@ -133,7 +117,7 @@ def texts_of(item: ItemFacts, stores: list[str]) -> dict[str, Any]:
     texts: dict[str, Any] = {
         name: "" if facts.get(name) is None else str(facts.get(name)) for name in NewItemForm.fields
     }
-    texts |= {name: _amount(facts[name]) for name in _MONEY}
+    texts |= {name: amount_text(facts[name]) for name in _MONEY}
     texts |= {name: _local(facts[name]) for name in _INSTANTS}
     texts |= {f"{PRICE}{price['code']}": price["points"] for price in item.tier_prices}
     return texts | {
@@ -149,14 +133,6 @@ def texts_of(item: ItemFacts, stores: list[str]) -> dict[str, Any]:
         "stores": "\n".join(stores),
         "stock": "" if item.total is None else str(item.total),
     }
-
-
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _amount(minor: int | None) -> str:
-    return f"{minor // 100}.{minor % 100:02d}" if minor else ""
 
 
 def _local(instant: datetime | None) -> str:

@@ -147,9 +147,8 @@ async def _publish(
     return []
 
 
-def _with_faults(form: Form, faults: list[RowFault]) -> Form:
-    for fault in faults:
-        form.refuse(fault.message, fault.column if fault.column in form.fields else "")
+def _with_faults(form: ItemForm, faults: list[RowFault]) -> ItemForm:
+    form.adopt_rows(faults)
     return form
 
 

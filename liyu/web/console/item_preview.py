@@ -12,6 +12,7 @@ from liyu.web.console.common import AnyRequest, Connection, now_of, show
 from liyu.web.console.item_fields import PRICE, ItemForm
 from liyu.web.covers import choose_icon, cover_name
 from liyu.web.i18n import CHINESE, current_locale
+from liyu.web.item_forms import split_lines
 from liyu.web.item_terms import describe_worth, list_terms
 from liyu.web.lines import split_names
 from liyu.web.pages import Page, fragment
@@ -55,7 +56,8 @@ async def _view_of(request: AnyRequest, connection: Connection, form: ItemForm) 
     }
     return ItemView(
         id=0, sku=said.get("sku", ""), kind=_choice(said, "kind", ITEM_KINDS), scene=_choice(said, "scene", SCENES),
-        rules_zh=_lines(said.get("rules_zh", "")), rules_en=_lines(said.get("rules_en", "")), points=said.get("points", 0),
+        rules_zh=tuple(split_lines(said.get("rules_zh", ""))), rules_en=tuple(split_lines(said.get("rules_en", ""))),
+        points=said.get("points", 0),
         cash_minor=said.get("cash_minor", 0), value_minor=said.get("value_minor", 0), is_drop=bool(said.get("is_drop")),
         voucher_days=said.get("voucher_days", 90), uses=said.get("uses", 1), position=0, created_at=now_of(request),
         tier=next((_tier_view(one) for one in tiers if one.code == said.get("tier")), None), partner=partner, stores=stores,
@@ -88,7 +90,3 @@ def _tier_view(tier: TierStanding) -> TierView:
 
 def _choice(said: dict[str, Any], name: str, choices: tuple[str, ...]) -> str:
     return said[name] if said.get(name) in choices else choices[0]
-
-
-def _lines(text: str) -> tuple[str, ...]:
-    return tuple(line.strip() for line in text.splitlines() if line.strip())

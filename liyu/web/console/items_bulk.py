@@ -24,9 +24,8 @@ from liyu.web.console.common import LONGEST_REASON, AnyRequest, now_of, show, tr
 from liyu.web.formats import current_zone
 from liyu.web.forms import ChoiceField, Form, InstantField, IntegerField, TextField
 from liyu.web.i18n import text_of
+from liyu.web.item_forms import LARGEST_PRICE
 from liyu.web.pages import Page, leave_notice, redirect
-
-LARGEST_PRICE = 10**9
 
 
 class BulkForm(Form):

@@ -25,17 +25,15 @@ from liyu.partners.queries import partner_choices
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
 from liyu.web.formats import current_zone
-from liyu.web.forms import ChoiceField, Form, IntegerField, MoneyField, TextField
+from liyu.web.forms import ChoiceField, IntegerField, MoneyField, TextField
 from liyu.web.i18n import gettext
+from liyu.web.item_forms import LARGEST_STOCK, LONGEST_NAME, ItemTextsForm, amount_text, split_lines
 from liyu.web.pages import Page, leave_notice, page, redirect
 from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of
 from liyu.web.partner.words import OFFER_TONES
 
 EDIT = require_permission("offers.edit")
 KINDS = ("partner_right", "coupon", "goods")
-LONGEST_NAME = 200
-LONGEST_TEXT = 5000
-LARGEST_PRICE = 10**9
 
 PROPOSAL_STATES = {
     "submitted": (N_("Waits for a review"), "gold"),
@@ -51,21 +49,8 @@ OUTCOMES = {
 COUPONS = {"discount": N_("Discount"), "cash": N_("Cash"), "gift": N_("Gift")}
 
 
-class OfferForm(Form):
-    name_zh = TextField(N_("Name in Chinese"), maximum=LONGEST_NAME)
-    name_en = TextField(N_("Name in English"), required=False, maximum=LONGEST_NAME)
-    summary_zh = TextField(N_("Summary in Chinese"), required=False, maximum=LONGEST_NAME)
-    summary_en = TextField(N_("Summary in English"), required=False, maximum=LONGEST_NAME)
-    description_zh = TextField(N_("Description in Chinese"), required=False, maximum=LONGEST_TEXT)
-    description_en = TextField(N_("Description in English"), required=False, maximum=LONGEST_TEXT)
-    rules_zh = TextField(N_("Rules in Chinese"), required=False, maximum=LONGEST_TEXT)
-    rules_en = TextField(N_("Rules in English"), required=False, maximum=LONGEST_TEXT)
-    scene = ChoiceField(SCENES, N_("Scene"))
-    points = IntegerField(N_("Points"), maximum=LARGEST_PRICE)
-    value_minor = MoneyField(N_("Worth"), required=False, default=0)
-    stock = IntegerField(N_("Units ever offered"), required=False, maximum=10**12)
-    per_member_limit = IntegerField(N_("Limit for each member"), required=False, minimum=1)
-    voucher_days = IntegerField(N_("Days a voucher is valid"), required=False, minimum=1, maximum=3650, default=90)
+class OfferForm(ItemTextsForm):
+    stock = IntegerField(N_("Units ever offered"), required=False, maximum=LARGEST_STOCK)
     note = TextField(N_("Word to the reviewer"), required=False, maximum=LONGEST_NAME)
 
 
@@ -222,8 +207,8 @@ def _scenes() -> list[tuple[str, str]]:
 
 def _values(form: OfferForm) -> dict[str, Any]:
     return {name: getattr(form, name) for name in _PLAIN} | {
-        "rules_zh": _lines(form.rules_zh),
-        "rules_en": _lines(form.rules_en),
+        "rules_zh": split_lines(form.rules_zh),
+        "rules_en": split_lines(form.rules_en),
     }
 
 
@@ -234,18 +219,13 @@ def _texts(found: ItemPage) -> dict[str, Any]:
     return texts | {
         "rules_zh": "\n".join(item.rules_zh),
         "rules_en": "\n".join(item.rules_en),
-        "value_minor": f"{item.value_minor // 100}.{item.value_minor % 100:02d}" if item.value_minor else "",
+        "value_minor": amount_text(item.value_minor),
         "stock": "" if item.total is None else str(item.total),
     }
 
 
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
 def _with_faults(form: AnyOfferForm, refusal: FileFaultyError) -> AnyOfferForm:
-    for fault in refusal.faults:
-        form.refuse(fault.message, fault.column if fault.column in form.fields else "")
+    form.adopt_rows(refusal.faults)
     return form
 
 

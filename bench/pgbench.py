@@ -45,18 +45,25 @@ COMMIT;
 """
 
 
-def measure_redemptions(installation: Installation, *, hot: bool, seconds: int) -> float:
-    """Redemptions a second that PostgreSQL itself does, one transaction each: the best of 8, 32 and 128 clients."""
-    with psycopg.connect(installation.url, autocommit=True) as connection:
-        connection.execute("CREATE SEQUENCE IF NOT EXISTS bench_number START 10000000000000")
-        variables = {
-            "first_member": _one(connection, "SELECT min(id) FROM member"),
-            "last_member": _one(connection, "SELECT max(id) FROM member"),
-            "redeemed": _one(connection, "SELECT id FROM account WHERE kind = 'points_redeemed'"),
-        }
-        first, last = (_one(connection, f"SELECT {which}(id) FROM item") for which in ("min", "max"))
-    item = str(first) if hot else f"random({first}, {last})"
-    return max(_pgbench(installation, _SCRIPT.format(item=item), variables, clients, seconds) for clients in CLIENTS)
+class Ceiling:
+    """Redemptions a second that PostgreSQL itself does, one transaction each, with so many clients."""
+
+    def __init__(self, installation: Installation, *, hot: bool) -> None:
+        self.installation = installation
+        with psycopg.connect(installation.url, autocommit=True) as connection:
+            connection.execute("CREATE SEQUENCE IF NOT EXISTS bench_number START 10000000000000")
+            self.variables = {
+                "first_member": _one(connection, "SELECT min(id) FROM member"),
+                "last_member": _one(connection, "SELECT max(id) FROM member"),
+                "redeemed": _one(connection, "SELECT id FROM account WHERE kind = 'points_redeemed'"),
+            }
+            first, last = (_one(connection, f"SELECT {which}(id) FROM item") for which in ("min", "max"))
+        self.script = _SCRIPT.format(item=str(first) if hot else f"random({first}, {last})")
+
+    def measure(self, seconds: float) -> list[float]:
+        """The rates of one turn, one for each of `CLIENTS`, which share the time."""
+        part = max(1, round(seconds / len(CLIENTS)))
+        return [_pgbench(self.installation, self.script, self.variables, clients, part) for clients in CLIENTS]
 
 
 def _one(connection: psycopg.Connection[Any], query: str) -> int:

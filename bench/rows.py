@@ -15,7 +15,7 @@ import psycopg
 from bench import events, lapse, members, search
 from bench.installation import Installation, add_items, free_port, running, serve
 from bench.load import Findings, Load
-from bench.pgbench import measure_redemptions
+from bench.pgbench import Ceiling
 
 CONNECTIONS = 128
 WORKERS = 2
@@ -58,31 +58,40 @@ def measure_all(installation: Installation, seconds: int, lapsing: int, visited:
 
 
 def measure_drop(installation: Installation, seconds: int, *, hot: bool) -> Row:
-    """Redemptions a second over the HTTP API, with everything on: keys, limits, vouchers, ledger, log."""
-    ceiling = measure_redemptions(installation, hot=hot, seconds=seconds)
+    """Redemptions a second over the HTTP API, with everything on: keys, limits, vouchers, ledger, log.
+
+    Drop and ceiling take turns, so that whatever else the machine does meets both.
+    """
+    ceiling = Ceiling(installation, hot=hot)
     key = installation.run("apikey", "create", "--name", "bench", "--scopes", "all").strip()
     load = Load(
         port=0,
         connections=CONNECTIONS,
-        seconds=seconds,
-        warm_up_seconds=2,
+        seconds=seconds / TURNS,
+        warm_up_seconds=1,
         path="/api/v1/redemptions",
         headers={"Authorization": f"Bearer {key}"},
         members=installation.members,
         items=1 if hot else installation.items,
-        run=str(time.time_ns()),
     )
+    bare, found = [], []
     with serve(installation, workers=WORKERS) as port:
-        found = send(msgspec.structs.replace(load, port=port))
-    _refuse_failures(found, "201")
+        for _ in range(TURNS):
+            bare.append(ceiling.measure(seconds))
+            found.append(send(msgspec.structs.replace(load, port=port, run=str(time.time_ns()))))
+    for findings in found:
+        _refuse_failures(findings, "201")
+    rate = mean(findings.rate for findings in found)
+    best = max(mean(rates) for rates in zip(*bare, strict=True))
     oversold = _count_oversold(installation)
-    note = f"p50 {found.p50 * 1000:.0f} ms, p99 {found.p99 * 1000:.0f} ms (goal 150), {oversold} oversold"
+    p50, p99 = (1000 * mean(times) for times in zip(*((each.p50, each.p99) for each in found), strict=True))
+    note = f"p50 {p50:.0f} ms, p99 {p99:.0f} ms (goal 150), {oversold} oversold"
     name = (
         "drop: redemptions over HTTP, one hot item"
         if hot
         else f"spread: redemptions over HTTP, {installation.items} items"
     )
-    return Row(name, found.rate, "/s", ceiling, found.rate / ceiling, 3 if hot else 1, note)
+    return Row(name, rate, "/s", best, rate / best, 3 if hot else 1, note)
 
 
 def measure_mall_list(installation: Installation, seconds: int) -> Row:

@@ -21,6 +21,7 @@ TITLES = {
     "liyu.catalog.states": ("item", "An item 商品"),
     "liyu.catalog.evaluation.states": ("candidate", "A candidate 候选权益"),
     "liyu.vouchers.states": ("voucher", "A voucher 券"),
+    "liyu.redemption.drops.states": ("drop", "A drop 限量抢兑"),
     "liyu.redemption.states": ("redemption", "A redemption 兑换单"),
     "liyu.partners.settlement.states": ("statement", "A statement 对账单"),
 }

@@ -20,6 +20,7 @@ from liyu.core.i18n import N_, Message
 from liyu.core.idempotency import hash_body
 from liyu.members.service.errors import ChangedMeanwhileError
 from liyu.members.service.merge import MembersMoved, Party, close_source, lock_party, merge_members
+from liyu.redemption.drops.merge import move_places
 from liyu.redemption.persons import join_persons
 from liyu.redemption.save import hash_request
 from liyu.vouchers.merge import VouchersMoved, count_vouchers
@@ -131,6 +132,7 @@ async def _move(connection: AsyncConnection[Any], party: Party) -> Merged:
     redemptions = (await connection.execute(_MOVE_REDEMPTIONS, party.values)).rowcount
     await move_favourites(connection, source=party.source.id, target=party.target.id)
     await move_votes(connection, source=party.source.id, target=party.target.id)
+    await move_places(connection, source=party.source.id, target=party.target.id)
     await join_persons(connection, party.source.id, party.target.id)
     async with connection.cursor(row_factory=class_row(LimitPassed)) as cursor:
         await cursor.execute(_ADD_LIMITS, party.values)

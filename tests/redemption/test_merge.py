@@ -24,7 +24,8 @@ from liyu.redemption.save import hash_request
 from liyu.redemption.state import RedeemRequest
 from tests.world import NOW, ZONE, World, open_world
 
-MERGED_BY_REDEMPTION = {"redemption", "favourite", "item_seen", "candidate_vote"}
+MERGED_BY_REDEMPTION = {"redemption", "favourite", "item_seen", "candidate_vote", "drop_entry", "drop_offer"}
+READ_OVER_BOTH = {"drop_note"}
 
 
 async def join(world: World, source: str = "s", target: str = "t", *, seen: str | None = None) -> Merged:
@@ -52,7 +53,7 @@ async def test_every_table_that_points_at_a_member_has_its_place_in_a_merge() ->
     pointing = {
         table.name for table in metadata.tables.values() for key in table.foreign_keys if key.column.table.name == "member"
     }  # fmt: skip
-    assert pointing == {*members_merge.GO_OVER, *members_merge.STAY, *MERGED_BY_REDEMPTION}
+    assert pointing == {*members_merge.GO_OVER, *members_merge.STAY, *MERGED_BY_REDEMPTION, *READ_OVER_BOTH}
 
 
 async def test_lots_keep_their_last_days_and_the_source_ends_at_zero(database_url: str) -> None:

@@ -1984,4 +1984,142 @@ def upgrade() -> None:
         sa.CheckConstraint("wanted BETWEEN 0 AND 9999", name=op.f("ck_mix_target_a_number_of_rights")),
         sa.PrimaryKeyConstraint("axis", "code", name=op.f("pk_mix_target")),
     )
+    op.create_table(
+        "drop",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("offer_minutes", sa.BigInteger(), nullable=False),
+        sa.Column("asks_attention", sa.Boolean(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("rule IN ('first_come', 'draw')", name=op.f("ck_drop_known_rule")),
+        sa.CheckConstraint(
+            "state IN ('planned', 'announced', 'ended', 'called_off')", name=op.f("ck_drop_known_state")
+        ),
+        sa.CheckConstraint("offer_minutes > 0", name=op.f("ck_drop_offers_last")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_drop_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drop")),
+        sa.UniqueConstraint("number", name=op.f("uq_drop_number")),
+    )
+    op.create_index("ix_drop_item", "drop", ["item_id", "id"], unique=False)
+    op.create_index(
+        "uq_drop_one_at_a_time", "drop", ["item_id"], unique=True, postgresql_where="state IN ('planned', 'announced')"
+    )
+    op.create_table(
+        "drop_entry",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("drop_id", sa.BigInteger(), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("units", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("joined_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('waiting', 'offered', 'served', 'lapsed', 'left', 'over')",
+            name=op.f("ck_drop_entry_known_state"),
+        ),
+        sa.CheckConstraint("units > 0", name=op.f("ck_drop_entry_units_are_positive")),
+        sa.ForeignKeyConstraint(["drop_id"], ["drop.id"], name=op.f("fk_drop_entry_drop_id")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_drop_entry_member_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drop_entry")),
+    )
+    op.create_index("ix_drop_entry_member", "drop_entry", ["member_id"], unique=False)
+    op.create_index(
+        "ix_drop_entry_waiting", "drop_entry", ["drop_id", "id"], unique=False, postgresql_where="state = 'waiting'"
+    )
+    op.create_index(
+        "uq_drop_entry_one_place",
+        "drop_entry",
+        ["drop_id", "member_id"],
+        unique=True,
+        postgresql_where="state IN ('waiting', 'offered')",
+    )
+    op.create_table(
+        "drop_note",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("drop_id", sa.BigInteger(), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("details", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["drop_id"], ["drop.id"], name=op.f("fk_drop_note_drop_id")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_drop_note_member_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drop_note")),
+    )
+    op.create_index("ix_drop_note_drop", "drop_note", ["drop_id", "id"], unique=False)
+    op.create_index("ix_drop_note_member", "drop_note", ["member_id", "drop_id"], unique=False)
+    op.create_table(
+        "drop_tally",
+        sa.Column("drop_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("minute", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("count > 0", name=op.f("ck_drop_tally_count_is_positive")),
+        sa.ForeignKeyConstraint(["drop_id"], ["drop.id"], name=op.f("fk_drop_tally_drop_id")),
+        sa.PrimaryKeyConstraint("drop_id", "minute", "what", "subject", name=op.f("pk_drop_tally")),
+    )
+    op.create_table(
+        "drop_transition",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("drop_id", sa.BigInteger(), nullable=False),
+        sa.Column("from_state", sa.Text(), nullable=True),
+        sa.Column("to_state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["drop_id"], ["drop.id"], name=op.f("fk_drop_transition_drop_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drop_transition")),
+    )
+    op.create_index("ix_drop_transition_drop", "drop_transition", ["drop_id", "id"], unique=False)
+    op.create_table(
+        "drop_wave",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("drop_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("opens_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("units", sa.BigInteger(), nullable=False),
+        sa.Column("stocked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("units > 0", name=op.f("ck_drop_wave_units_are_positive")),
+        sa.ForeignKeyConstraint(["drop_id"], ["drop.id"], name=op.f("fk_drop_wave_drop_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drop_wave")),
+        sa.UniqueConstraint("drop_id", "number", name=op.f("uq_drop_wave_drop_id_number")),
+        sa.UniqueConstraint("drop_id", "opens_at", name=op.f("uq_drop_wave_drop_id_opens_at")),
+    )
+    op.create_index("ix_drop_wave_due", "drop_wave", ["opens_at"], unique=False, postgresql_where="stocked_at IS NULL")
+    op.create_table(
+        "drop_offer",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("drop_id", sa.BigInteger(), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("entry_id", sa.BigInteger(), nullable=True),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("units", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("deadline", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("redemption_id", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("(state = 'open') = (decided_at IS NULL)", name=op.f("ck_drop_offer_decided_at_an_instant")),
+        sa.CheckConstraint(
+            "(state = 'taken') = (redemption_id IS NOT NULL)", name=op.f("ck_drop_offer_taken_by_a_redemption")
+        ),
+        sa.CheckConstraint("origin IN ('waiting_list', 'draw')", name=op.f("ck_drop_offer_known_origin")),
+        sa.CheckConstraint("state IN ('open', 'taken', 'lapsed', 'declined')", name=op.f("ck_drop_offer_known_state")),
+        sa.CheckConstraint("units > 0", name=op.f("ck_drop_offer_units_are_positive")),
+        sa.ForeignKeyConstraint(["drop_id"], ["drop.id"], name=op.f("fk_drop_offer_drop_id")),
+        sa.ForeignKeyConstraint(["entry_id"], ["drop_entry.id"], name=op.f("fk_drop_offer_entry_id")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_drop_offer_item_id")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_drop_offer_member_id")),
+        sa.ForeignKeyConstraint(["redemption_id"], ["redemption.id"], name=op.f("fk_drop_offer_redemption_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_drop_offer")),
+    )
+    op.create_index("ix_drop_offer_drop", "drop_offer", ["drop_id", "id"], unique=False)
+    op.create_index("ix_drop_offer_due", "drop_offer", ["deadline"], unique=False, postgresql_where="state = 'open'")
+    op.create_index("ix_drop_offer_member", "drop_offer", ["member_id", "drop_id"], unique=False)
+    op.create_index("uq_drop_offer_entry", "drop_offer", ["entry_id"], unique=True, postgresql_where="state = 'open'")
     # ### end Alembic commands ###

@@ -51,6 +51,8 @@ APPEND_ONLY = (
     "pool_reveal",
     "right_candidate_change",
     "score_sheet",
+    "drop_transition",
+    "drop_note",
 )
 
 ERASED_WITH_THE_PERSON = ("member_note",)
@@ -254,6 +256,17 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION keep_offer_as_decided() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE'
+        OR to_jsonb(NEW) - '{state,decided_at,redemption_id,member_id}'::text[]
+            <> to_jsonb(OLD) - '{state,decided_at,redemption_id,member_id}'::text[]
+        OR (OLD.state <> 'open' AND to_jsonb(NEW) - 'member_id' <> to_jsonb(OLD) - 'member_id') THEN
+        RAISE EXCEPTION 'offer % is decided once', OLD.id USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION keep_payment_as_received() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' OR NEW.refunded_minor < OLD.refunded_minor
@@ -305,6 +318,7 @@ def upgrade() -> None:
         ("payout", "keep_payout_as_paid", "UPDATE OR DELETE"),
         ("payment_hold", "keep_hold_as_decided", "UPDATE OR DELETE"),
         ("payment", "keep_payment_as_received", "UPDATE OR DELETE"),
+        ("drop_offer", "keep_offer_as_decided", "UPDATE OR DELETE"),
         ("payment_refund", "keep_refund_as_made", "UPDATE OR DELETE"),
         ("payment_event", "keep_payment_event_as_told", "UPDATE OR DELETE"),
         ("earning_rule", "keep_rule_as_priced", "UPDATE OR DELETE"),

@@ -15,7 +15,8 @@ class MemberNotice(Base):
     __tablename__ = "member_notice"
     __table_args__ = (
         CheckConstraint(
-            "topic IN ('item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded')",
+            "topic IN ('item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded', "
+            "'draw_won', 'draw_offered', 'draw_waiting', 'draw_missed', 'draw_lapsed', 'draw_called_off')",
             name="known_topic",
         ),
         Index("ix_member_notice_member", "member_id", "id"),

@@ -21,6 +21,7 @@ import liyu.members.tags.models
 import liyu.members.tiers.models
 import liyu.partners.models
 import liyu.partners.settlement.models
+import liyu.redemption.draws.models
 import liyu.redemption.drops.models
 import liyu.redemption.models
 import liyu.redemption.payments.models

@@ -1616,7 +1616,8 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "topic IN ('item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded')",
+            "topic IN ('item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded', "
+            "'draw_won', 'draw_offered', 'draw_waiting', 'draw_missed', 'draw_lapsed', 'draw_called_off')",
             name=op.f("ck_member_notice_known_topic"),
         ),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_member_notice_member_id")),
@@ -2122,4 +2123,167 @@ def upgrade() -> None:
     op.create_index("ix_drop_offer_due", "drop_offer", ["deadline"], unique=False, postgresql_where="state = 'open'")
     op.create_index("ix_drop_offer_member", "drop_offer", ["member_id", "drop_id"], unique=False)
     op.create_index("uq_drop_offer_entry", "drop_offer", ["entry_id"], unique=True, postgresql_where="state = 'open'")
+    op.create_table(
+        "draw",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("entry_item_id", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("draws_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("losing_points", sa.Text(), nullable=False),
+        sa.Column("claim_hours", sa.BigInteger(), nullable=True),
+        sa.Column("tier_tickets", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("announced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("opens_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closes_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("commitment", sa.Text(), nullable=True),
+        sa.Column("sealed_seed", sa.LargeBinary(), nullable=True),
+        sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("list_hash", sa.Text(), nullable=True),
+        sa.Column("entries", sa.BigInteger(), nullable=True),
+        sa.Column("tickets", sa.BigInteger(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("seed", sa.Text(), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'draft') = (commitment IS NULL) AND (commitment IS NULL) = (sealed_seed IS NULL) "
+            "AND (commitment IS NULL) = (announced_at IS NULL) AND (commitment IS NULL) = (opens_at IS NULL) "
+            "AND (commitment IS NULL) = (closes_at IS NULL)",
+            name=op.f("ck_draw_announced_with_its_commitment"),
+        ),
+        sa.CheckConstraint(
+            "(state IN ('decided', 'finished')) = (seed IS NOT NULL) AND (seed IS NULL) = (decided_at IS NULL)",
+            name=op.f("ck_draw_decided_with_its_seed"),
+        ),
+        sa.CheckConstraint(
+            "(state IN ('frozen', 'decided', 'finished')) = (list_hash IS NOT NULL) "
+            "AND (list_hash IS NULL) = (frozen_at IS NULL) AND (list_hash IS NULL) = (entries IS NULL) "
+            "AND (list_hash IS NULL) = (tickets IS NULL)",
+            name=op.f("ck_draw_frozen_with_its_list"),
+        ),
+        sa.CheckConstraint(
+            "encode(sha256(convert_to(seed, 'UTF8')), 'hex') = commitment", name=op.f("ck_draw_seed_is_the_committed")
+        ),
+        sa.CheckConstraint("losing_points IN ('kept', 'given_back')", name=op.f("ck_draw_known_rule")),
+        sa.CheckConstraint(
+            "state IN ('draft', 'announced', 'frozen', 'decided', 'finished', 'called_off')",
+            name=op.f("ck_draw_known_state"),
+        ),
+        sa.CheckConstraint(
+            "announced_at <= opens_at AND opens_at < closes_at AND closes_at < draws_at",
+            name=op.f("ck_draw_in_the_order_of_time"),
+        ),
+        sa.CheckConstraint("claim_hours BETWEEN 1 AND 720", name=op.f("ck_draw_claimed_within_a_month")),
+        sa.ForeignKeyConstraint(["entry_item_id"], ["item.id"], name=op.f("fk_draw_entry_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_draw")),
+        sa.UniqueConstraint("commitment", name=op.f("uq_draw_commitment")),
+        sa.UniqueConstraint("number", name=op.f("uq_draw_number")),
+    )
+    op.create_index(
+        "ix_draw_running", "draw", ["id"], unique=False, postgresql_where="state IN ('announced', 'frozen', 'decided')"
+    )
+    op.create_index("uq_draw_of_an_item", "draw", ["entry_item_id"], unique=True)
+    op.create_table(
+        "draw_entry",
+        sa.Column("draw_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("tickets", sa.BigInteger(), nullable=False),
+        sa.Column("redemption_id", sa.BigInteger(), nullable=False),
+        sa.Column("unit", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("tickets > 0", name=op.f("ck_draw_entry_tickets_are_positive")),
+        sa.ForeignKeyConstraint(["draw_id"], ["draw.id"], name=op.f("fk_draw_entry_draw_id")),
+        sa.ForeignKeyConstraint(["redemption_id"], ["redemption.id"], name=op.f("fk_draw_entry_redemption_id")),
+        sa.PrimaryKeyConstraint("draw_id", "code", name=op.f("pk_draw_entry")),
+        sa.UniqueConstraint("redemption_id", "unit", name=op.f("uq_draw_entry_redemption_id_unit")),
+    )
+    op.create_table(
+        "draw_place_change",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("draw_id", sa.BigInteger(), nullable=False),
+        sa.Column("place", sa.BigInteger(), nullable=False),
+        sa.Column("from_state", sa.Text(), nullable=True),
+        sa.Column("to_state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["draw_id"], ["draw.id"], name=op.f("fk_draw_place_change_draw_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_draw_place_change")),
+    )
+    op.create_index("ix_draw_place_change_place", "draw_place_change", ["draw_id", "place", "id"], unique=False)
+    op.create_table(
+        "draw_prize",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("draw_id", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("units", sa.BigInteger(), nullable=False),
+        sa.Column("given", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("given BETWEEN 0 AND units", name=op.f("ck_draw_prize_never_more_than_there_are")),
+        sa.CheckConstraint("units > 0", name=op.f("ck_draw_prize_units_are_positive")),
+        sa.ForeignKeyConstraint(["draw_id"], ["draw.id"], name=op.f("fk_draw_prize_draw_id")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_draw_prize_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_draw_prize")),
+        sa.UniqueConstraint("draw_id", "position", name=op.f("uq_draw_prize_draw_id_position")),
+    )
+    op.create_index("ix_draw_prize_item", "draw_prize", ["item_id"], unique=False)
+    op.create_table(
+        "draw_transition",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("draw_id", sa.BigInteger(), nullable=False),
+        sa.Column("from_state", sa.Text(), nullable=True),
+        sa.Column("to_state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["draw_id"], ["draw.id"], name=op.f("fk_draw_transition_draw_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_draw_transition")),
+    )
+    op.create_index("ix_draw_transition_draw", "draw_transition", ["draw_id", "id"], unique=False)
+    op.create_table(
+        "draw_place",
+        sa.Column("draw_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("place", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("prize_id", sa.BigInteger(), nullable=True),
+        sa.Column("offered_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("redemption_id", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'offered') <= (offered_until IS NOT NULL)", name=op.f("ck_draw_place_offered_until_an_instant")
+        ),
+        sa.CheckConstraint(
+            "(state = 'won') = (redemption_id IS NOT NULL)", name=op.f("ck_draw_place_won_by_a_redemption")
+        ),
+        sa.CheckConstraint(
+            "(state IN ('won', 'offered', 'lapsed')) = (prize_id IS NOT NULL)", name=op.f("ck_draw_place_has_its_prize")
+        ),
+        sa.CheckConstraint(
+            "state IN ('won', 'offered', 'waiting', 'lapsed', 'passed_over', 'missed')",
+            name=op.f("ck_draw_place_known_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["draw_id", "code"], ["draw_entry.draw_id", "draw_entry.code"], name=op.f("fk_draw_place_draw_id_code")
+        ),
+        sa.ForeignKeyConstraint(["draw_id"], ["draw.id"], name=op.f("fk_draw_place_draw_id")),
+        sa.ForeignKeyConstraint(["prize_id"], ["draw_prize.id"], name=op.f("fk_draw_place_prize_id")),
+        sa.ForeignKeyConstraint(
+            ["redemption_id"],
+            ["redemption.id"],
+            name=op.f("fk_draw_place_redemption_id"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("draw_id", "place", name=op.f("pk_draw_place")),
+        sa.UniqueConstraint("draw_id", "code", name=op.f("uq_draw_place_draw_id_code")),
+        sa.UniqueConstraint("redemption_id", name=op.f("uq_draw_place_redemption_id")),
+    )
+    op.create_index(
+        "ix_draw_place_waiting",
+        "draw_place",
+        ["draw_id", "place"],
+        unique=False,
+        postgresql_where="state IN ('waiting', 'offered')",
+    )
     # ### end Alembic commands ###

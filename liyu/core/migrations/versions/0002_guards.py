@@ -51,6 +51,8 @@ APPEND_ONLY = (
     "pool_reveal",
     "right_candidate_change",
     "score_sheet",
+    "draw_transition",
+    "draw_place_change",
     "drop_transition",
     "drop_note",
 )
@@ -294,6 +296,77 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
+
+CREATE FUNCTION keep_draw_as_announced() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.state = 'draft' THEN
+        IF TG_OP = 'UPDATE' AND NEW.state <> 'draft' AND EXISTS (
+            SELECT FROM redemption WHERE item_id = NEW.entry_item_id) THEN
+            RAISE EXCEPTION 'draw % has entries that came before its commitment', OLD.number
+                USING ERRCODE = 'restrict_violation';
+        END IF;
+        RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+    END IF;
+    IF TG_OP = 'DELETE'
+        OR to_jsonb(NEW) - '{state,frozen_at,list_hash,entries,tickets,decided_at,seed,finished_at}'::text[]
+            <> to_jsonb(OLD) - '{state,frozen_at,list_hash,entries,tickets,decided_at,seed,finished_at}'::text[]
+        OR (OLD.list_hash IS NOT NULL AND (NEW.frozen_at, NEW.list_hash, NEW.entries, NEW.tickets)
+            IS DISTINCT FROM (OLD.frozen_at, OLD.list_hash, OLD.entries, OLD.tickets))
+        OR (OLD.seed IS NOT NULL AND (NEW.seed, NEW.decided_at) IS DISTINCT FROM (OLD.seed, OLD.decided_at))
+        OR (NEW.seed IS NOT NULL AND OLD.list_hash IS NULL) THEN
+        RAISE EXCEPTION 'draw % stays as it was announced', OLD.number USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION keep_prizes_as_announced() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    parent bigint := CASE WHEN TG_OP = 'INSERT' THEN NEW.draw_id ELSE OLD.draw_id END;
+BEGIN
+    IF EXISTS (SELECT FROM draw WHERE id = parent AND state <> 'draft')
+        AND (TG_OP <> 'UPDATE' OR to_jsonb(NEW) - 'given' <> to_jsonb(OLD) - 'given') THEN
+        RAISE EXCEPTION 'the prizes of a draw stay as they were announced' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+
+CREATE FUNCTION list_entries_once() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' OR NOT EXISTS (SELECT FROM draw WHERE id = NEW.draw_id AND state = 'announced') THEN
+        RAISE EXCEPTION 'the list of a draw is frozen' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION keep_places_as_drawn() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR (TG_OP = 'INSERT'
+            AND NOT EXISTS (SELECT FROM draw WHERE id = NEW.draw_id AND state = 'frozen'))
+        OR (TG_OP = 'UPDATE' AND (OLD.state NOT IN ('offered', 'waiting')
+            OR (OLD.draw_id, OLD.place, OLD.code) <> (NEW.draw_id, NEW.place, NEW.code)
+            OR OLD.prize_id <> NEW.prize_id)) THEN
+        RAISE EXCEPTION 'the places of a draw stay as they were drawn' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION keep_terms_of_draw() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM draw WHERE entry_item_id = NEW.id AND state NOT IN ('draft', 'called_off')) THEN
+        RAISE EXCEPTION 'item % stands for the entries of a draw: its terms stay as they were announced', NEW.sku
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION keep_entries_closed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM draw WHERE entry_item_id = NEW.item_id AND state IN ('frozen', 'decided', 'finished')) THEN
+        RAISE EXCEPTION 'item % stands for the entries of a draw whose list is frozen', NEW.item_id
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
 """
 
 
@@ -320,6 +393,10 @@ def upgrade() -> None:
         ("payment", "keep_payment_as_received", "UPDATE OR DELETE"),
         ("drop_offer", "keep_offer_as_decided", "UPDATE OR DELETE"),
         ("payment_refund", "keep_refund_as_made", "UPDATE OR DELETE"),
+        ("draw", "keep_draw_as_announced", "UPDATE OR DELETE"),
+        ("draw_prize", "keep_prizes_as_announced", "INSERT OR UPDATE OR DELETE"),
+        ("draw_entry", "list_entries_once", "INSERT OR UPDATE OR DELETE"),
+        ("draw_place", "keep_places_as_drawn", "INSERT OR UPDATE OR DELETE"),
         ("payment_event", "keep_payment_event_as_told", "UPDATE OR DELETE"),
         ("earning_rule", "keep_rule_as_priced", "UPDATE OR DELETE"),
         ("earning_event", "keep_event_as_priced", "UPDATE OR DELETE"),
@@ -349,6 +426,17 @@ def upgrade() -> None:
         "CREATE TRIGGER moved_as_written AFTER INSERT ON payable_entry "
         "FOR EACH ROW EXECUTE FUNCTION check_entry_against_transfer()"
     )
+    terms = "points, tier_points, on_sale_from, on_sale_to, per_member_limit, per_day_limit, per_order_limit, per_person_limit"
+    connection.exec_driver_sql(
+        f"CREATE TRIGGER terms_of_a_draw BEFORE UPDATE OF {terms}, tier_id, tag_ids, cities ON item FOR EACH ROW "
+        f"WHEN (OLD.kind = 'draw' AND ({_each('OLD', terms)}, OLD.tier_id, OLD.tag_ids, OLD.cities) "
+        f"IS DISTINCT FROM ({_each('NEW', terms)}, NEW.tier_id, NEW.tag_ids, NEW.cities)) "
+        "EXECUTE FUNCTION keep_terms_of_draw()"
+    )
+    connection.exec_driver_sql(
+        "CREATE TRIGGER entries_closed BEFORE UPDATE OF total ON item_stock FOR EACH ROW "
+        "WHEN (OLD.total IS DISTINCT FROM NEW.total) EXECUTE FUNCTION keep_entries_closed()"
+    )
     bounds = "partner_id, period, ends_at, watermark, previous_ends_at, previous_watermark"
     connection.exec_driver_sql(
         f"CREATE TRIGGER chained BEFORE INSERT OR UPDATE OF {bounds} ON statement "
@@ -356,3 +444,7 @@ def upgrade() -> None:
     )
     accounts = sa.table("account", sa.column("kind"), sa.column("unit"))
     op.bulk_insert(accounts, [{"kind": kind, "unit": unit} for kind, unit in SYSTEM_ACCOUNTS.items()])
+
+
+def _each(row: str, columns: str) -> str:
+    return ", ".join(f"{row}.{column}" for column in columns.split(", "))

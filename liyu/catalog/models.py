@@ -11,6 +11,8 @@ from liyu.core.database import Base
 
 ITEM_KINDS = ("goods", "coupon", "partner_right", "code", "top_up", "draw", "donation")
 VOUCHER_KINDS = ("coupon", "partner_right")
+POSTED_KINDS = ("goods",)
+"""What goes by post, to an address."""
 COUPON_PURPOSES = ("ordinary", "marketing", "care")
 COUPON_FORMS = ("discount", "cash", "gift")
 SCENES = ("travel", "dining", "hotel", "car", "health", "coffee", "shopping", "entertainment", "home", "charity")

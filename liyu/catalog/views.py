@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from liyu.catalog.models import POSTED_KINDS
 from liyu.catalog.prices import price_for
 from liyu.catalog.restrictions import NamedTag
 
@@ -137,6 +138,11 @@ class ItemView(Struct, frozen=True, gc=False):
     def limits_id(self) -> int:
         """The item under whose limits it stands: its own, or that of which it is a variant."""
         return self.variant_of or self.id
+
+    @property
+    def is_posted(self) -> bool:
+        """Whether it goes by post, to an address."""
+        return self.kind in POSTED_KINDS
 
     def price_for(self, rank: int | None) -> int:
         """The price in points of one unit for a member of the tier with this rank; None is nobody known."""

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from liyu.catalog.models import VOUCHER_KINDS
+from liyu.catalog.models import POSTED_KINDS, VOUCHER_KINDS
 from liyu.catalog.prices import price_for
 from liyu.catalog.restrictions import check_city, check_tags
 from liyu.members.points.lots import draw_points, usable_points
@@ -33,6 +33,8 @@ def decide(state: DeskState, request: RedeemRequest) -> Granted | Refused:
     ]
     if item.cash_minor and not state.payments_available:
         refusals.append(("payment_unavailable", {}))
+    if request.delivery is not None and is_posted(item.kind) and not request.delivery.is_possible:
+        refusals.append(("not_sent_there", {"province": request.delivery.address.province}))
     if refusals:
         return Refused(refusals)
     return Granted(
@@ -75,6 +77,11 @@ def limits_of(state: DeskState, member: str, item: ItemState) -> list[LimitUsed]
 def gives_vouchers(kind: str) -> bool:
     """Whether an item of this kind is handed out as vouchers that a store verifies."""
     return kind in VOUCHER_KINDS
+
+
+def is_posted(kind: str) -> bool:
+    """Whether an item of this kind goes to an address, which is kept with the order."""
+    return kind in POSTED_KINDS
 
 
 def first_state(kind: str) -> str:

@@ -55,6 +55,7 @@ WORDS: dict[str, str] = {
     "tag_missing": N_("Only for members with: %(tags)s."),
     "wrong_city": N_("Only for members in: %(cities)s."),
     "not_enough_points": N_("Needs %(needed)s points; you can use %(usable)s, %(missing)s short."),
+    "not_sent_there": N_("This is not sent to %(province)s."),
     "payment_unavailable": N_("Paying the cash part is not possible here at the moment."),
 }
 """The words of every refusal. The stable code that programs see is the key, but for those in `CODES`."""

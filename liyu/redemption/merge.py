@@ -22,7 +22,7 @@ from liyu.members.service.errors import ChangedMeanwhileError
 from liyu.members.service.merge import MembersMoved, Party, close_source, lock_party, merge_members
 from liyu.redemption.drops.merge import move_places
 from liyu.redemption.persons import join_persons
-from liyu.redemption.save import hash_request
+from liyu.redemption.save import hash_for_member
 from liyu.vouchers.merge import VouchersMoved, count_vouchers
 
 LONGEST_REASON = 200
@@ -144,12 +144,6 @@ async def _move_answers(connection: AsyncConnection[Any], party: Party) -> int:
     """First answers of the source's own requests answer the target's: the body is the same but for who asked."""
     scopes = {"own": f"member:{party.source.id}", "new": f"member:{party.target.id}"}
     found = await (await connection.execute(_ANSWERS, scopes)).fetchall()
-    rows = [_AnswerRow(key, _as_asked_by(party.target.external_id, body)) for key, body in found]
+    rows = [_AnswerRow(key, hash_for_member(body, party.target.external_id)) for key, body in found]
     await connection.execute(_MOVE_ANSWERS, {**scopes, "rows": encode_rows(rows)})
     return len(rows)
-
-
-def _as_asked_by(member: str, body: str) -> str:
-    """The canonical body of a redemption (`hash_request`) with another member's external id."""
-    _, sku, quantity = msgspec.json.decode(body)
-    return hash_request(member, sku, quantity)

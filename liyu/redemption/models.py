@@ -33,6 +33,23 @@ class Redemption(Base):
     created_at: Mapped[datetime]
 
 
+class RedemptionAddress(Base):
+    """Where the goods of an order are to go: a copy of what the chosen address said then. It goes when the member is erased."""
+
+    __tablename__ = "redemption_address"
+    __table_args__ = (
+        CheckConstraint("recipient <> '' AND phone <> '' AND province <> '' AND detail <> ''", name="complete"),
+    )
+
+    redemption_id: Mapped[int] = mapped_column(ForeignKey("redemption.id"), primary_key=True, autoincrement=False)
+    recipient: Mapped[str]
+    phone: Mapped[str]
+    province: Mapped[str]
+    city: Mapped[str]
+    district: Mapped[str]
+    detail: Mapped[str]
+
+
 class RedemptionTransition(Base):
     """Every change of a redemption's state, with who, when and why."""
 

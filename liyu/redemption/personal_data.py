@@ -24,6 +24,17 @@ OWN = [
             SELECT r.created_at, r.number, i.name_zh, i.name_en, r.quantity, r.points, r.cash_minor, r.state
             FROM redemption r JOIN item i ON i.id = r.item_id WHERE r.member_id = ANY(%(members)s) ORDER BY r.id""",
     ),
+    PersonalTable(
+        table="redemption_address",
+        title=N_("Addresses of orders"),
+        read="""
+            SELECT r.number, a.recipient, a.phone, a.province, a.city, a.district, a.detail
+            FROM redemption_address a JOIN redemption r ON r.id = a.redemption_id
+            WHERE r.member_id = ANY(%(members)s) ORDER BY r.id""",
+        erase="""
+            DELETE FROM redemption_address a USING redemption r
+            WHERE r.id = a.redemption_id AND r.member_id = ANY(%(members)s)""",
+    ),
     PersonalTable(table="limit_use", title=N_("Limits used"), read=None),
 ]
 

@@ -6,16 +6,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 from psycopg import AsyncConnection
 
 from liyu.core.bulk import all_of, encode_rows, insert_of, record_of
 from liyu.core.clock import start_of_day
+from liyu.core.idempotency import hash_body
 from liyu.core.ids import make_number
 from liyu.core.ledger.posting import INSERT_TRANSFERS, MOVE_BALANCES, BalanceChange, TransferRow
 from liyu.core.money import POINTS
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, LotChange, LotEntryRow
-from liyu.redemption.decide import first_state, gives_vouchers
+from liyu.redemption.addresses import DeliveryAddress
+from liyu.redemption.decide import first_state, gives_vouchers, is_posted
 from liyu.redemption.load import LOCK_STOCKS
 from liyu.redemption.payments.split import HOLD_TIME
 from liyu.redemption.state import Answer, DeskState, Granted, Ids, RedeemRequest, Refused
@@ -77,6 +79,10 @@ class _HoldRow(Struct):
     voucher_days: int
 
 
+class _AddressRow(DeliveryAddress, frozen=True, kw_only=True):
+    redemption_id: int
+
+
 class _AnswerRow(Struct):
     scope: str
     key: str
@@ -115,9 +121,18 @@ _STATEMENTS = [
     _ASSIGN_CODES,
     insert_of("idempotent_answer", _AnswerRow),
 ]
-_SAVE = all_of(_STATEMENTS)
-_SAVE_WITH_HOLDS = all_of([*_STATEMENTS, _PLACE_HOLDS])
-"""Most batches hold nothing, and do not pay for a part of the statement that writes nothing."""
+_SAVE = {
+    (holds, addresses): all_of(
+        [
+            *_STATEMENTS,
+            *([_PLACE_HOLDS] if holds else []),
+            *([insert_of("redemption_address", _AddressRow)] if addresses else []),
+        ]
+    )
+    for holds in (False, True)
+    for addresses in (False, True)
+}
+"""Most batches hold and send nothing, and do not pay for a part of the statement that writes nothing."""
 _CLAIM_STOCKS = f"""
     WITH locked AS MATERIALIZED ({LOCK_STOCKS}),
     claimed AS (
@@ -142,6 +157,7 @@ class Batch(Struct):
     codes: list[_Amount] = field(default_factory=list)
     answers: list[_AnswerRow] = field(default_factory=list)
     holds: list[_HoldRow] = field(default_factory=list)
+    addresses: list[_AddressRow] = field(default_factory=list)
 
 
 def add_refused(batch: Batch, state: DeskState, request: RedeemRequest, refused: Refused) -> Answer:
@@ -169,6 +185,8 @@ def add_granted(
     batch.codes += [_Amount(code, redemption_id) for code in granted.pool_codes]
     _add_points(batch, state, request, granted, ids.transfers.pop(), redemption_id, number, redeemed_account)
     _add_limits(batch, granted)
+    if request.delivery is not None and is_posted(item.kind):
+        batch.addresses.append(_AddressRow(redemption_id=redemption_id, **structs.asdict(request.delivery.address)))
     answer = Answer(request.body_hash, None, redemption_id, number, first, granted.points)
     if is_held:
         _add_hold(batch, state, granted, redemption_id)
@@ -263,10 +281,8 @@ async def save(connection: AsyncConnection[Any], batch: Batch) -> None:
         batch.codes,
         batch.answers,
     ]
-    statement = _SAVE
-    if batch.holds:
-        statement = _SAVE_WITH_HOLDS
-        tables.append(batch.holds)
+    tables += [rows for rows in (batch.holds, batch.addresses) if rows]
+    statement = _SAVE[bool(batch.holds), bool(batch.addresses)]
     async with connection.pipeline():
         await connection.execute(statement, [encode_rows(rows) for rows in tables])
         if batch.stocks:
@@ -283,6 +299,17 @@ def redeem_key(redemption_id: int) -> str:
     return f"redeem:{redemption_id}"
 
 
-def hash_request(member: str, sku: str, quantity: int) -> str:
-    """The canonical body of a redemption: spacing and order of the sent JSON do not matter."""
-    return msgspec.json.encode([member, sku, quantity]).decode()
+def hash_request(member: str, sku: str, quantity: int, address: DeliveryAddress | None = None) -> str:
+    """The canonical body of a redemption: spacing and order of the sent JSON do not matter.
+
+    Of an address only a fingerprint is in it: bodies are kept longer than what is known of a person.
+    """
+    body: list[str | int] = [member, sku, quantity]
+    if address is not None:
+        body.append(hash_body(msgspec.json.encode(address)))
+    return msgspec.json.encode(body).decode()
+
+
+def hash_for_member(body_hash: str, member: str) -> str:
+    """The same canonical body, asked for by another member."""
+    return msgspec.json.encode([member, *msgspec.json.decode(body_hash)[1:]]).decode()

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from liyu.catalog.prices import TierPoints
 from liyu.catalog.restrictions import NamedTag
 from liyu.members.points.lots import Draw, OpenLot
+from liyu.redemption.addresses import Delivery
 
 LARGEST_QUANTITY = 100
 """The most units that one request may ask for; the ids of as many vouchers are reserved before it is decided."""
@@ -26,6 +27,8 @@ class RedeemRequest(Struct, frozen=True):
     quantity: int
     channel: str
     actor: str
+    delivery: Delivery | None = None
+    """Where goods are to go; nothing else is sent, and keeps none."""
 
 
 class MemberState(Struct, array_like=True):

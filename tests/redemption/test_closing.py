@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 from psycopg import AsyncConnection
 
 from liyu.core.errors import DomainError
@@ -22,6 +23,7 @@ from liyu.members.personal.errors import (
 from liyu.members.personal.fields import FieldDraft, add_field
 from liyu.members.personal.own_profile import OwnProfile, save_own_profile
 from liyu.members.personal.phone import change_phone_for
+from liyu.redemption.addresses import Delivery, DeliveryAddress
 from liyu.redemption.closing import close_account, close_due_accounts, load_holdings
 from liyu.redemption.merge import merge
 from liyu.redemption.personal_data import PERSONAL_DATA, export_member
@@ -64,6 +66,8 @@ async def live(world: World) -> int:
     await world.post(world.purchase("M-77", 50_000), world.purchase("M-77", 7_000, at=NOW))
     await world.item("coupon-1")
     await world.redeem("M-77", "coupon-1")
+    number = await _receive_goods(world, "M-77")
+    assert await world.one("SELECT count(*) FROM redemption_address") == 1, number
     await add_field(connection, FieldDraft(key="job", kind="text", name_zh="职业", name_en="Job"))
     profile = OwnProfile(
         name="林岚", birthday=date(1992, 5, 20), email="lin@example.com", city="杭州", locale="zh_CN",
@@ -80,6 +84,17 @@ async def live(world: World) -> int:
         await connection.execute(statement, {"one": one, "phone": PHONE, "old": OLD_PHONE})
     await ask_to_close(connection, one, reason="离别", actor=f"member:{one}", now=NOW)
     return one
+
+
+async def _receive_goods(world: World, member: str) -> str:
+    """An order that went to an address and arrived."""
+    await world.item("cup", kind="goods", points=1)
+    home = DeliveryAddress("林岚", PHONE, "浙江省", "杭州市", "西湖区", "文三路 1 号")
+    async with world.desk() as desk:
+        wish = structs.replace(world.wish(member, "cup"), delivery=Delivery(home))
+        number = (await desk.redeem(wish)).number
+    await world.connection.execute("UPDATE redemption SET state = 'completed' WHERE number = %s", (number,))
+    return number
 
 
 ANSWERS_TO_THE_HOST = {"idempotent_answer.answer", "idempotent_answer.key", "idempotent_answer.body_hash"}
@@ -104,6 +119,7 @@ async def ledger_of(world: World) -> Any:
 def test_every_table_that_knows_members_is_on_the_one_list() -> None:
     known = {table.table for table in PERSONAL_DATA}
     assert len(known) == len(PERSONAL_DATA)
+    by_order = {"redemption_address"}
     by_contact = {
         "login_code",
         "outbox_message",
@@ -119,7 +135,7 @@ def test_every_table_that_knows_members_is_on_the_one_list() -> None:
         if "member_id" in table.columns
         or any(key.column.table.name == "member" for column in table.columns for key in column.foreign_keys)
     }
-    assert with_members | by_contact == known
+    assert with_members | by_contact | by_order == known
 
 
 async def test_a_person_is_gone_from_every_table_and_the_books_are_kept(database_url: str) -> None:
@@ -133,12 +149,12 @@ async def test_a_person_is_gone_from_every_table_and_the_books_are_kept(database
         ledger, events = await ledger_of(world), await world.one("SELECT count(*) FROM earning_event")
         async with world.connection.transaction():
             forfeited = await close_account(world.connection, one, actor="system", now=NOW)
-        assert (forfeited.points, forfeited.debt) == (470, 0)
+        assert (forfeited.points, forfeited.debt) == (469, 0)
         assert await places_of(world, PERSON) == set()
         assert await places_of(world, ["M-77"]) <= ANSWERS_TO_THE_HOST
         assert (await ledger_of(world))[: len(ledger)] == ledger
         assert await world.one("SELECT count(*) FROM earning_event") == events
-        assert await world.one("SELECT count(*) FROM redemption WHERE member_id = %s", one) == 1
+        assert await world.one("SELECT count(*) FROM redemption WHERE member_id = %s", one) == 2
         assert await world.one("SELECT sum(balance) FROM account WHERE member_id = %s", one) == 0
         assert await world.one("SELECT state FROM voucher WHERE member_id = %s", one) == "issued"
         assert await world.one("SELECT given FROM consent_entry WHERE member_id = %s", one) is True

@@ -43,8 +43,13 @@ class Address(AddressDraft, kw_only=True):
     @property
     def region(self) -> str:
         """Province, city and district as they stand on a parcel."""
-        city = "" if self.city in _MUNICIPALITY_PARTS else self.city
-        return "".join(dict.fromkeys(part for part in (self.province, city, self.district) if part))
+        return region_of(self.province, self.city, self.district)
+
+
+def region_of(province: str, city: str, district: str) -> str:
+    """Three levels of divisions in one word; what only fills a level is left out."""
+    city = "" if city in _MUNICIPALITY_PARTS else city
+    return "".join(dict.fromkeys(part for part in (province, city, district) if part))
 
 
 _COLUMNS = "recipient, phone, province, city, district, detail, label, is_default"

@@ -8,7 +8,9 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
-from liyu.core.errors import NotFoundError
+from liyu.core.errors import InvalidInputError, NotFoundError
+from liyu.members.personal.addresses import AddressDraft, check_address
+from liyu.redemption.addresses import Delivery, snapshot_of
 from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.desk import Redeemed
 from liyu.redemption.errors import RefusedError
@@ -22,7 +24,7 @@ from liyu.web.api.bodies import is_storable, read_body
 from liyu.web.api.calls import Call, route
 from liyu.web.api.idempotency import REPLAYED, answer_once, idempotency_key
 from liyu.web.api.problems import json_answer, problem
-from liyu.web.api.schemas import CancelBody, RedeemBody, RedemptionAnswer, VoucherAnswer
+from liyu.web.api.schemas import AddressBody, CancelBody, RedeemBody, RedemptionAnswer, VoucherAnswer
 from liyu.web.pages import Page
 from liyu.web.services import Services, services_of
 
@@ -49,6 +51,7 @@ _REFUSALS = [
     "member_not_active",
     "member_closed",
     "payment_unavailable",
+    "not_sent_there",
     "idempotency_conflict",
 ]
 
@@ -87,17 +90,19 @@ async def post_redemption(request: ApiRequest) -> Page:
     assert key is not None
     wish = await read_body(request, _redeem_body)
     services, caller = services_of(request.app), caller_of(request).reference
+    delivery = _delivery_of(wish.address, wish.sku, services) if wish.address else None
     try:
         redeemed = await services.desk.redeem(
             RedeemRequest(
                 scope=caller,
                 key=key,
-                body_hash=hash_request(wish.member, wish.sku, wish.quantity),
+                body_hash=hash_request(wish.member, wish.sku, wish.quantity, delivery.address if delivery else None),
                 member=wish.member,
                 sku=wish.sku,
                 quantity=wish.quantity,
                 channel="api",
                 actor=caller,
+                delivery=delivery,
             )
         )
     except RefusedError as refusal:
@@ -186,6 +191,17 @@ async def post_cancellation(request: ApiRequest, number: FromPath[str]) -> Page:
 
 
 CALLS = [post_redemption, get_redemption, post_cancellation]
+
+
+def _delivery_of(given: AddressBody, sku: str, services: Services) -> Delivery:
+    """The address in its stored form. Raises InvalidInputError that names every fault."""
+    try:
+        address = check_address(AddressDraft(**msgspec.structs.asdict(given)))
+    except InvalidInputError as refusal:
+        faults = {f"address.{reason.details['field']}": reason.message for reason in refusal.reasons}
+        raise InvalidInputError.of_fields(faults) from None
+    item = services.catalog.snapshot.by_sku.get(sku)
+    return Delivery(snapshot_of(address), item.ships_not_to if item else ())
 
 
 def _known(number: str) -> str:

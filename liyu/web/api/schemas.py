@@ -294,12 +294,26 @@ class CursorQuery(Struct):
 # Redemptions
 
 
+class AddressBody(Struct, forbid_unknown_fields=True):
+    """Where goods are to go. Province, city and district are those of the address book: 浙江省, 杭州市, 西湖区."""
+
+    recipient: Annotated[str, Meta(examples=["林岚"])]
+    phone: Annotated[str, Meta(examples=["+8613800138000"], description="Numbers without a country are Chinese.")]
+    province: Annotated[str, Meta(examples=["浙江省"])]
+    city: Annotated[str, Meta(examples=["杭州市"])]
+    district: Annotated[str, Meta(examples=["西湖区"])]
+    detail: Annotated[str, Meta(examples=["文三路 1 号"], description="Street, house, room.")]
+
+
 class RedeemBody(Struct, forbid_unknown_fields=True):
     """What a member wants."""
 
     member: ExternalId
     sku: Sku
     quantity: Annotated[int, Meta(ge=1, le=LARGEST_QUANTITY)] = 1
+    address: Annotated[
+        AddressBody | None, Meta(description="Where goods are to go; kept with the order. Other kinds keep none.")
+    ] = None
 
 
 class VoucherAnswer(Struct):

@@ -28,7 +28,8 @@ from liyu.web.audit import record_act
 from liyu.web.formats import format_phone
 from liyu.web.forms import CheckField, Form, TextField
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
-from liyu.web.pages import Page, fragment, leave_notice, page, redirect
+from liyu.web.pages import Page, fragment, leave_notice, local_path, page, redirect
+from liyu.web.visit import visit_of
 
 PATH = "/account/addresses"
 _DIVISIONS = "divisions"
@@ -47,6 +48,7 @@ class AddressForm(DivisionForm):
     label = TextField(N_("Label"), required=False, maximum=LONGEST_LABEL)
     is_default = CheckField(N_("Default address"))
     step = TextField(required=False, maximum=20)
+    next = TextField(required=False)
 
 
 @get(PATH)
@@ -58,8 +60,8 @@ async def show_addresses(request: AnyRequest, session: NamedDependency[AsyncSess
 
 @get(f"{PATH}/new")
 async def show_new(request: AnyRequest) -> Page:
-    """An empty form."""
-    return _show_form(request, AddressForm.blank())
+    """An empty form; `next` is the page of ours that waits for the new address."""
+    return _show_form(request, AddressForm.blank(next=local_path(request.query_params.get("next"), "")))
 
 
 @get(f"{PATH}/{_DIVISIONS}")
@@ -121,27 +123,25 @@ async def _save(request: AnyRequest, session: AsyncSession, address_id: int | No
         return _show_form(request, form, address_id)
     connection, member_id = await driver_connection(session), member_id_of(actor_of(request))
 
+    saved: list[int] = []
+
     async def act() -> None:
         draft = AddressDraft(**{name: getattr(form, name) for name in AddressDraft.__struct_fields__})
-        await save_address(connection, member_id, draft, now=now_of(request), address_id=address_id)
+        saved.append(await save_address(connection, member_id, draft, now=now_of(request), address_id=address_id))
 
     if not (form.is_valid and await carry_out(connection, form, act())):
         return _show_form(request, form, address_id, status=422)
     await record_act(request, session, "address.save", actor_of(request).reference)
     leave_notice(request, N_("The address is saved."))
-    return redirect(request, PATH)
+    waiting = local_path(form.next, "")
+    return redirect(request, f"{waiting}{'&' if '?' in waiting else '?'}address={saved[0]}" if waiting else PATH)
 
 
 def _show_form(request: AnyRequest, form: Form, address_id: int | None = None, status: int = 200) -> Page:
-    return page(
-        request,
-        "mall/address.html",
-        status=status,
-        tab="me",
-        form=form,
-        address_id=address_id,
-        **_choices(form),
-    )
+    context = {"form": form, "address_id": address_id, "back": local_path(form.raw["next"], PATH), **_choices(form)}
+    if visit_of(request).is_fragment:
+        return fragment(request, "mall/_address_form.html", status=status, **context)
+    return page(request, "mall/address.html", status=status, tab="me", **context)
 
 
 def _choices(form: Form) -> dict[str, Any]:

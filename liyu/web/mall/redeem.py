@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import get, post
 from litestar.di import NamedDependency
@@ -10,10 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.catalog.availability import MemberFacts, check_availability
 from liyu.catalog.views import ItemView, Stock
-from liyu.core.errors import DomainError, IdempotencyConflictError
+from liyu.core.database import driver_connection
+from liyu.core.errors import DomainError, IdempotencyConflictError, NotFoundError
 from liyu.core.i18n import N_
 from liyu.core.ids import make_token
 from liyu.members.account import MemberAccount
+from liyu.members.personal.addresses import MOST_ADDRESSES, find_address, list_addresses
+from liyu.redemption.addresses import Delivery, is_sent_to, snapshot_of
 from liyu.redemption.errors import RefusedError
 from liyu.redemption.save import hash_request
 from liyu.redemption.state import RedeemRequest
@@ -21,12 +25,15 @@ from liyu.web.actor import actor_of
 from liyu.web.forms import Form, IntegerField, TextField
 from liyu.web.i18n import translate
 from liyu.web.limits import count_hit
+from liyu.web.mall.addresses import PATH as ADDRESS_BOOK
 from liyu.web.mall.cards import cover_of, in_words, say_fully
 from liyu.web.mall.item import find_item, list_facts
 from liyu.web.mall.member import AnyRequest, draw_lots, load_shopper, member_id_of, now_of, takes_payments
 from liyu.web.pages import Page, fragment, page, redirect
 from liyu.web.visit import visit_of
 
+MOST_OPEN_ADDRESSES = 3
+"""Addresses that stand open; the others unfold."""
 MOST_UNITS = 20
 """Units of one item in one order; limits of items are usually lower."""
 
@@ -34,20 +41,22 @@ MOST_UNITS = 20
 class RedeemForm(Form):
     sku = TextField()
     quantity = IntegerField(N_("Quantity"), minimum=1, maximum=MOST_UNITS, required=False, default=1)
+    address = IntegerField(N_("Address"), minimum=1, required=False)
     key = TextField(maximum=100)
 
 
-class QuantityForm(Form):
+class SheetForm(Form):
     quantity = IntegerField(N_("Quantity"), minimum=1, maximum=MOST_UNITS, required=False, default=1)
+    address = IntegerField(N_("Address"), minimum=1, required=False)
 
 
 @get("/items/{sku:str}/redeem")
 async def show_sheet(request: AnyRequest, session: NamedDependency[AsyncSession], sku: FromPath[str]) -> Page:
     """What redeeming would cost; a sheet for htmx, a page of its own otherwise."""
-    form = QuantityForm.parse(request.query_params.dict())
-    quantity = form.quantity if form.is_valid else 1
+    form = SheetForm.parse(request.query_params.dict())
+    quantity, address = (form.quantity, form.address) if form.is_valid else (1, None)
     item = find_item(visit_of(request).services.catalog.snapshot, sku)
-    return await _show_sheet(request, session, item, quantity)
+    return await _show_sheet(request, session, item, quantity, address)
 
 
 @post("/redemptions")
@@ -59,6 +68,10 @@ async def redeem(request: AnyRequest, session: NamedDependency[AsyncSession]) ->
     item = find_item(services.catalog.snapshot, str(form.raw["sku"]))
     if not form.is_valid:
         return await _show_sheet(request, session, item, 1, status=422, faults=list(form.errors.values()))
+    delivery = await _find_delivery(request, session, item, form.address)
+    if item.is_posted and delivery is None:
+        faults = [translate(N_("Choose where it is to go."))]
+        return await _show_sheet(request, session, item, form.quantity, status=422, faults=faults)
     await count_hit(services, "redeem", actor.reference)
     account, _ = await load_shopper(request, session, item)
     # The desk works in a transaction of its own; this one must not hold a snapshot meanwhile.
@@ -68,16 +81,20 @@ async def redeem(request: AnyRequest, session: NamedDependency[AsyncSession]) ->
             RedeemRequest(
                 scope=f"member:{member_id_of(actor)}",
                 key=form.key,
-                body_hash=hash_request(account.external_id, item.sku, form.quantity),
+                body_hash=hash_request(
+                    account.external_id, item.sku, form.quantity, delivery.address if delivery else None
+                ),
                 member=account.external_id,
                 sku=item.sku,
                 quantity=form.quantity,
                 channel="mall",
                 actor=actor.reference,
+                delivery=delivery,
             )
         )
     except (RefusedError, IdempotencyConflictError) as refusal:
-        return await _show_sheet(request, session, item, form.quantity, status=409, faults=_reasons_of(refusal))
+        faults = _reasons_of(refusal)
+        return await _show_sheet(request, session, item, form.quantity, form.address, status=409, faults=faults)
     is_held = redeemed.state == "held"
     return redirect(request, f"/redemptions/{redeemed.number}" + ("/pay" if is_held else ""))
 
@@ -87,6 +104,7 @@ async def _show_sheet(
     session: AsyncSession,
     item: ItemView,
     quantity: int,
+    address_id: int | None = None,
     *,
     status: int = 200,
     faults: list[str] | None = None,
@@ -109,6 +127,7 @@ async def _show_sheet(
         "remaining": account.balance - price * quantity,
         "lots": draw_lots(account, price * quantity),
         "terms": list_facts(request, item),
+        **await _address_choice(request, session, item, quantity, address_id),
         "key": make_token(),
         "refused": bool(faults),
         "reasons": faults or say_fully(refusals),
@@ -116,6 +135,39 @@ async def _show_sheet(
     if visit_of(request).is_fragment:
         return fragment(request, "mall/_redeem.html", status=status, **context)
     return page(request, "mall/redeem.html", status=status, tab="categories", **context)
+
+
+async def _find_delivery(
+    request: AnyRequest, session: AsyncSession, item: ItemView, address_id: int | None
+) -> Delivery | None:
+    """Where it is to go: one of the member's own addresses; None for what is not sent, and where none of them was chosen."""
+    if not item.is_posted or address_id is None:
+        return None
+    try:
+        address = await find_address(await driver_connection(session), member_id_of(actor_of(request)), address_id)
+    except NotFoundError:
+        return None
+    return Delivery(snapshot_of(address), item.ships_not_to)
+
+
+async def _address_choice(
+    request: AnyRequest, session: AsyncSession, item: ItemView, quantity: int, chosen: int | None
+) -> dict[str, Any]:
+    """The member's addresses for what goes by post: the chosen one first, else the first one that the item is sent to."""
+    if not item.is_posted:
+        return {"addresses": None}
+    own = await list_addresses(await driver_connection(session), member_id_of(actor_of(request)))
+    possible = [one.id for one in own if is_sent_to(one.province, item.ships_not_to)]
+    if chosen not in possible:
+        chosen = possible[0] if possible else None
+    back = f"/items/{item.sku}/redeem?quantity={quantity}"
+    return {
+        "addresses": sorted(own, key=lambda one: (one.id != chosen, one.id not in possible)),
+        "possible_addresses": possible,
+        "chosen_address": chosen,
+        "most_addresses": MOST_OPEN_ADDRESSES,
+        "new_address_href": None if len(own) >= MOST_ADDRESSES else f"{ADDRESS_BOOK}/new?{urlencode({'next': back})}",
+    }
 
 
 def _most_units(item: ItemView, stock: Stock, account: MemberAccount, facts: MemberFacts) -> int:

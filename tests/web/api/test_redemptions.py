@@ -30,6 +30,27 @@ async def test_goods_have_no_voucher(api: Api) -> None:
     assert (await api.redeem("M1", "CUP", "k1")).json()["vouchers"] == []
 
 
+async def test_goods_keep_the_address_that_was_given(api: Api, world: World) -> None:
+    home = {
+        "recipient": " 林岚 ", "phone": "138 0000 2002", "province": "浙江省", "city": "杭州市", "district": "西湖区",
+        "detail": "文三路 1 号",
+    }  # fmt: skip
+    before = await world.fingerprint()
+    faulty = await api.redeem("M1", "CUP", "k0", address=home | {"phone": "1", "detail": "", "district": "朝阳区"})
+    assert fields_of(problem_of(faulty, 422, "invalid_input")) == {
+        "address.detail", "address.district", "address.phone"
+    }  # fmt: skip
+    assert await world.fingerprint() == before
+    first = await api.redeem("M1", "CUP", "k1", address=home)
+    assert first.status_code == 201
+    assert (await api.redeem("M1", "CUP", "k1", address=home)).content == first.content
+    problem_of(await api.redeem("M1", "CUP", "k1", address=home | {"detail": "2 号"}), 409, "idempotency_conflict")
+    assert (await api.redeem("M1", "LATTE", "k2", address=home)).status_code == 201
+    assert await world.fetch("SELECT recipient, phone, detail FROM redemption_address") == [
+        ("林岚", "+8613800002002", "文三路 1 号")
+    ]
+
+
 async def test_the_same_key_gives_the_first_answer_whatever_came_after(api: Api, world: World) -> None:
     first = await api.redeem("M1", "LATTE", "k1")
     await api.verify(first.json()["vouchers"][0]["code"])

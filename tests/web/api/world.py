@@ -140,9 +140,11 @@ class World:
 class Api(httpx.AsyncClient):
     """A program with a key."""
 
-    async def redeem(self, member: str, sku: str, key: str, quantity: int | None = None) -> httpx.Response:
+    async def redeem(
+        self, member: str, sku: str, key: str, quantity: int | None = None, **more: object
+    ) -> httpx.Response:
         """POST /redemptions."""
-        body: dict[str, Any] = {"member": member, "sku": sku}
+        body: dict[str, Any] = {"member": member, "sku": sku, **more}
         if quantity is not None:
             body["quantity"] = quantity
         return await self.post("/redemptions", json=body, headers={"idempotency-key": key})

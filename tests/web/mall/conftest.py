@@ -48,7 +48,9 @@ async def shop(database_url: str, clock: FixedClock, settings: Settings) -> Asyn
         await world.item(made.gold, points=10, tier="gold")
         await world.item(made.rare, points=10, stock=2)
         await world.item(made.code, kind="code", points=10, stock=0)
+        await world.item("CUP", kind="goods", points=10)
         await world.connection.execute("UPDATE item SET is_drop = true WHERE sku IN ('COMING', 'RARE')")
+        await world.connection.execute("""UPDATE item SET ships_not_to = '["西藏"]' WHERE sku = 'CUP'""")
         given = split_codes("\n".join(SECRETS))
         await import_codes(
             world.connection, made.code, given, secret_key=settings.secret_key, actor="test", now=world.clock.now()

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from liyu.core.clock import FixedClock
+from liyu.redemption.addresses import DeliveryAddress, find_delivery_address
 from tests.web.conftest import Client
 from tests.web.mall.conftest import SECRETS, Shop
 from tests.web.personas import field_in, token_in
@@ -28,6 +29,68 @@ async def test_the_sheet_says_what_it_costs_and_which_points_go(member: Client) 
     assert "Usable through 31 Dec 2027" in page
     for figure in ("1,000", "200", "800"):
         assert figure in page
+
+
+HOME = {
+    "recipient": "林岚", "phone": "138 0000 2002", "province": "浙江省", "city": "杭州市", "district": "西湖区",
+    "detail": "文三路 1 号", "label": "家",
+}  # fmt: skip
+
+
+async def test_goods_go_to_the_address_that_was_chosen(shop: Shop, member: Client, other: Client) -> None:
+    sheet = await member.get("/items/CUP/redeem")
+    assert "You have no address yet" in sheet.text
+    assert re.search(r"<button[^>]* disabled[^>]*>Redeem now", sheet.text)
+    before = await shop.world.footprint()
+    data = {"csrf_token": token_in(sheet), "sku": "CUP", "quantity": "1", "key": "k"}
+    refused = await member.post("/redemptions", data=data)
+    assert (refused.status_code, "Choose where it is to go." in refused.text) == (422, True)
+
+    form = await member.get("/account/addresses/new", params={"next": "/items/CUP/redeem?quantity=1"})
+    again = await member.post(
+        "/account/addresses/new",
+        data=HOME | {"csrf_token": token_in(form), "phone": "1", "next": "/items/CUP/redeem?quantity=1"},
+        headers={"hx-request": "true"},
+    )
+    assert (again.status_code, "<html" in again.text, 'name="next"' in again.text) == (422, False, True)
+    saved = await member.post(
+        "/account/addresses/new",
+        data=HOME | {"csrf_token": token_in(form), "next": "/items/CUP/redeem?quantity=1"},
+    )
+    back = saved.headers["location"]
+    home = int(back.partition("&address=")[2])
+    lhasa = {"province": "西藏自治区", "city": "拉萨市", "district": "城关区", "is_default": "yes"}
+    await member.post("/account/addresses/new", data=HOME | lhasa | {"csrf_token": token_in(form)})
+    sheet = await member.get(back)
+    assert f'value="{home}" checked' in sheet.text
+    assert "It is not sent there" in sheet.text
+    elsewhere = await shop.world.one("SELECT id FROM member_address WHERE province = '西藏自治区'")
+    refused = await member.post("/redemptions", data=data | {"address": str(elsewhere)})
+    assert (refused.status_code, "This is not sent to 西藏自治区." in refused.text) == (409, True)
+    token = token_in(await other.get("/items/CUP/redeem"))
+    foreign = await other.post("/redemptions", data=data | {"csrf_token": token, "address": str(home)})
+    assert foreign.status_code == 422
+    assert await shop.world.footprint() == before
+
+    data |= {"key": field_in(sheet, "key"), "address": str(home)}
+    redeemed = await member.post("/redemptions", data=data)
+    assert redeemed.status_code == 303
+    await shop.world.connection.execute("DELETE FROM member_address")
+    redemption_id = await shop.world.one(
+        "SELECT id FROM redemption WHERE number = %s", redeemed.headers["location"][13:]
+    )
+    kept = await find_delivery_address(shop.world.connection, redemption_id)
+    assert kept == DeliveryAddress("林岚", "+8613800002002", "浙江省", "杭州市", "西湖区", "文三路 1 号")
+    assert kept.region == "浙江省杭州市西湖区"
+
+
+async def test_a_waiting_page_is_one_of_ours(member: Client) -> None:
+    form = await member.get("/account/addresses/new", params={"next": "//evil.example/x"})
+    assert 'name="next"' not in form.text
+    saved = await member.post(
+        "/account/addresses/new", data=HOME | {"csrf_token": token_in(form), "next": "https://evil.example"}
+    )
+    assert saved.headers["location"] == "/account/addresses"
 
 
 async def test_the_sheet_alone_for_a_script(member: Client) -> None:

@@ -874,6 +874,22 @@ def upgrade() -> None:
         postgresql_where="number IS NOT NULL",
     )
     op.create_table(
+        "redemption_address",
+        sa.Column("redemption_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("phone", sa.Text(), nullable=False),
+        sa.Column("province", sa.Text(), nullable=False),
+        sa.Column("city", sa.Text(), nullable=False),
+        sa.Column("district", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "recipient <> '' AND phone <> '' AND province <> '' AND detail <> ''",
+            name=op.f("ck_redemption_address_complete"),
+        ),
+        sa.ForeignKeyConstraint(["redemption_id"], ["redemption.id"], name=op.f("fk_redemption_address_redemption_id")),
+        sa.PrimaryKeyConstraint("redemption_id", name=op.f("pk_redemption_address")),
+    )
+    op.create_table(
         "payment_hold",
         sa.Column("redemption_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),

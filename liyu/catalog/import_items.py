@@ -24,7 +24,7 @@ COLUMNS = (
     "on_sale_from", "on_sale_to", "partner", "scene", "summary_zh", "summary_en", "value_minor", "visible_from", "visible_to",
     "per_order_limit", "per_day_limit", "per_person_limit", "tier_prices", "tags", "cities", "variant_of", "variant_zh",
     "variant_en", "coupon_purpose", "coupon_form", "coupon_threshold_minor", "coupon_benefit", "ships_days", "ships_not_to",
-    "stores",
+    "cancel_hours", "return_days", "stores",
 )  # fmt: skip
 REQUIRED = ("sku", "kind", "name_zh", "points")
 HEADER_ROW = 1
@@ -305,6 +305,8 @@ _FURTHER: dict[str, tuple[Callable[[str], Any], Any]] = {
     "coupon_benefit": (_read_limit, None),
     "ships_days": (_read_limit, None),
     "ships_not_to": (_read_list, None),
+    "cancel_hours": (_read_number, None),
+    "return_days": (_read_number, None),
     "stores": (_read_list, None),
 }
 """Columns that are read alike: how, and what an empty cell means."""

@@ -20,7 +20,7 @@ COLUMNS = (
     ),
     Column(
         "kind", N_("Kind"), "类型", ("商品类型",),
-        N_("goods, coupon, partner_right, code, top_up, draw or donation. It never changes."), "coupon",
+        N_("goods, pick_up, coupon, partner_right, code, top_up, draw or donation. It never changes."), "coupon",
     ),
     Column("name_zh", N_("Name in Chinese"), "中文名称", ("名称", "商品名称"), N_("Up to 200 characters."), "拿铁一杯"),
     Column("name_en", N_("Name in English"), "英文名称", (), N_("Empty: the Chinese name."), "A latte"),
@@ -84,6 +84,14 @@ COLUMNS = (
     Column("coupon_threshold_minor", N_("From a bill of"), "使用门槛（分）", ("门槛",), N_("In fen. Empty: any bill."), "9900"),
     Column("ships_days", N_("Sent within working days"), "发货工作日", (), N_("Goods only."), "3"),
     Column("ships_not_to", N_("Not sent to"), "不发货地区", (), N_("Provinces."), "西藏；新疆"),
+    Column(
+        "cancel_hours", N_("May be cancelled for hours"), "可取消小时数", (),
+        N_("Hours after redeeming within which members may cancel. 0: never. Empty: until it is sent or used."), "24",
+    ),
+    Column(
+        "return_days", N_("May be returned for days"), "可退货天数", (),
+        N_("Days after goods arrived. 0: never. Empty: as the program says."), "7",
+    ),
 )  # fmt: skip
 
 assert {column.code for column in COLUMNS} == set(CODES), "every column that is read is explained"

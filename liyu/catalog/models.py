@@ -9,8 +9,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from liyu.core.database import Base
 
-ITEM_KINDS = ("goods", "coupon", "partner_right", "code", "top_up", "draw", "donation")
-VOUCHER_KINDS = ("coupon", "partner_right")
+ITEM_KINDS = ("goods", "pick_up", "coupon", "partner_right", "code", "top_up", "draw", "donation")
+VOUCHER_KINDS = ("pick_up", "coupon", "partner_right")
+"""What a store hands over: goods to pick up are verified at the till as a voucher is."""
+GIVEN_BACK_KINDS = ("goods", "pick_up")
+"""What can be given back once the member has it."""
 POSTED_KINDS = ("goods",)
 """What goes by post, to an address."""
 COUPON_PURPOSES = ("ordinary", "marketing", "care")
@@ -60,6 +63,7 @@ class Item(Base):
         ),
         CheckConstraint("variant_of <> id", name="variant_of_another"),
         CheckConstraint("ships_days > 0", name="ships_days_are_positive"),
+        CheckConstraint("cancel_hours >= 0 AND return_days >= 0", name="giving_back_is_not_negative"),
         Index("ix_item_variant", "variant_of", postgresql_where="variant_of IS NOT NULL"),
         Index("ix_item_partner", "partner_id"),
     )
@@ -119,6 +123,10 @@ class Item(Base):
     """Working days within which goods are sent."""
     ships_not_to: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
     """Provinces to which goods are not sent."""
+    cancel_hours: Mapped[int | None]
+    """Hours after redeeming within which a member may cancel; 0 is never, None is until it was sent or used."""
+    return_days: Mapped[int | None]
+    """Days after they were received within which goods may be given back; None is as the program says, 0 is never."""
 
 
 class ItemStateChange(Base):

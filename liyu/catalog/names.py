@@ -4,6 +4,7 @@ from liyu.core.i18n import N_, Message
 
 KIND_NAMES = {
     "goods": N_("Goods"),
+    "pick_up": N_("Pick-up at a store"),
     "coupon": N_("Coupon"),
     "partner_right": N_("Partner right"),
     "code": N_("Digital code"),

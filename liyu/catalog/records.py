@@ -56,6 +56,8 @@ class ItemRecord(Struct, kw_only=True):
     coupon_benefit: int | UnsetType | None = UNSET
     ships_days: int | UnsetType | None = UNSET
     ships_not_to: list[str] | UnsetType | None = UNSET
+    cancel_hours: int | UnsetType | None = UNSET
+    return_days: int | UnsetType | None = UNSET
 
 
 class TierPrice(Struct, frozen=True):
@@ -109,6 +111,8 @@ class ItemRow(Struct, kw_only=True, forbid_unknown_fields=True):
     coupon_benefit: int | None = None
     ships_days: int | None = None
     ships_not_to: list[str] | None = None
+    cancel_hours: int | None = None
+    return_days: int | None = None
 
 
 OWN_OF_A_VARIANT = frozenset(

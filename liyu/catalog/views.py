@@ -125,6 +125,10 @@ class ItemView(Struct, frozen=True, gc=False):
     coupon_threshold_minor: int | None = None
     coupon_benefit: int | None = None
     ships_days: int | None = None
+    cancel_hours: int | None = None
+    """Hours within which a member may cancel; 0 is never, None is until it was sent or used."""
+    return_days: int | None = None
+    """Days within which goods may be given back; 0 is never, None is as the program says."""
     ships_not_to: tuple[str, ...] = ()
     cities: tuple[str, ...] | None = None
     """Members live in one of these; None is no restriction."""

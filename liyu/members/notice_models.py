@@ -16,6 +16,7 @@ class MemberNotice(Base):
     __table_args__ = (
         CheckConstraint(
             "topic IN ('item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded', "
+            "'order_sent', 'order_topped_up', 'order_given_back', 'after_sale_changed', "
             "'draw_won', 'draw_offered', 'draw_waiting', 'draw_missed', 'draw_lapsed', 'draw_called_off')",
             name="known_topic",
         ),

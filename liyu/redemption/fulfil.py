@@ -28,7 +28,7 @@ async def move_redemption(
     redemption_id, state = row
     if not may_become(state, wanted) or wanted not in ("fulfilling", "completed"):
         raise WrongStateError(state=state)
-    await _write(connection, redemption_id, state, wanted, reason, actor, now)
+    await write_step(connection, redemption_id, state, wanted, reason, actor, now)
 
 
 async def complete_when_used_up(connection: AsyncConnection[Any], redemption_id: int, now: datetime) -> None:
@@ -40,10 +40,10 @@ async def complete_when_used_up(connection: AsyncConnection[Any], redemption_id:
     )
     row = await found.fetchone()
     if row is not None:
-        await _write(connection, redemption_id, row[0], "completed", "used_up", "system", now)
+        await write_step(connection, redemption_id, row[0], "completed", "used_up", "system", now)
 
 
-async def _write(
+async def write_step(
     connection: AsyncConnection[Any],
     redemption_id: int,
     state: str,
@@ -52,6 +52,7 @@ async def _write(
     actor: str,
     now: datetime,
 ) -> None:
+    """Change the state of a redemption. The caller holds its lock, and knows that the table of states allows it."""
     await connection.execute("UPDATE redemption SET state = %s WHERE id = %s", (wanted, redemption_id))
     await connection.execute(
         "INSERT INTO redemption_transition (redemption_id, from_state, to_state, reason, actor, at) "

@@ -44,6 +44,8 @@ class VoucherFacts(Struct, kw_only=True):
     uses_allowed: int
     issued_at: datetime
     expires_at: datetime
+    cancel_hours: int | None = None
+    """The item's rule: 0 is never, None until it is used."""
 
     def is_usable(self, now: datetime) -> bool:
         """Whether it can be used at this instant, as far as the voucher itself goes."""
@@ -74,7 +76,7 @@ FACTS = """
         i.name_zh AS item_zh, i.name_en AS item_en, i.summary_zh, i.summary_en, i.rules_zh, i.rules_en, i.value_minor,
         v.partner_id, p.code AS partner_code, p.name_zh AS partner_zh, p.name_en AS partner_en,
         p.service_phone AS partner_phone,
-        v.agreement_line_id, v.state, v.uses, v.uses_allowed, v.issued_at, v.expires_at
+        v.agreement_line_id, v.state, v.uses, v.uses_allowed, v.issued_at, v.expires_at, i.cancel_hours
     FROM voucher v JOIN redemption r ON r.id = v.redemption_id JOIN member m ON m.id = v.member_id
     JOIN item i ON i.id = v.item_id LEFT JOIN partner p ON p.id = v.partner_id"""
 """Everything about vouchers; the caller adds the condition that says whose."""

@@ -57,6 +57,7 @@ SCENE_ICONS: Final[dict[str, str]] = {
 # Kinds that are told by their scene (a partner's right, a draw for one) take the scene's icon.
 KIND_ICONS: Final[dict[str, str]] = {
     "goods": "gift",
+    "pick_up": "bag",
     "coupon": "ticket",
     "code": "key",
     "top_up": "phone",

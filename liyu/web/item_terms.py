@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from liyu.catalog.models import VOUCHER_KINDS
+from liyu.catalog.models import GIVEN_BACK_KINDS, VOUCHER_KINDS
 from liyu.catalog.prices import worth_per_point
 from liyu.catalog.views import ItemView
 from liyu.core.i18n import N_, Message
@@ -14,6 +14,7 @@ DELIVERY: dict[str, str] = {
     "partner_right": N_("A voucher with a code, at once in your wallet"),
     "coupon": N_("A coupon with a code, at once in your wallet"),
     "goods": N_("By post; the order shows when it is sent"),
+    "pick_up": N_("Picked up at a store, with the code in your wallet"),
     "code": N_("A code, at once in your order"),
     "top_up": N_("Credited to your number, usually within the hour"),
     "draw": N_("An entry, drawn when the draw closes"),
@@ -22,6 +23,7 @@ DELIVERY: dict[str, str] = {
 """How an item of each kind reaches the member."""
 
 _FINAL_KINDS = ("code", "donation", "draw")
+_CANCELLED_UNTIL: dict[str, str] = {"goods": N_("as long as it is not sent"), "top_up": N_("as long as it is not credited")}
 _BASIS_POINTS = 100
 
 Fact = tuple[str, str]
@@ -40,8 +42,12 @@ class CouponTerms(Protocol):
     def coupon_threshold_minor(self) -> int | None: ...
 
 
-def list_terms(item: ItemView, lapsed_grace_days: int, currency: str = DEFAULT_CURRENCY) -> list[Fact]:
-    """How it comes, what a coupon takes off, how long it is good, limits, who it is for, what happens when it is cancelled."""
+def list_terms(
+    item: ItemView, lapsed_grace_days: int, currency: str = DEFAULT_CURRENCY, return_days: int = 0
+) -> list[Fact]:
+    """How it comes, what a coupon takes off, how long it is good, limits, who it is for, until when it may be cancelled and given
+    back, and what happens then. `return_days` is the program's rule for goods whose item has none of its own.
+    """
     facts = [(gettext(N_("How you get it")), gettext(DELIVERY[item.kind]))]
     if item.coupon_form:
         facts.append((gettext(N_("What it takes off")), describe_coupon(item, currency)))
@@ -53,7 +59,13 @@ def list_terms(item: ItemView, lapsed_grace_days: int, currency: str = DEFAULT_C
     facts.append((gettext(N_("Limit")), _describe_limits(item)))
     facts += _list_restrictions(item)
     facts += _list_prices(item)
-    facts.append((gettext(N_("If you cancel")), describe_cancelling(item.kind, lapsed_grace_days)))
+    if item.kind in GIVEN_BACK_KINDS:
+        days = return_days if item.return_days is None else item.return_days
+        words = N_("within %(days)s days of getting it") if days else N_("not given back once you have it")
+        facts.append((gettext(N_("Returns")), _say(words, days=days)))
+    if may_be_cancelled(item.kind, item.cancel_hours):
+        facts.append((gettext(N_("Cancelling")), describe_cancelling_time(item.kind, item.cancel_hours)))
+    facts.append((gettext(N_("If you cancel")), describe_cancelling(item.kind, lapsed_grace_days, item.cancel_hours)))
     return facts
 
 
@@ -72,10 +84,25 @@ def describe_coupon(item: CouponTerms, currency: str = DEFAULT_CURRENCY) -> str:
     return _say(N_("%(benefit)s, from a bill of %(amount)s"), benefit=words, amount=format_money(threshold, currency))
 
 
-def describe_cancelling(kind: str, lapsed_grace_days: int) -> str:
+def may_be_cancelled(kind: str, cancel_hours: int | None) -> bool:
+    """Whether members may cancel such an item at all."""
+    return kind not in _FINAL_KINDS and cancel_hours != 0
+
+
+def describe_cancelling_time(kind: str, cancel_hours: int | None) -> str:
+    """Until when members may cancel; for items that may be cancelled."""
+    until = _CANCELLED_UNTIL.get(kind, N_("as long as it is unused"))
+    if cancel_hours is None:
+        return gettext(until)
+    return _say(N_("within %(hours)s hours of redeeming, %(until)s"), hours=cancel_hours, until=gettext(until))
+
+
+def describe_cancelling(kind: str, lapsed_grace_days: int, cancel_hours: int | None = None) -> str:
     """What becomes of the points when a redemption is cancelled: the program's stated rule (DESIGN rule 4)."""
     if kind in _FINAL_KINDS:
         return gettext(N_("Cannot be cancelled: it is yours at once"))
+    if cancel_hours == 0:
+        return gettext(N_("Cannot be cancelled"))
     if lapsed_grace_days:
         return _say(
             N_("Points go back into their own lots; lapsed ones live for %(days)s more days"), days=lapsed_grace_days

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from liyu.core.database import Sessions
+from liyu.core.database import Sessions, driver_connection
 from liyu.core.money import DEFAULT_CURRENCY
 from liyu.members.models import Program
+from liyu.redemption.orderdesk.rules import DEFAULT_RULES, load_rules
 
 _FRESH_SECONDS = 30.0
 
@@ -23,6 +24,8 @@ class ProgramFacts:
     currency: str = DEFAULT_CURRENCY
     lapsed_grace_days: int = 0
     undo_minutes: int = 0
+    return_days: int = DEFAULT_RULES.return_days
+    """Days in which goods may be given back where their item says nothing else."""
     points_per_currency_unit: int = 10
     support_phone: str = ""
     demo: bool = False
@@ -48,6 +51,7 @@ class ProgramCache:
         try:
             async with sessions() as session:
                 row = await session.scalar(select(Program))
+                rules = await load_rules(await driver_connection(session))
         except (SQLAlchemyError, OSError):
             return
         self._read_at = time.monotonic()
@@ -58,6 +62,7 @@ class ProgramCache:
                 currency=row.currency,
                 lapsed_grace_days=row.lapsed_grace_days,
                 undo_minutes=row.undo_minutes,
+                return_days=rules.return_days,
                 points_per_currency_unit=row.points_per_currency_unit,
                 support_phone=row.support_phone,
                 demo=row.demo,

@@ -23,8 +23,12 @@ import liyu.partners.models
 import liyu.partners.settlement.models
 import liyu.redemption.draws.models
 import liyu.redemption.drops.models
+import liyu.redemption.aftersale.models
 import liyu.redemption.models
+import liyu.redemption.orderdesk.models
 import liyu.redemption.payments.models
+import liyu.redemption.shipping.models
+import liyu.redemption.topup.models
 import liyu.vouchers.models  # noqa: F401
 from liyu.core.database import Base
 

@@ -244,7 +244,7 @@ class ItemAnswer(Struct):
     """A published item. `name` is in the language asked for (`lang`, else Accept-Language, else the installation's)."""
 
     sku: str
-    kind: Annotated[str, Meta(description="goods, coupon, partner_right, code, top_up, draw or donation")]
+    kind: Annotated[str, Meta(description="goods, pick_up, coupon, partner_right, code, top_up, draw or donation")]
     name: str
     points: int
     cash_minor: int

@@ -52,6 +52,8 @@ class ItemForm(ItemTextsForm):
     coupon_threshold_minor = MoneyField(N_("From a bill of"), required=False)
     ships_days = IntegerField(N_("Sent within working days"), required=False, minimum=1, maximum=365)
     ships_not_to = TextField(N_("Not sent to"), required=False)
+    cancel_hours = IntegerField(N_("May be cancelled for hours"), required=False, maximum=8760)
+    return_days = IntegerField(N_("May be returned for days"), required=False, maximum=365)
     variant_of = TextField(N_("Variant of"), required=False, maximum=64)
     variant_zh = TextField(N_("Name of the variant in Chinese"), required=False, maximum=LONGEST_NAME)
     variant_en = TextField(N_("Name of the variant in English"), required=False, maximum=LONGEST_NAME)
@@ -72,7 +74,7 @@ _PLAIN = (
     "name_zh", "name_en", "summary_zh", "summary_en", "description_zh", "description_en", "scene", "points", "cash_minor",
     "value_minor", "is_drop", "visible_from", "visible_to", "on_sale_from", "on_sale_to", "per_order_limit", "per_member_limit",
     "per_day_limit", "per_person_limit", "voucher_days", "uses", "coupon_purpose", "coupon_form", "coupon_benefit",
-    "coupon_threshold_minor", "ships_days",
+    "coupon_threshold_minor", "ships_days", "cancel_hours", "return_days",
 )  # fmt: skip
 _MONEY = ("cash_minor", "value_minor", "coupon_benefit", "coupon_threshold_minor")
 _INSTANTS = ("visible_from", "visible_to", "on_sale_from", "on_sale_to")

@@ -21,7 +21,8 @@ from liyu.web.visit import visit_of
 _PLAIN = (
     "name_zh", "name_en", "summary_zh", "summary_en", "description_zh", "description_en", "on_sale_from", "on_sale_to",
     "per_member_limit", "per_day_limit", "per_order_limit", "per_person_limit", "coupon_purpose", "coupon_form",
-    "coupon_benefit", "coupon_threshold_minor", "ships_days", "variant_zh", "variant_en",
+    "coupon_benefit", "coupon_threshold_minor", "ships_days", "cancel_hours", "return_days", "variant_zh",
+    "variant_en",
 )  # fmt: skip
 
 
@@ -33,7 +34,7 @@ async def preview_of(request: AnyRequest, connection: Connection, form: ItemForm
     context: dict[str, Any] = {
         "item": item,
         "cover": f"/covers/{cover_name(item.scene, item.id, choose_icon(item.scene, item.kind))}",
-        "terms": list_terms(item, program.lapsed_grace_days, program.currency),
+        "terms": list_terms(item, program.lapsed_grace_days, program.currency, program.return_days),
         "worth": describe_worth(item),
         "rules": item.rules_zh if current_locale() == CHINESE or not item.rules_en else item.rules_en,
         "currency": program.currency,

@@ -48,6 +48,8 @@ FIELDS = {
     "coupon_benefit": N_("Takes off"),
     "ships_days": N_("Sent within working days"),
     "ships_not_to": N_("Not sent to"),
+    "cancel_hours": N_("May be cancelled for hours"),
+    "return_days": N_("May be returned for days"),
     "total": N_("Units ever offered"),
     "stores": N_("Stores"),
     "stock": N_("Units ever offered"),

@@ -128,13 +128,13 @@ def list_facts(request: AnyRequest, item: ItemView) -> list[tuple[str, str]]:
     """The item's terms under the program's stated rules."""
     services = visit_of(request).services
     program = services.program.current(services.sessions)
-    return list_terms(item, program.lapsed_grace_days, program.currency)
+    return list_terms(item, program.lapsed_grace_days, program.currency, program.return_days)
 
 
-def cancel_rule(request: AnyRequest, kind: str) -> str:
+def cancel_rule(request: AnyRequest, kind: str, cancel_hours: int | None) -> str:
     """What becomes of the points when a redemption of this kind is cancelled."""
     services = visit_of(request).services
-    return describe_cancelling(kind, services.program.current(services.sessions).lapsed_grace_days)
+    return describe_cancelling(kind, services.program.current(services.sessions).lapsed_grace_days, cancel_hours)
 
 
 def list_variants(snapshot: Snapshot, item: ItemView) -> list[dict[str, Any]]:

@@ -33,6 +33,10 @@ TOPICS: dict[str, tuple[str, str, str]] = {
         "/redemptions",
         N_("A code of “%(item)s” is bad. A new one comes as soon as there is one; your points are safe."),
     ),
+    "order_sent": ("truck", "/redemptions", N_("“%(item)s” is on its way to you.")),
+    "order_topped_up": ("smartphone", "/redemptions", N_("“%(item)s” has been credited.")),
+    "order_given_back": ("coins", "/redemptions", N_("“%(item)s” was given back. All its points are in their lots again.")),
+    "after_sale_changed": ("undo-2", "/after-sales", N_("There is news about your request for “%(item)s”.")),
     "code_refunded": ("coins", "/redemptions", N_("There is no new code for “%(item)s”. All its points are back.")),
 }
 """Icon, page and words of what is told, by topic; a subject is the number of an item or of an order."""

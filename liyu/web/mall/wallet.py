@@ -92,7 +92,7 @@ async def show_voucher(request: AnyRequest, session: NamedDependency[AsyncSessio
         rules=facts.rules_en if current_locale() == "en" and facts.rules_en else facts.rules_zh,
         cities=group_stores(stores),
         store_count=len(stores),
-        cancel_rule=cancel_rule(request, facts.kind),
+        cancel_rule=cancel_rule(request, facts.kind, facts.cancel_hours),
     )
 
 

@@ -533,6 +533,8 @@ def upgrade() -> None:
         sa.Column("coupon_benefit", sa.BigInteger(), nullable=True),
         sa.Column("ships_days", sa.BigInteger(), nullable=True),
         sa.Column("ships_not_to", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("cancel_hours", sa.BigInteger(), nullable=True),
+        sa.Column("return_days", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
             "visible_to IS NULL OR visible_from IS NULL OR visible_from < visible_to",
             name=op.f("ck_item_visible_window_opens_first"),
@@ -564,6 +566,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("variant_of <> id", name=op.f("ck_item_variant_of_another")),
         sa.CheckConstraint("ships_days > 0", name=op.f("ck_item_ships_days_are_positive")),
+        sa.CheckConstraint("cancel_hours >= 0 AND return_days >= 0", name=op.f("ck_item_giving_back_is_not_negative")),
         sa.CheckConstraint(
             "per_order_limit > 0 AND per_person_limit > 0", name=op.f("ck_item_further_limits_are_positive")
         ),
@@ -1633,6 +1636,7 @@ def upgrade() -> None:
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "topic IN ('item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded', "
+            "'order_sent', 'order_topped_up', 'order_given_back', 'after_sale_changed', "
             "'draw_won', 'draw_offered', 'draw_waiting', 'draw_missed', 'draw_lapsed', 'draw_called_off')",
             name=op.f("ck_member_notice_known_topic"),
         ),
@@ -1898,6 +1902,206 @@ def upgrade() -> None:
     )
     op.create_index("ix_pool_reveal_item", "pool_reveal", ["item_id", "id"], unique=False)
     op.create_index("ix_pool_reveal_redemption", "pool_reveal", ["redemption_id"], unique=False)
+    op.create_table(
+        "after_sale",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("redemption_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("quantity", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("carrier", sa.Text(), nullable=True),
+        sa.Column("tracking_number", sa.Text(), nullable=True),
+        sa.Column("points", sa.BigInteger(), nullable=False),
+        sa.Column("cash_minor", sa.BigInteger(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'refunded') OR (points = 0 AND cash_minor = 0)", name=op.f("ck_after_sale_only_refunds_give_back")
+        ),
+        sa.CheckConstraint("kind IN ('return', 'refund', 'exchange')", name=op.f("ck_after_sale_known_kind")),
+        sa.CheckConstraint(
+            "(carrier IS NULL) = (tracking_number IS NULL)", name=op.f("ck_after_sale_sent_back_with_a_carrier")
+        ),
+        sa.CheckConstraint("(closed_at IS NULL) = (due_at IS NOT NULL)", name=op.f("ck_after_sale_due_while_open")),
+        sa.CheckConstraint("points >= 0 AND cash_minor >= 0", name=op.f("ck_after_sale_not_negative")),
+        sa.CheckConstraint("quantity > 0", name=op.f("ck_after_sale_quantity_is_positive")),
+        sa.ForeignKeyConstraint(["redemption_id"], ["redemption.id"], name=op.f("fk_after_sale_redemption_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_after_sale")),
+        sa.UniqueConstraint("number", name=op.f("uq_after_sale_number")),
+    )
+    op.create_index("ix_after_sale_due", "after_sale", ["due_at"], unique=False, postgresql_where="closed_at IS NULL")
+    op.create_index("ix_after_sale_redemption", "after_sale", ["redemption_id", "id"], unique=False)
+    op.create_index(
+        "uq_after_sale_open", "after_sale", ["redemption_id"], unique=True, postgresql_where="closed_at IS NULL"
+    )
+    op.create_table(
+        "after_sale_transition",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("after_sale_id", sa.BigInteger(), nullable=False),
+        sa.Column("from_state", sa.Text(), nullable=True),
+        sa.Column("to_state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["after_sale_id"], ["after_sale.id"], name=op.f("fk_after_sale_transition_after_sale_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_after_sale_transition")),
+    )
+    op.create_index(
+        "ix_after_sale_transition_after_sale", "after_sale_transition", ["after_sale_id", "id"], unique=False
+    )
+    op.create_table(
+        "after_sale_photo",
+        sa.Column("after_sale_id", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("storage_name", sa.Text(), nullable=False),
+        sa.Column("width", sa.BigInteger(), nullable=False),
+        sa.Column("height", sa.BigInteger(), nullable=False),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("width > 0 AND height > 0", name=op.f("ck_after_sale_photo_has_a_size")),
+        sa.ForeignKeyConstraint(["after_sale_id"], ["after_sale.id"], name=op.f("fk_after_sale_photo_after_sale_id")),
+        sa.PrimaryKeyConstraint("after_sale_id", "position", name=op.f("pk_after_sale_photo")),
+    )
+    op.create_index(
+        "ix_after_sale_photo_erased",
+        "after_sale_photo",
+        ["erased_at"],
+        unique=False,
+        postgresql_where="erased_at IS NOT NULL",
+    )
+    op.create_table(
+        "parcel",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("redemption_id", sa.BigInteger(), nullable=False),
+        sa.Column("carrier", sa.Text(), nullable=False),
+        sa.Column("tracking_number", sa.Text(), nullable=False),
+        sa.Column("quantity", sa.BigInteger(), nullable=False),
+        sa.Column("after_sale_id", sa.BigInteger(), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_by", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("received_by", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "(received_at IS NULL) = (received_by IS NULL)", name=op.f("ck_parcel_received_by_somebody")
+        ),
+        sa.CheckConstraint("quantity > 0", name=op.f("ck_parcel_quantity_is_positive")),
+        sa.CheckConstraint("received_at >= sent_at", name=op.f("ck_parcel_sent_before_received")),
+        sa.ForeignKeyConstraint(["after_sale_id"], ["after_sale.id"], name=op.f("fk_parcel_after_sale_id")),
+        sa.ForeignKeyConstraint(["redemption_id"], ["redemption.id"], name=op.f("fk_parcel_redemption_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_parcel")),
+        sa.UniqueConstraint(
+            "redemption_id", "carrier", "tracking_number", name=op.f("uq_parcel_redemption_id_carrier_tracking_number")
+        ),
+    )
+    op.create_index("ix_parcel_on_its_way", "parcel", ["sent_at"], unique=False, postgresql_where="received_at IS NULL")
+    op.create_index("ix_parcel_tracking_number", "parcel", ["tracking_number"], unique=False)
+    op.create_table(
+        "shipping_upload",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("partner_id", sa.BigInteger(), nullable=True),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("storage_name", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("result", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.CheckConstraint("state IN ('ready', 'applied', 'discarded')", name=op.f("ck_shipping_upload_known_state")),
+        sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_shipping_upload_partner_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_shipping_upload")),
+    )
+    op.create_index("ix_shipping_upload_partner", "shipping_upload", ["partner_id", "id"], unique=False)
+    op.create_table(
+        "top_up_endpoint",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_top_up_endpoint")),
+        sa.UniqueConstraint("name", name=op.f("uq_top_up_endpoint_name")),
+    )
+    op.create_table(
+        "top_up_item",
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("endpoint_id", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["endpoint_id"], ["top_up_endpoint.id"], name=op.f("fk_top_up_item_endpoint_id")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_top_up_item_item_id")),
+        sa.PrimaryKeyConstraint("item_id", name=op.f("pk_top_up_item")),
+    )
+    op.create_index("ix_top_up_item_endpoint", "top_up_item", ["endpoint_id"], unique=False)
+    op.create_table(
+        "top_up",
+        sa.Column("redemption_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("phone", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ordered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "next_at IS NULL OR state IN ('waiting', 'unknown')", name=op.f("ck_top_up_tried_while_open")
+        ),
+        sa.CheckConstraint(
+            "state IN ('waiting', 'unknown', 'delivered', 'given_up')", name=op.f("ck_top_up_known_state")
+        ),
+        sa.ForeignKeyConstraint(["redemption_id"], ["redemption.id"], name=op.f("fk_top_up_redemption_id")),
+        sa.PrimaryKeyConstraint("redemption_id", name=op.f("pk_top_up")),
+    )
+    op.create_index("ix_top_up_due", "top_up", ["next_at"], unique=False, postgresql_where="next_at IS NOT NULL")
+    op.create_index(
+        "ix_top_up_open", "top_up", ["redemption_id"], unique=False, postgresql_where="state IN ('waiting', 'unknown')"
+    )
+    op.create_table(
+        "top_up_attempt",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("redemption_id", sa.BigInteger(), nullable=False),
+        sa.Column("result", sa.Text(), nullable=False),
+        sa.Column("status", sa.BigInteger(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("milliseconds", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["redemption_id"], ["redemption.id"], name=op.f("fk_top_up_attempt_redemption_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_top_up_attempt")),
+    )
+    op.create_index("ix_top_up_attempt_redemption", "top_up_attempt", ["redemption_id", "id"], unique=False)
+    op.create_table(
+        "order_rule",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("received_after_days", sa.BigInteger(), nullable=False),
+        sa.Column("return_days", sa.BigInteger(), nullable=False),
+        sa.Column("decide_hours", sa.BigInteger(), nullable=False),
+        sa.Column("send_back_days", sa.BigInteger(), nullable=False),
+        sa.Column("cancel_unsent_days", sa.BigInteger(), nullable=True),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_order_rule_only_one")),
+        sa.CheckConstraint(
+            "received_after_days BETWEEN 1 AND 90 AND return_days BETWEEN 0 AND 365 AND decide_hours BETWEEN 1 AND 720 AND send_back_days BETWEEN 1 AND 90 AND cancel_unsent_days BETWEEN 1 AND 365",
+            name=op.f("ck_order_rule_sensible"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_order_rule")),
+    )
+    op.create_table(
+        "redemption_export",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("format", sa.Text(), nullable=False),
+        sa.Column("wanted", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("locale", sa.Text(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("done", sa.BigInteger(), nullable=False),
+        sa.Column("storage_name", sa.Text(), nullable=True),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("format IN ('csv', 'xlsx')", name=op.f("ck_redemption_export_known_format")),
+        sa.CheckConstraint("done BETWEEN 0 AND total", name=op.f("ck_redemption_export_done_of_total")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_redemption_export")),
+    )
     op.create_table(
         "pool_watch",
         sa.Column("item_id", sa.BigInteger(), nullable=False),

@@ -34,6 +34,8 @@ APPEND_ONLY = (
     "item_state_change",
     "item_version",
     "redemption_transition",
+    "after_sale_transition",
+    "top_up_attempt",
     "voucher_transition",
     "statement_transition",
     "verification_refusal",

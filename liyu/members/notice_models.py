@@ -15,7 +15,8 @@ class MemberNotice(Base):
     __tablename__ = "member_notice"
     __table_args__ = (
         CheckConstraint(
-            "topic IN ('item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded', "
+            "topic IN ('drop_offered', 'drop_lapsed', 'drop_over', 'drop_called_off', "
+            "'item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded', "
             "'order_sent', 'order_topped_up', 'order_given_back', 'after_sale_changed', "
             "'draw_won', 'draw_offered', 'draw_waiting', 'draw_missed', 'draw_lapsed', 'draw_called_off')",
             name="known_topic",

@@ -23,11 +23,12 @@ from liyu.core.money import POINTS
 from liyu.members.points.post import FUNDER
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, OPEN_LOTS, LotEntryRow, LotRow, net_lot_changes
 from liyu.members.program import load_terms
+from liyu.redemption.drops.hand_on import give_stock_back
 from liyu.redemption.errors import NotCancellableError
 from liyu.redemption.payments.cash import find_received, want_back
 from liyu.redemption.payments.holds import RELEASED, decide_hold, find_hold, free_codes
 from liyu.redemption.payments.split import Taken, pick_portion, points_for
-from liyu.redemption.save import STOCK_CHANNEL, redeem_key
+from liyu.redemption.save import redeem_key
 from liyu.redemption.states import may_become
 from liyu.vouchers.cancel import cancel_vouchers
 
@@ -292,9 +293,7 @@ async def _open_lot(connection: AsyncConnection[Any], account_id: int, funder: s
 
 
 async def _give_stock_back(connection: AsyncConnection[Any], redemption: Cancellable, now: datetime) -> None:
-    await connection.execute(
-        "UPDATE item_stock SET taken = taken - %s WHERE item_id = %s", (redemption.quantity, redemption.item_id)
-    )
+    await give_stock_back(connection, redemption.item_id, redemption.quantity, now=now)
     await connection.execute(
         "UPDATE limit_use SET used = greatest(used - %s, 0) WHERE item_id = %s "
         "AND ((member_id = %s AND period IN ('', %s)) OR (member_id = %s AND period = 'person'))",
@@ -309,7 +308,6 @@ async def _give_stock_back(connection: AsyncConnection[Any], redemption: Cancell
     if redemption.kind == "code":
         await replace_codes(connection, redemption.item_id, now=now)
         await follow_pool(connection, redemption.item_id)
-    await connection.execute("SELECT pg_notify(%s, %s)", (STOCK_CHANNEL, str(redemption.item_id)))
 
 
 async def _change_state(

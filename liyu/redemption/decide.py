@@ -6,6 +6,7 @@ from liyu.catalog.models import POSTED_KINDS, VOUCHER_KINDS
 from liyu.catalog.prices import price_for
 from liyu.catalog.restrictions import check_city, check_tags
 from liyu.members.points.lots import draw_points, usable_points
+from liyu.redemption.drops.offers import Offer
 from liyu.redemption.state import DeskState, Granted, ItemState, LimitUsed, MemberState, RedeemRequest, Refused
 
 LIFETIME = ""
@@ -22,12 +23,13 @@ def decide(state: DeskState, request: RedeemRequest) -> Granted | Refused:
     member, item = state.members[request.member], state.items[request.sku]
     points = price_for(item.points, item.tier_points, member.tier_rank) * request.quantity
     limits = limits_of(state, request.member, item)
+    offer = state.offers.get(request.offer) if request.offer is not None else None
     refusals = [
         *_check_member(member),
         *_check_offer(item, state.now),
         *_check_tier(member, item),
         *_check_person(state, request.member, item),
-        *_check_stock(item, request.quantity),
+        *(_check_stock(item, request.quantity) if request.offer is None else _check_kept(state, offer, member, item, request)),
         *_check_limits(state, limits, item, request.quantity),
         *_check_points(state, member, points),
     ]
@@ -46,13 +48,16 @@ def decide(state: DeskState, request: RedeemRequest) -> Granted | Refused:
         draw_points(member.lots, points, state.today),
         [next(state.pool_codes[item.id]) for _ in range(request.quantity)] if item.kind == "code" else [],
         limits,
+        offer,
     )
 
 
 def apply(state: DeskState, request: RedeemRequest, granted: Granted) -> None:
     """Move the state on, so that the next request of the batch sees what this one has taken."""
     member, item = state.members[request.member], granted.item
-    item.taken += granted.quantity
+    item.taken += granted.claimed
+    if granted.offer is not None:
+        granted.offer.state = "taken"
     taken = {draw.lot_id: draw.amount for draw in granted.draws}
     for lot in member.lots:
         lot.remaining -= taken.get(lot.id, 0)
@@ -124,6 +129,15 @@ def _check_stock(item: ItemState, quantity: int) -> Refusals:
         return []
     left = item.total - item.taken
     return [("not_enough_left", {"left": left})] if left > 0 else [("sold_out", {"left": 0})]
+
+
+def _check_kept(
+    state: DeskState, offer: Offer | None, member: MemberState, item: ItemState, request: RedeemRequest
+) -> Refusals:
+    """What was kept for the member at a drop: theirs, still, and all of it."""
+    if offer is None or not offer.holds(member.id, item.id, state.now):
+        return [("offer_over", {})]
+    return [] if request.quantity == offer.units else [("offer_units", {"units": offer.units})]
 
 
 def _check_person(state: DeskState, member: str, item: ItemState) -> Refusals:

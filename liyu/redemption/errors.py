@@ -54,6 +54,8 @@ WORDS: dict[str, str] = {
     "person_limit_reached": N_("Each person may redeem %(limit)s, over all their memberships; you have %(used)s."),
     "tag_missing": N_("Only for members with: %(tags)s."),
     "wrong_city": N_("Only for members in: %(cities)s."),
+    "offer_over": N_("What was kept for you has gone to the next in line: its time was over."),
+    "offer_units": N_("%(units)s units are kept for you: redeem them together."),
     "not_enough_points": N_("Needs %(needed)s points; you can use %(usable)s, %(missing)s short."),
     "not_sent_there": N_("This is not sent to %(province)s."),
     "payment_unavailable": N_("Paying the cash part is not possible here at the moment."),

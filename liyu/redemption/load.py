@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection, AsyncCursor
 
+from liyu.redemption.drops.offers import read_offers
 from liyu.redemption.state import Answer, DeskState, Ids, ItemState, MemberState, PersonState, RedeemRequest
 
 SCARCE = 4
@@ -181,13 +182,18 @@ async def load_state(
 
 
 def is_contested(state: DeskState, requests: list[RedeemRequest]) -> bool:
-    """Whether stock must be locked before it is decided on: it is scarce, its units are codes, each of which is one of a kind, or
-    the item asks who it is: a person's memberships have accounts of their own, so the item's lock is what they meet at.
+    """Whether stock must be locked before it is decided on: it is scarce, its units are codes, each of which is one of a kind, the
+    item asks who it is (a person's memberships have accounts of their own, so the item's lock is what they meet at), or something
+    is kept for who asks.
 
     Plenty of stock is claimed at the end instead, so that nobody waits for a hot item while others are decided and saved.
     """
     wanted = _wanted_units(state, requests)
-    return len(requests) == 1 or any(_is_scarce(item, wanted[item.id]) for item in state.items.values())
+    return (
+        len(requests) == 1
+        or any(_is_scarce(item, wanted[item.id]) for item in state.items.values())
+        or any(request.offer is not None for request in requests)
+    )
 
 
 def _is_scarce(item: ItemState, wanted: int) -> bool:
@@ -222,6 +228,8 @@ async def lock_and_read_stocks(
     state.people = loaded.people or {}
     state.used |= {(item, holder, period): used for item, holder, period, used in loaded.used or ()}
     state.pool_codes = {item: iter(free) for item, free in (loaded.codes or {}).items()}
+    if offers := [request.offer for request in requests if request.offer is not None]:
+        state.offers = await read_offers(connection, offers)
 
 
 def _wanted_units(state: DeskState, requests: list[RedeemRequest]) -> dict[int, int]:

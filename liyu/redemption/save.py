@@ -18,6 +18,7 @@ from liyu.core.money import POINTS
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, LotChange, LotEntryRow
 from liyu.redemption.addresses import DeliveryAddress
 from liyu.redemption.decide import first_state, gives_vouchers, is_posted
+from liyu.redemption.drops.offers import OfferTaken, take_offers
 from liyu.redemption.load import LOCK_STOCKS
 from liyu.redemption.payments.split import HOLD_TIME
 from liyu.redemption.state import Answer, DeskState, Granted, Ids, RedeemRequest, Refused
@@ -158,6 +159,7 @@ class Batch(Struct):
     answers: list[_AnswerRow] = field(default_factory=list)
     holds: list[_HoldRow] = field(default_factory=list)
     addresses: list[_AddressRow] = field(default_factory=list)
+    offers: list[OfferTaken] = field(default_factory=list)
 
 
 def add_refused(batch: Batch, state: DeskState, request: RedeemRequest, refused: Refused) -> Answer:
@@ -181,7 +183,9 @@ def add_granted(
         )
     )  # fmt: skip
     batch.transitions.append(_TransitionRow(redemption_id, first, "redeemed", request.actor, state.now))
-    batch.stocks[item.id] = batch.stocks.get(item.id, 0) + granted.quantity
+    batch.stocks[item.id] = batch.stocks.get(item.id, 0) + granted.claimed
+    if granted.offer is not None:
+        batch.offers.append(OfferTaken(granted.offer.id, redemption_id, state.now))
     batch.codes += [_Amount(code, redemption_id) for code in granted.pool_codes]
     _add_points(batch, state, request, granted, ids.transfers.pop(), redemption_id, number, redeemed_account)
     _add_limits(batch, granted)
@@ -285,6 +289,8 @@ async def save(connection: AsyncConnection[Any], batch: Batch) -> None:
     statement = _SAVE[bool(batch.holds), bool(batch.addresses)]
     async with connection.pipeline():
         await connection.execute(statement, [encode_rows(rows) for rows in tables])
+        if batch.offers:
+            await take_offers(connection, batch.offers)
         if batch.stocks:
             # The stock of a hot item is what everybody waits for: it is claimed last. Where there was plenty when it was read
             # and others were quicker, its CHECK refuses the batch.

@@ -10,6 +10,7 @@ from liyu.catalog.prices import TierPoints
 from liyu.catalog.restrictions import NamedTag
 from liyu.members.points.lots import Draw, OpenLot
 from liyu.redemption.addresses import Delivery
+from liyu.redemption.drops.offers import Offer
 
 LARGEST_QUANTITY = 100
 """The most units that one request may ask for; the ids of as many vouchers are reserved before it is decided."""
@@ -29,6 +30,8 @@ class RedeemRequest(Struct, frozen=True):
     actor: str
     delivery: Delivery | None = None
     """Where goods are to go; nothing else is sent, and keeps none."""
+    offer: int | None = None
+    """What is kept for the member at a drop, by id; it is taken instead of free stock."""
 
 
 class MemberState(Struct, array_like=True):
@@ -117,6 +120,13 @@ class Granted(Struct):
     draws: list[Draw]
     pool_codes: list[int]
     limits: list[LimitUsed]
+    offer: Offer | None = None
+    """What was kept for the member: its units are taken already."""
+
+    @property
+    def claimed(self) -> int:
+        """Units that have to come out of the free stock."""
+        return self.quantity - (self.offer.units if self.offer else 0)
 
 
 class Refused(Struct):
@@ -163,3 +173,5 @@ class DeskState(Struct):
     payments_available: bool = False
     people: dict[str, PersonState] = field(default_factory=dict)
     """By external id; filled for batches with an item that asks who it is."""
+    offers: dict[int, Offer] = field(default_factory=dict)
+    """What is kept for members, by id; filled for batches with a request that names an offer."""

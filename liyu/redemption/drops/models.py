@@ -10,11 +10,10 @@ from liyu.core.database import Base
 
 
 class Drop(Base):
-    """Units of one item given away under an announced rule: to those who come first, or by a draw."""
+    """Units of one item given away at announced instants to those who come first."""
 
     __tablename__ = "drop"
     __table_args__ = (
-        CheckConstraint("rule IN ('first_come', 'draw')", name="known_rule"),
         CheckConstraint("state IN ('planned', 'announced', 'ended', 'called_off')", name="known_state"),
         CheckConstraint("offer_minutes > 0", name="offers_last"),
         # What is kept for the list of one drop must not be taken for another's.
@@ -25,7 +24,6 @@ class Drop(Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     number: Mapped[str] = mapped_column(unique=True)
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
-    rule: Mapped[str]
     state: Mapped[str]
     ends_at: Mapped[datetime]
     """When the sale ends; what is released later is handed on to nobody."""
@@ -99,7 +97,7 @@ class DropEntry(Base):
 
 
 class DropOffer(Base):
-    """Units kept for one member until the deadline: handed on from the waiting list, or won in a draw.
+    """Released units kept for the first in line until the deadline.
 
     Its units count as taken in the item's stock while it is open, so nobody else can have them. It is decided once.
     """
@@ -107,11 +105,10 @@ class DropOffer(Base):
     __tablename__ = "drop_offer"
     __table_args__ = (
         CheckConstraint("units > 0", name="units_are_positive"),
-        CheckConstraint("origin IN ('waiting_list', 'draw')", name="known_origin"),
         CheckConstraint("state IN ('open', 'taken', 'lapsed', 'declined')", name="known_state"),
         CheckConstraint("(state = 'open') = (decided_at IS NULL)", name="decided_at_an_instant"),
         CheckConstraint("(state = 'taken') = (redemption_id IS NOT NULL)", name="taken_by_a_redemption"),
-        Index("ix_drop_offer_due", "deadline", postgresql_where="state = 'open'"),
+        Index("ix_drop_offer_open", "item_id", "deadline", postgresql_where="state = 'open'"),
         Index("ix_drop_offer_drop", "drop_id", "id"),
         Index("ix_drop_offer_member", "member_id", "drop_id"),
         Index("uq_drop_offer_entry", "entry_id", unique=True, postgresql_where="state = 'open'"),
@@ -121,8 +118,7 @@ class DropOffer(Base):
     drop_id: Mapped[int] = mapped_column(ForeignKey("drop.id"))
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
     member_id: Mapped[int] = mapped_column(ForeignKey("member.id"))
-    entry_id: Mapped[int | None] = mapped_column(ForeignKey("drop_entry.id"))
-    origin: Mapped[str]
+    entry_id: Mapped[int] = mapped_column(ForeignKey("drop_entry.id"))
     units: Mapped[int]
     state: Mapped[str]
     made_at: Mapped[datetime]

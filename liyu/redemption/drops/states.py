@@ -11,9 +11,6 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
 OPEN = ("planned", "announced")
 """States in which a drop has its item to itself."""
 
-FIRST_COME, DRAW = "first_come", "draw"
-"""The rules by which units are given away."""
-
 
 def may_become(state: str | None, wanted: str) -> bool:
     """Whether the table allows the transition."""

@@ -23,7 +23,7 @@ from liyu.web.pictures import address_of
 COUNTDOWN_FROM = timedelta(hours=48)
 """How long before its end a drop counts down; earlier its card says the date."""
 
-_INSTANTS = ("opens", "ended")
+_INSTANTS = ("opens", "ended", "deadline")
 _LATER = 'loading="lazy" '
 
 

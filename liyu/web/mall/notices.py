@@ -17,6 +17,7 @@ from liyu.vouchers.queries import wallet
 from liyu.web.actor import actor_of
 from liyu.web.formats import current_zone
 from liyu.web.i18n import text_of, translate
+from liyu.web.mall.cards import in_words
 from liyu.web.mall.member import AnyRequest, lapsing_next, member_id_of, now_of, today_of
 from liyu.web.pages import Page, page
 
@@ -37,6 +38,10 @@ TOPICS: dict[str, tuple[str, str, str]] = {
     "order_topped_up": ("smartphone", "/redemptions", N_("“%(item)s” has been credited.")),
     "order_given_back": ("coins", "/redemptions", N_("“%(item)s” was given back. All its points are in their lots again.")),
     "after_sale_changed": ("undo-2", "/after-sales", N_("There is news about your request for “%(item)s”.")),
+    "drop_offered": ("hand-heart", "/drops", N_("“%(item)s” is kept for you until %(deadline)s. Redeem it before it goes to the next.")),
+    "drop_lapsed": ("hourglass", "/drops", N_("“%(item)s” was kept for you; its time was over and it went to the next in line.")),
+    "drop_over": ("timer", "/drops", N_("The drop of “%(item)s” has ended before your place came up.")),
+    "drop_called_off": ("triangle-alert", "/drops", N_("The drop of “%(item)s” was called off: %(reason)s")),
     "code_refunded": ("coins", "/redemptions", N_("There is no new code for “%(item)s”. All its points are back.")),
 }
 """Icon, page and words of what is told, by topic; a subject is the number of an item or of an order."""
@@ -67,7 +72,7 @@ def _tell(notice: Notice) -> dict[str, Any]:
     icon, page_of_subject, words = TOPICS[notice.topic]
     return {
         "icon": icon,
-        "text": translate(Message(words, notice.details)),
+        "text": translate(Message(words, in_words(notice.details))),
         "href": f"{page_of_subject}/{notice.subject}",
         "at": notice.at,
         "is_new": notice.read_at is None,

@@ -70,6 +70,8 @@ SHORT_REFUSALS: dict[str, str] = {
     "tag_missing": N_("For %(tags)s only"),
     "wrong_city": N_("For %(cities)s only"),
     "not_enough_points": N_("%(missing)s points short"),
+    "offer_over": N_("No longer kept for you"),
+    "offer_units": N_("%(units)s kept for you"),
     "payment_unavailable": N_("Its cash part cannot be paid here yet"),
 }
 """A refusal in a few words, for cards; the full sentences belong to the desk."""

@@ -1635,7 +1635,8 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "topic IN ('item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded', "
+            "topic IN ('drop_offered', 'drop_lapsed', 'drop_over', 'drop_called_off', "
+            "'item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded', "
             "'order_sent', 'order_topped_up', 'order_given_back', 'after_sale_changed', "
             "'draw_won', 'draw_offered', 'draw_waiting', 'draw_missed', 'draw_lapsed', 'draw_called_off')",
             name=op.f("ck_member_notice_known_topic"),
@@ -2210,14 +2211,12 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("number", sa.Text(), nullable=False),
         sa.Column("item_id", sa.BigInteger(), nullable=False),
-        sa.Column("rule", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("offer_minutes", sa.BigInteger(), nullable=False),
         sa.Column("asks_attention", sa.Boolean(), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("rule IN ('first_come', 'draw')", name=op.f("ck_drop_known_rule")),
         sa.CheckConstraint(
             "state IN ('planned', 'announced', 'ended', 'called_off')", name=op.f("ck_drop_known_state")
         ),
@@ -2317,8 +2316,7 @@ def upgrade() -> None:
         sa.Column("drop_id", sa.BigInteger(), nullable=False),
         sa.Column("item_id", sa.BigInteger(), nullable=False),
         sa.Column("member_id", sa.BigInteger(), nullable=False),
-        sa.Column("entry_id", sa.BigInteger(), nullable=True),
-        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("entry_id", sa.BigInteger(), nullable=False),
         sa.Column("units", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
@@ -2329,7 +2327,6 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "(state = 'taken') = (redemption_id IS NOT NULL)", name=op.f("ck_drop_offer_taken_by_a_redemption")
         ),
-        sa.CheckConstraint("origin IN ('waiting_list', 'draw')", name=op.f("ck_drop_offer_known_origin")),
         sa.CheckConstraint("state IN ('open', 'taken', 'lapsed', 'declined')", name=op.f("ck_drop_offer_known_state")),
         sa.CheckConstraint("units > 0", name=op.f("ck_drop_offer_units_are_positive")),
         sa.ForeignKeyConstraint(["drop_id"], ["drop.id"], name=op.f("fk_drop_offer_drop_id")),
@@ -2340,7 +2337,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_drop_offer")),
     )
     op.create_index("ix_drop_offer_drop", "drop_offer", ["drop_id", "id"], unique=False)
-    op.create_index("ix_drop_offer_due", "drop_offer", ["deadline"], unique=False, postgresql_where="state = 'open'")
+    op.create_index(
+        "ix_drop_offer_open", "drop_offer", ["item_id", "deadline"], unique=False, postgresql_where="state = 'open'"
+    )
     op.create_index("ix_drop_offer_member", "drop_offer", ["member_id", "drop_id"], unique=False)
     op.create_index("uq_drop_offer_entry", "drop_offer", ["entry_id"], unique=True, postgresql_where="state = 'open'")
     op.create_table(

@@ -119,7 +119,7 @@ class _Shelf:
         views = []
         for price in prices:
             tier = self.tiers[price["tier_id"]]
-            views.append(TierPriceView(tier.rank, price["points"], tier.name_zh, tier.name_en))
+            views.append(TierPriceView(tier.code, tier.rank, price["points"], tier.name_zh, tier.name_en))
         return tuple(sorted(views, key=lambda view: view.rank))
 
 

@@ -66,6 +66,7 @@ class Stock(Struct, frozen=True, gc=False):
 class TierPriceView(Struct, frozen=True, gc=False):
     """The price in points from a tier upwards, until the next tier with a price of its own."""
 
+    code: str
     rank: int
     points: int
     name_zh: str

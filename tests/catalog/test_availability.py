@@ -58,7 +58,7 @@ def test_pages_say_what_the_desk_says(
         per_day_limit=limits[1], tier=tier, partner=PartnerView(1, "P", "商", "P", "", is_open=is_open),
         per_order_limit=per_order, per_person_limit=per_person, tags=asked[0] and tuple(asked[0]),
         cities=asked[1] and tuple(asked[1]), variant_of=variant_of,
-        tier_points=tuple(TierPriceView(one.rank, one.points, "", "") for one in tier_points),
+        tier_points=tuple(TierPriceView("", one.rank, one.points, "", "") for one in tier_points),
     )  # fmt: skip
     member = MemberFacts(
         state,

@@ -6,19 +6,23 @@ from litestar import Request, get
 from litestar.params import FromPath
 
 from liyu.catalog.errors import ItemNotFoundError
-from liyu.catalog.search import Wish, list_items
+from liyu.catalog.search import Wish, count_items, list_items, look_for
 from liyu.catalog.snapshot import Snapshot
 from liyu.catalog.stock import read_stock
-from liyu.catalog.views import ItemView, Stock
+from liyu.core.access.errors import ScopeMissingError
+from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
-from liyu.web.api.auth import caller_of
+from liyu.members.account import MemberAccount, load_account
+from liyu.members.queries import find_member_id
+from liyu.web.api.auth import PartnerKeyError, caller_of
 from liyu.web.api.bodies import read_query
 from liyu.web.api.calls import Call, route
+from liyu.web.api.item_answers import answer_of_item
+from liyu.web.api.item_schemas import ItemAnswer, ItemQuery, ItemsAnswer, ItemsQuery, LanguageQuery
 from liyu.web.api.problems import json_answer
-from liyu.web.api.schemas import ItemAnswer, ItemsAnswer, ItemsQuery, LanguageQuery, StoreAnswer
-from liyu.web.i18n import ENGLISH, negotiate_locale
+from liyu.web.i18n import negotiate_locale
 from liyu.web.pages import Page
 from liyu.web.services import services_of
 from liyu.web.visit import visit_of
@@ -28,6 +32,7 @@ ApiRequest = Request[Any, Any, Any]
 NOBODY = ""
 """Stands for a partner without an item: no code is empty."""
 
+_MEMBERS = "members:read"
 _TAG = "Items"
 _EXAMPLE = {
     "sku": "COF-LATTE",
@@ -37,7 +42,7 @@ _EXAMPLE = {
     "cash_minor": 0,
     "stock": 120,
     "partner": "luckin",
-    "stores": [{"code": "luckin-sh-01", "name": "上海人民广场店"}],
+    "stores": [{"code": "luckin-sh-01", "name": "上海人民广场店", "city": "上海"}],
     "name_zh": "生椰拿铁兑换券",
     "name_en": "Coconut latte",
     "summary": "门店任选，当日可用",
@@ -46,6 +51,30 @@ _EXAMPLE = {
     "per_member_limit": 2,
     "on_sale_from": None,
     "on_sale_to": None,
+    "description": "菜单上的标准杯饮品全部可换。",
+    "rules": ["到店向店员出示券码，当面核销"],
+    "value_minor": 2900,
+    "worth_per_point": "1.5",
+    "is_drop": False,
+    "tier_prices": [{"tier": "gold", "points": 1680}],
+    "member_points": None,
+    "tags": [],
+    "cities": [],
+    "visible_from": None,
+    "visible_to": None,
+    "per_order_limit": None,
+    "per_day_limit": None,
+    "per_person_limit": None,
+    "coupon": None,
+    "voucher_days": 90,
+    "uses": 1,
+    "ships_days": None,
+    "ships_not_to": [],
+    "cancel_hours": None,
+    "return_days": None,
+    "variant_of": None,
+    "variants": [],
+    "pictures": [],
 }
 
 
@@ -57,13 +86,14 @@ _EXAMPLE = {
             scope="items:read",
             summary="Search the published catalog",
             description=(
-                "Chinese words, pinyin, initials (`xbk`) and English, typing errors forgiven. Without `q`, all items as "
-                "recommended. A partner's key sees its own items."
+                "Chinese words, pinyin, initials (`xbk`) and English, typing errors forgiven: `correction` and `is_near` tell "
+                "when these are not quite what was asked for. Without `q`, all items as recommended. Variants stand with "
+                "the item that leads them. A partner's key sees its own items and asks for no member."
             ),
             query=ItemsQuery,
             answers={200: ItemsAnswer},
-            problems={422: ["invalid_input"]},
-            example={"items": [_EXAMPLE], "next": None},
+            problems={404: ["unknown_member"], 422: ["invalid_input"]},
+            example={"items": [_EXAMPLE], "next": None, "total": 1, "correction": None, "is_near": False},
         ),
         for_partners=True,
     ),
@@ -79,10 +109,35 @@ async def get_items(request: ApiRequest) -> Page:
     if own_id is not None:
         own = _code_of_partner(snapshot, own_id)
         partner = own if partner in (None, own) else NOBODY
-    wish = Wish(text=query.q, kind=query.kind, scene=query.scene, partner=partner)
-    found = list_items(snapshot, wish, services.clock.now(), cursor=query.cursor, size=query.limit)
-    items = [_item_answer(item, snapshot.stock_of(item), locale) for item in found.items]
-    return json_answer(ItemsAnswer(items, found.next))
+    account = await _find_account(request, query)
+    if query.affordable and account is None:
+        raise InvalidInputError.of_fields({"affordable": Message(N_("Say which member is meant."))})
+    now = services.clock.now()
+    wish = Wish(
+        text=query.q,
+        kind=query.kind,
+        scene=query.scene,
+        partner=partner,
+        tier=query.tier,
+        city=query.city,
+        points_from=query.points_from,
+        points_to=query.points_to,
+        balance=account.balance if account else None,
+        rank=account.tier_rank if account else None,
+        affordable=query.affordable,
+        sort=query.sort,
+    )
+    found = list_items(snapshot, wish, now, cursor=query.cursor, size=query.limit)
+    match = look_for(snapshot, query.q)
+    return json_answer(
+        ItemsAnswer(
+            [answer_of_item(snapshot, item, snapshot.stock_of(item), locale, account) for item in found.items],
+            found.next,
+            count_items(snapshot, wish, now).total,
+            match.correction,
+            match.is_near and bool(found.items),
+        )
+    )
 
 
 @get(
@@ -94,9 +149,9 @@ async def get_items(request: ApiRequest) -> Page:
             summary="Read an item",
             description="A published item with its stock and the stores that take its vouchers.",
             path={"sku": "The item's number."},
-            query=LanguageQuery,
+            query=ItemQuery,
             answers={200: ItemAnswer},
-            problems={404: ["unknown_item"], 422: ["invalid_input"]},
+            problems={404: ["unknown_item", "unknown_member"], 422: ["invalid_input"]},
             example=_EXAMPLE,
         ),
         for_partners=True,
@@ -104,16 +159,18 @@ async def get_items(request: ApiRequest) -> Page:
 )
 async def get_item(request: ApiRequest, sku: FromPath[str]) -> Page:
     """One item."""
-    locale = _locale_of(request, read_query(request, LanguageQuery))
+    query = read_query(request, ItemQuery)
+    locale = _locale_of(request, query)
     services = services_of(request.app)
     snapshot = services.catalog.snapshot
     item, own_id = snapshot.by_sku.get(sku), caller_of(request).partner_id
     if item is None or (own_id is not None and (item.partner is None or item.partner.id != own_id)):
         raise ItemNotFoundError
+    account = await _find_account(request, query)
     # Whoever has just redeemed one wants to see one less: the snapshot may be a quarter of a second behind.
     async with services.sessions() as session:
         stock = await read_stock(await driver_connection(session), item.id)
-    return json_answer(_item_answer(item, stock, locale))
+    return json_answer(answer_of_item(snapshot, item, stock, locale, account))
 
 
 CALLS = [get_items, get_item]
@@ -132,30 +189,25 @@ def _locale_of(request: ApiRequest, query: LanguageQuery) -> str:
     return negotiate_locale(visit.header(b"accept-language")) or visit.services.settings.locale
 
 
+async def _find_account(request: ApiRequest, query: ItemQuery) -> MemberAccount | None:
+    """The member for whom prices are said; None when nobody is named.
+
+    What somebody can pay says what they have, so it takes a key that may read members. Raises PartnerKeyError, ScopeMissingError
+    or UnknownMemberError.
+    """
+    if query.member is None:
+        return None
+    caller, services = caller_of(request), services_of(request.app)
+    if caller.partner_id is not None:
+        raise PartnerKeyError
+    if not caller.may(_MEMBERS):
+        raise ScopeMissingError(scope=_MEMBERS)
+    today = local_date(services.clock.now(), services.settings.timezone)
+    async with services.sessions() as session:
+        connection = await driver_connection(session)
+        return await load_account(connection, await find_member_id(connection, query.member), today)
+
+
 def _code_of_partner(snapshot: Snapshot, partner_id: int) -> str:
     items = snapshot.by_id.values()
     return next((item.partner.code for item in items if item.partner and item.partner.id == partner_id), NOBODY)
-
-
-def _item_answer(item: ItemView, stock: Stock, locale: str) -> ItemAnswer:
-    def text_of(chinese: str, english: str) -> str:
-        return (locale == ENGLISH and english) or chinese
-
-    return ItemAnswer(
-        sku=item.sku,
-        kind=item.kind,
-        name=text_of(item.name_zh, item.name_en),
-        points=item.points,
-        cash_minor=item.cash_minor,
-        stock=stock.left,
-        partner=item.partner.code if item.partner else None,
-        stores=[StoreAnswer(store.code, text_of(store.name_zh, store.name_en)) for store in item.stores],
-        name_zh=item.name_zh,
-        name_en=item.name_en,
-        summary=text_of(item.summary_zh, item.summary_en),
-        scene=item.scene,
-        tier=item.tier.code if item.tier else None,
-        per_member_limit=item.per_member_limit,
-        on_sale_from=item.on_sale_from,
-        on_sale_to=item.on_sale_to,
-    )

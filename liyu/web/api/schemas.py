@@ -230,61 +230,6 @@ class EventBatchAnswer(Struct):
     results: list[EventRowAnswer]
 
 
-# Items
-
-
-class StoreAnswer(Struct):
-    """A store that takes the item's vouchers."""
-
-    code: str
-    name: str
-
-
-class ItemAnswer(Struct):
-    """A published item. `name` is in the language asked for (`lang`, else Accept-Language, else the installation's)."""
-
-    sku: str
-    kind: Annotated[str, Meta(description="goods, pick_up, coupon, partner_right, code, top_up, draw or donation")]
-    name: str
-    points: int
-    cash_minor: int
-    stock: Annotated[int | None, Meta(description="Units left; null is unlimited.")]
-    partner: Annotated[str | None, Meta(description="The partner's code.")]
-    stores: list[StoreAnswer]
-    name_zh: str
-    name_en: str
-    summary: str
-    scene: str
-    tier: Annotated[str | None, Meta(description="The lowest tier that may redeem it.")]
-    per_member_limit: int | None
-    on_sale_from: Instant | None
-    on_sale_to: Instant | None
-
-
-class ItemsAnswer(Struct):
-    """One page of items."""
-
-    items: list[ItemAnswer]
-    next: Annotated[str | None, Meta(description="The cursor of the next page; null on the last one.")]
-
-
-class LanguageQuery(Struct):
-    """The language of names."""
-
-    lang: Annotated[str | None, Meta(description="zh-CN or en")] = None
-
-
-class ItemsQuery(LanguageQuery):
-    """What to look for."""
-
-    q: Annotated[str, Meta(max_length=200, description="Words, pinyin or initials, as in the mall's search.")] = ""
-    kind: Annotated[str | None, Meta(description="Only items of this kind.")] = None
-    scene: Annotated[str | None, Meta(description="Only items of this scene.")] = None
-    partner: Annotated[str | None, Meta(description="Only items of the partner with this code.")] = None
-    limit: Annotated[int, Meta(ge=1, le=100, description="Items on a page.")] = 24
-    cursor: Annotated[str | None, Meta(description="`next` of the page before.")] = None
-
-
 class CursorQuery(Struct):
     """Where to go on."""
 

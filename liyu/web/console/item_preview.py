@@ -64,7 +64,7 @@ async def _view_of(request: AnyRequest, connection: Connection, form: ItemForm) 
         tier=next((_tier_view(one) for one in tiers if one.code == said.get("tier")), None), partner=partner, stores=stores,
         cities=tuple(split_names(said.get("cities", ""))) or None, tags=tags or None,
         tier_points=tuple(
-            TierPriceView(one.rank, said[PRICE + one.code], one.name_zh, one.name_en)
+            TierPriceView(one.code, one.rank, said[PRICE + one.code], one.name_zh, one.name_en)
             for one in tiers if PRICE + one.code in said
         ),
         ships_not_to=tuple(split_names(said.get("ships_not_to", ""))), **texts,

@@ -1,9 +1,15 @@
 """The catalog over the API."""
 
+import asyncio
+
 import pytest
 
+from liyu.catalog.publish import publish_items
+from liyu.catalog.records import ItemRecord
+from liyu.core.database import driver_connection, unit_of_work
 from tests.web.api.conftest import OpenApi
-from tests.web.api.world import Api, World, fields_of, problem_of
+from tests.web.api.world import ZONE, Api, World, fields_of, problem_of
+from tests.web.conftest import NOW
 
 
 async def test_an_item_shows_its_stock_and_stores(api: Api) -> None:
@@ -17,7 +23,7 @@ async def test_an_item_shows_its_stock_and_stores(api: Api) -> None:
         "cash_minor": 0,
         "stock": 5,
         "partner": "ALPHA",
-        "stores": [{"code": "A1", "name": "1号店"}, {"code": "A2", "name": "2号店"}],
+        "stores": [{"code": "A1", "name": "1号店", "city": "上海"}, {"code": "A2", "name": "2号店", "city": "上海"}],
     }
     assert (await api.get("/items/NOODLES")).json()["stock"] is None
     assert (await api.get("/items/CUP")).json()["partner"] is None
@@ -66,6 +72,52 @@ async def test_the_list_is_searched_filtered_and_paged(api: Api) -> None:
     assert paged + [item["sku"] for item in page["items"]] == everything
 
 
+async def test_the_filters_of_the_mall_work_here_too(api: Api) -> None:
+    async def skus(**query: str) -> list[str]:
+        found = (await api.get("/items", params=query)).json()
+        assert found["total"] == len(found["items"])
+        return [item["sku"] for item in found["items"]]
+
+    assert await skus(tier="gold") == ["LOUNGE"]
+    assert sorted(await skus(city="上海")) == ["LATTE", "NOODLES"]
+    assert sorted(await skus(points_from="50", points_to="100")) == ["LATTE", "NOODLES"]
+    assert await skus(points_from="50", sort="points_down") == ["CUP", "LATTE", "NOODLES"]
+    assert len(await skus(member="M1", affordable="true")) == 5
+    assert await skus(member="M2", affordable="true") == []
+    problem_of(await api.get("/items?member=NOBODY"), 404, "unknown_member")
+    assert fields_of(problem_of(await api.get("/items?affordable=true"), 422, "invalid_input")) == {"affordable"}
+
+
+async def test_what_was_searched_instead_is_said(api: Api) -> None:
+    async def note(text: str) -> tuple[str | None, bool]:
+        found = (await api.get("/items", params={"q": text})).json()
+        assert found["items"]
+        return found["correction"], found["is_near"]
+
+    assert await note("latte") == (None, False)
+    assert await note("lattte") == ("latte", False)
+    assert await note("latte 火锅") == (None, True)
+
+
+async def test_variants_and_prices_of_tiers_are_told(api: Api, world: World) -> None:
+    async with unit_of_work(world.sessions) as session:
+        record = ItemRecord(sku="CUP", tier_prices={"standard": 280, "gold": 200}, tags=[])
+        await publish_items(await driver_connection(session), [record], actor="test", now=NOW, zone=ZONE)
+    for _ in range(100):
+        cup = (await api.get("/items/CUP?lang=en&member=M1")).json()
+        if cup["tier_prices"]:
+            break
+        await asyncio.sleep(0.05)
+    assert cup["tier_prices"] == [{"tier": "standard", "points": 280}, {"tier": "gold", "points": 200}]
+    assert cup["member_points"] == 280
+    assert cup["variants"] == [
+        {"sku": "CUP", "name": "Cup", "points": 300, "stock": 2},
+        {"sku": "CUP-RED", "name": "红色", "points": 330, "stock": None},
+    ]
+    red = (await api.get("/items/CUP-RED")).json()
+    assert (red["variant_of"], red["member_points"], len(red["variants"])) == ("CUP", None, 2)
+
+
 async def test_faulty_queries_are_named(api: Api) -> None:
     async def faults(**query: str) -> set[str]:
         return fields_of(problem_of(await api.get("/items", params=query), 422, "invalid_input"))
@@ -85,7 +137,8 @@ async def test_items_that_are_not_there(api: Api, world: World) -> None:
 async def test_a_partner_sees_its_own_items_only(open_api: OpenApi) -> None:
     partner = await open_api("items:read", partner="ALPHA")
     assert [item["sku"] for item in (await partner.get("/items")).json()["items"]] == ["LATTE"]
-    assert (await partner.get("/items?partner=BETA")).json() == {"items": [], "next": None}
+    assert (await partner.get("/items?partner=BETA")).json()["items"] == []
+    problem_of(await partner.get("/items?member=M1"), 403, "not_allowed")
     assert (await partner.get("/items/LATTE")).status_code == 200
     for foreign in ("NOODLES", "CUP"):
         problem_of(await partner.get(f"/items/{foreign}"), 404, "unknown_item")
@@ -95,3 +148,6 @@ async def test_items_need_their_scope(open_api: OpenApi) -> None:
     stranger = await open_api("members:read")
     problem_of(await stranger.get("/items"), 403, "scope_missing")
     problem_of(await stranger.get("/items/LATTE"), 403, "scope_missing")
+    shopper = await open_api("items:read")
+    assert (await shopper.get("/items")).status_code == 200
+    problem_of(await shopper.get("/items?member=M1&affordable=true"), 403, "scope_missing")

@@ -41,6 +41,9 @@ ITEMS = [
     ItemRecord(
         sku="LATER", kind="goods", name_zh="未开抢", name_en="Later", points=10, on_sale_from=NOW + DAY, scene="home"
     ),
+    ItemRecord(
+        sku="CUP-RED", kind="goods", name_zh="马克杯", points=330, variant_of="CUP", variant_zh="红色", scene="home"
+    ),
 ]
 
 _PARTNER = """

@@ -40,6 +40,7 @@ from liyu.members.tags.service import evaluate_rules
 from liyu.members.tiers.evaluate import evaluate_tiers
 from liyu.redemption.books import prove_books
 from liyu.redemption.closing import close_due_accounts
+from liyu.redemption.draws.run import run_draws
 from liyu.redemption.payments.cash import refund
 from liyu.redemption.payments.events import handle_event
 from liyu.redemption.payments.provider import make_provider
@@ -360,6 +361,20 @@ async def settle_payments_due(context: JobContext, timestamp: int) -> None:
         done = await settle_due(connection, make_provider(settings), services.clock.now(), settings.timezone)
     if done.released:
         log.info("holds_released", **to_builtins(done))
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(name="run_draws", pass_context=True, queueing_lock="run_draws", retry=RETRY)
+async def run_draws_due(context: JobContext, timestamp: int) -> None:
+    """Freeze the lists of draws, draw winners, hand unclaimed prizes on, and give points back that are owed."""
+    services = _services(context)
+    settings = services.settings
+    async with await services.connect() as connection:
+        done = await run_draws(
+            connection, secret_key=settings.secret_key, now=services.clock.now(), zone=settings.timezone
+        )
+    if any(to_builtins(done).values()):
+        log.info("draws_run", **to_builtins(done))
 
 
 @tasks.periodic(cron="0 22 * * *")

@@ -15,7 +15,11 @@ from pathlib import Path
 
 import psycopg
 
+from liyu.core.access.models import MEMBER
 from liyu.core.embedded import ensure_database
+from liyu.core.ids import make_token
+from liyu.core.sealing import hash_token
+from liyu.web.sessions import COOKIES
 
 POINTS_EACH = 1_000_000
 START_SECONDS = 120
@@ -30,17 +34,19 @@ _FILL_MEMBERS = """
         RETURNING id),
     accounts AS (
         INSERT INTO account (kind, unit, member_id, balance)
-        SELECT kind, 'PTS', id, CASE kind WHEN 'member_points' THEN %(points)s ELSE 0 END
-        FROM members, unnest(ARRAY['member_points', 'member_pending', 'member_debt']) AS kind RETURNING id, kind),
+        SELECT kind, 'PTS', id, CASE kind WHEN 'member_points' THEN %(points)s + id ELSE 0 END
+        FROM members, unnest(ARRAY['member_points', 'member_pending', 'member_debt']) AS kind RETURNING id, kind, balance),
     lots AS (
         INSERT INTO lot (account_id, funder, expires_on, remaining)
-        SELECT id, 'program', %(expires)s, %(points)s FROM accounts WHERE kind = 'member_points' RETURNING id, account_id),
+        SELECT id, 'program', %(expires)s, balance FROM accounts WHERE kind = 'member_points'
+        RETURNING id, account_id, remaining),
     transfers AS (
         INSERT INTO transfer (debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
-        SELECT (SELECT id FROM account WHERE kind = 'points_issued'), account_id, %(points)s, 'PTS', 'earn', 'bench', 'bench',
-            'bench', 'bench:' || account_id, now() FROM lots RETURNING id, credit_account_id)
+        SELECT (SELECT id FROM account WHERE kind = 'points_issued'), account_id, remaining, 'PTS', 'earn', 'bench', 'bench',
+            'bench', 'bench:' || account_id, now() FROM lots RETURNING id, credit_account_id, amount)
     INSERT INTO lot_entry (transfer_id, lot_id, amount)
-    SELECT t.id, l.id, %(points)s FROM transfers t JOIN lots l ON l.account_id = t.credit_account_id"""
+    SELECT t.id, l.id, t.amount FROM transfers t JOIN lots l ON l.account_id = t.credit_account_id"""
+"""No two members have the same points."""
 
 _FILL_ITEMS = """
     WITH items AS (
@@ -52,6 +58,12 @@ _FILL_ITEMS = """
             now(), now(), 1000000
         FROM generate_series(%(first)s::integer, %(items)s::integer) AS n RETURNING id)
     INSERT INTO item_stock (item_id, total, taken) SELECT id, 100000000, 0 FROM items"""
+
+
+_SIGN_IN = """
+    INSERT INTO session (token_hash, audience, member_id, created_at, last_seen_at, expires_at, address, user_agent)
+    SELECT token_hash, 'member', member.id, now(), now(), now() + interval '1 day', '127.0.0.1', 'bench'
+    FROM unnest(%(members)s::text[], %(hashes)s::bytea[]) AS given (external_id, token_hash) JOIN member USING (external_id)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,16 @@ def add_items(installation: Installation, items: int) -> None:
     with psycopg.connect(installation.url, autocommit=True) as connection:
         connection.execute(_FILL_ITEMS, {"first": installation.items + 1, "items": items})
         connection.execute("VACUUM ANALYZE item, item_stock")
+
+
+def sign_in_members(installation: Installation, count: int) -> list[str]:
+    """Sign in so many members; the cookie header of each."""
+    tokens = {f"bench-{number}": make_token() for number in range(1, count + 1)}
+    hashes = [hash_token(token) for token in tokens.values()]
+    with psycopg.connect(installation.url, autocommit=True) as connection:
+        connection.execute(_SIGN_IN, {"members": list(tokens), "hashes": hashes})
+        connection.execute("VACUUM ANALYZE session")
+    return [f"{COOKIES[MEMBER]}={token}" for token in tokens.values()]
 
 
 def free_port() -> int:

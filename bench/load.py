@@ -29,6 +29,8 @@ class Load(msgspec.Struct):
     """Stop after so many requests; 0 leaves only the time."""
     path: str = "/"
     headers: dict[str, str] = {}
+    cookies: list[str] = []
+    """Cookie headers, one for each signed-in person; every request takes the next one."""
     members: int = 0
     """Redemptions: draw a member out of so many; 0 sends plain GETs."""
     items: int = 1
@@ -94,13 +96,19 @@ class _Connection(asyncio.Protocol):
         self.transport.write(self.ready.pop() if self.ready else self.make_request())
 
     def make_request(self) -> bytes:
-        if not self.load.members:
-            return f"{self.head}\r\n".encode()
         self.count += 1
+        if not self.load.members:
+            return f"{self.head}{self.next_cookie()}\r\n".encode()
         member, item = random.randint(1, self.load.members), random.randint(1, self.load.items)
         body = f'{{"member":"bench-{member}","sku":"BENCH-{item}","quantity":1}}'
         key = f"Idempotency-Key: {self.load.run}-{self.number}-{self.count}\r\n"
         return f"{self.head}{key}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+    def next_cookie(self) -> str:
+        cookies = self.load.cookies
+        if not cookies:
+            return ""
+        return f"Cookie: {cookies[(self.number + self.count * self.load.connections) % len(cookies)]}\r\n"
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data

@@ -1,6 +1,7 @@
 """The published catalog in memory at one moment: indexed for lists and searches, never changed, only followed by another."""
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -170,11 +171,12 @@ class Snapshot:
 
     def edges_passed(self, now: datetime) -> int:
         """How many openings and closings of sales lie behind us."""
-        return int(np.searchsorted(self._edges, instant_of(now, 0), "right"))
+        return bisect_right(self._edges, instant_of(now, 0))
 
     @cached_property
-    def _edges(self) -> Array:
-        return self.columns.edges()
+    def _edges(self) -> list[int]:
+        edges: list[int] = self.columns.edges().tolist()
+        return edges
 
 
 class Lists:

@@ -57,7 +57,7 @@ _LOTS = """(
     FROM (SELECT {day} AS day, sum(remaining)::bigint AS points FROM lot
         WHERE account_id = {account} AND is_open AND {condition} GROUP BY 1) AS days)"""
 
-_ACCOUNT = f"""
+_OF_MEMBER = f"""
     SELECT m.id AS member_id, m.external_id, m.name, m.phone, m.card_number, m.state, m.growth, m.joined_at, m.tier_until,
         t.rank AS tier_rank, t.name_zh AS tier_zh, t.name_en AS tier_en,
         n.name_zh AS next_zh, n.name_en AS next_en, n.threshold AS next_threshold,
@@ -70,7 +70,8 @@ _ACCOUNT = f"""
     JOIN account p ON p.member_id = m.id AND p.kind = 'member_points'
     JOIN account w ON w.member_id = m.id AND w.kind = 'member_pending'
     JOIN account d ON d.member_id = m.id AND d.kind = 'member_debt'
-    WHERE m.id = %(member)s"""
+    WHERE m.id = """
+_ACCOUNT = f"{_OF_MEMBER} %(member)s"
 
 
 async def load_account(connection: AsyncConnection[Any], member_id: int, today: date) -> MemberAccount:
@@ -81,6 +82,15 @@ async def load_account(connection: AsyncConnection[Any], member_id: int, today: 
     if row is None:
         raise NotFoundError
     return convert(row, MemberAccount)
+
+
+def query_account(member: str) -> str:
+    """The query of one member's account, to be part of a larger one: a row whose columns are the fields of MemberAccount.
+
+    `member` is the column with the member's id, of a table called `s`: this query has names of its own, which hide others.
+    The day of the parameter `today` tells which points have lapsed.
+    """
+    return f"{_OF_MEMBER} {member}"
 
 
 class TierStanding(Struct, frozen=True):

@@ -56,5 +56,7 @@ class Reader:
 
     async def _connect(self) -> AsyncConnection[Any]:
         return await AsyncConnection.connect(
-            self._database_url, autocommit=True, options="-c timezone=UTC -c lock_timeout=5s"
+            self._database_url,
+            autocommit=True,
+            options="-c timezone=UTC -c lock_timeout=5s -c plan_cache_mode=force_generic_plan",
         )

@@ -20,6 +20,7 @@ from liyu.vouchers.pdf import PdfMaker
 from liyu.vouchers.tokens import Tokens
 from liyu.web.program import ProgramCache
 from liyu.web.reader import Reader
+from liyu.web.sessions import Members, gather_members
 
 
 @dataclass(slots=True)
@@ -35,6 +36,8 @@ class Services:
     storefront: StorefrontKeeper
     tokens: Tokens
     reader: Reader
+    members: Members
+    """Finds who is signed in to the mall, with their account."""
     payments: Provider | None = None
     """None where no payment provider is connected; then nothing with a cash part can be redeemed."""
     pdf: PdfMaker = field(default_factory=PdfMaker)
@@ -52,6 +55,7 @@ def make_services(settings: Settings, clock: Clock) -> Services:
         raise ValueError("settings.database_url must be set before the web process starts")
     engine = make_engine(settings.database_url)
     payments = make_provider(settings)
+    reader = Reader(settings.database_url)
     return Services(
         settings=settings,
         clock=clock,
@@ -61,7 +65,8 @@ def make_services(settings: Settings, clock: Clock) -> Services:
         catalog=SnapshotKeeper(settings.database_url, clock),
         storefront=StorefrontKeeper(settings.database_url),
         tokens=Tokens(settings.secret_key),
-        reader=Reader(settings.database_url),
+        reader=reader,
+        members=gather_members(reader, clock, settings.timezone),
         payments=payments,
     )
 

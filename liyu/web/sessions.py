@@ -1,7 +1,12 @@
 """From cookie to actor and back. A visitor without a cookie costs no query."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+from msgspec.json import Decoder
 from psycopg import AsyncConnection
 from psycopg.rows import namedtuple_row
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,24 +14,60 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.access.models import MEMBER, OPERATOR, PARTNER
 from liyu.core.access.roles import permissions_of
 from liyu.core.access.sessions import LIFETIMES, SEEN_EVERY, Visitor, note_seen, open_session, revoke_session
+from liyu.core.clock import Clock, local_date
 from liyu.core.database import unit_of_work
 from liyu.core.sealing import hash_token
+from liyu.members.account import MemberAccount, query_account
 from liyu.web.actor import Actor
+from liyu.web.gathering import Gathering
+from liyu.web.reader import Reader
 from liyu.web.visit import Visit
 
 COOKIES = {MEMBER: "liyu_member", PARTNER: "liyu_partner", OPERATOR: "liyu_operator"}
 
 
-_IS_OPEN = "s.token_hash = %(token_hash)s AND s.revoked_at IS NULL AND s.expires_at > %(now)s"
-_OF_MEMBER = f"""
-    SELECT s.last_seen_at, m.id AS member_id, m.name, m.phone, m.locale,
-        EXISTS (SELECT FROM member_notice n WHERE n.member_id = m.id AND n.read_at IS NULL) AS has_news
-    FROM session s JOIN member m ON m.id = s.member_id WHERE {_IS_OPEN} AND m.state <> 'closed'"""
+_IS_OPEN = "s.revoked_at IS NULL AND s.expires_at > %(now)s"
+_OF_MEMBERS = f"""
+    SELECT json_object_agg(encode(s.token_hash, 'hex'), json_build_object('last_seen_at', s.last_seen_at, 'locale', m.locale,
+        'has_news', EXISTS (SELECT FROM member_notice n WHERE n.member_id = m.id AND n.read_at IS NULL),
+        'account', row_to_json(a)))::text
+    FROM session s JOIN member m ON m.id = s.member_id CROSS JOIN LATERAL ({query_account("s.member_id")}) AS a
+    WHERE s.token_hash = ANY(%(token_hashes)b::bytea[]) AND {_IS_OPEN} AND m.state <> 'closed'"""
 _OF_STAFF = f"""
     SELECT s.last_seen_at, f.id AS staff_id, f.name, f.email, f.locale, f.role, f.store_id, f.partner_id, p.name_zh, p.name_en
     FROM session s JOIN staff f ON f.id = s.staff_id LEFT JOIN partner p ON p.id = f.partner_id
-    WHERE {_IS_OPEN} AND f.audience = %(audience)s AND f.active"""
-_STATEMENTS = {MEMBER: _OF_MEMBER, PARTNER: _OF_STAFF, OPERATOR: _OF_STAFF}
+    WHERE s.token_hash = %(token_hash)s AND {_IS_OPEN} AND f.audience = %(audience)s AND f.active"""
+
+
+class SignedIn(Struct):
+    """A member's open session, with the account that nearly every page of the mall shows."""
+
+    last_seen_at: datetime
+    locale: str | None
+    has_news: bool
+    account: MemberAccount
+
+
+Members = Gathering[bytes, SignedIn]
+_Found = Decoder(dict[str, SignedIn])
+
+
+def gather_members(reader: Reader, clock: Clock, zone: ZoneInfo) -> Members:
+    """Looks up the sessions of members by the hash of their token, those that come at once with one statement."""
+
+    async def ask(token_hashes: Sequence[bytes]) -> dict[bytes, SignedIn]:
+        now = clock.now()
+        values = {"token_hashes": list(token_hashes), "now": now, "today": local_date(now, zone)}
+
+        async def read(connection: AsyncConnection[Any]) -> str | None:
+            row = await (await connection.execute(_OF_MEMBERS, values)).fetchone()
+            return row[0] if row else None
+
+        document = await reader.read(read)
+        found = _Found.decode(document) if document else {}
+        return {bytes.fromhex(token_hash): one for token_hash, one in found.items()}
+
+    return Gathering(ask)
 
 
 async def load_actor(visit: Visit) -> None:
@@ -35,21 +76,38 @@ async def load_actor(visit: Visit) -> None:
     token = name and visit.cookies.get(visit.cookie_name(name))
     if not token:
         return
-    now = visit.services.clock.now()
-    token_hash = hash_token(token)
+    now, token_hash = visit.services.clock.now(), hash_token(token)
+    find = _find_member if visit.audience == MEMBER else _find_staff
+    last_seen_at = await find(visit, token_hash, now)
+    if last_seen_at is not None and now - last_seen_at > SEEN_EVERY:
+        async with unit_of_work(visit.services.sessions) as session:
+            await note_seen(session, token_hash, now=now)
+
+
+async def _find_member(visit: Visit, token_hash: bytes, _now: datetime) -> datetime | None:
+    """Note who comes, if the session is open; when they were seen last."""
+    found = await visit.services.members.get(token_hash)
+    if found is None:
+        return None
+    account = visit.account = found.account
+    name = account.name or (account.phone or "")[-4:]
+    visit.actor = Actor(MEMBER, token_hash, name, found.locale, member_id=account.member_id, has_news=found.has_news)
+    return found.last_seen_at
+
+
+async def _find_staff(visit: Visit, token_hash: bytes, now: datetime) -> datetime | None:
     values = {"token_hash": token_hash, "now": now, "audience": visit.audience}
 
     async def ask(connection: AsyncConnection[Any]) -> Any:
         cursor = connection.cursor(row_factory=namedtuple_row)
-        return await (await cursor.execute(_STATEMENTS[visit.audience], values)).fetchone()
+        return await (await cursor.execute(_OF_STAFF, values)).fetchone()
 
     row = await visit.services.reader.read(ask)
     if row is None:
-        return
-    visit.actor = _actor_of(row, visit.audience, token_hash)
-    if now - row.last_seen_at > SEEN_EVERY:
-        async with unit_of_work(visit.services.sessions) as session:
-            await note_seen(session, token_hash, now=now)
+        return None
+    visit.actor = _staff_of(row, visit.audience, token_hash)
+    last_seen_at: datetime = row.last_seen_at
+    return last_seen_at
 
 
 async def sign_in(
@@ -76,10 +134,7 @@ async def sign_out(session: AsyncSession, visit: Visit) -> None:
     visit.set_cookie(visit.cookie_name(COOKIES[visit.audience]), "", max_age=0)
 
 
-def _actor_of(row: Any, audience: str, token_hash: bytes) -> Actor:
-    if audience == MEMBER:
-        name = row.name or (row.phone or "")[-4:]
-        return Actor(MEMBER, token_hash, name, row.locale, member_id=row.member_id, has_news=row.has_news)
+def _staff_of(row: Any, audience: str, token_hash: bytes) -> Actor:
     return Actor(
         audience,
         token_hash,

@@ -9,6 +9,7 @@ from liyu.core.access.models import MEMBER, OPERATOR, PARTNER
 
 if TYPE_CHECKING:
     from liyu.core.access.keys import ApiCaller
+    from liyu.members.account import MemberAccount
     from liyu.web.actor import Actor
     from liyu.web.services import Services
 
@@ -35,6 +36,7 @@ class Visit:
 
     __slots__ = (
         "_cookies",
+        "account",
         "actor",
         "address",
         "audience",
@@ -61,6 +63,8 @@ class Visit:
         self.address: str = client[0] if client else ""
         self.audience = audience_of(self.path)
         self.actor: Actor | None = None
+        self.account: MemberAccount | None = None
+        """The account of the member who is signed in, as it was when the request came."""
         self.caller: ApiCaller | None = None
         self.locale: str | None = None
         self._cookies: dict[str, str] | None = None

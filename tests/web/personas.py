@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.access.staff import create_staff
 from liyu.core.database import Sessions, unit_of_work
+from liyu.core.ledger.models import Account
 from liyu.core.outbox import OutboxMessage
 from liyu.members.models import Member, Tier
 from liyu.partners.models import Partner
@@ -59,7 +60,7 @@ async def populate(sessions: Sessions) -> People:
 
 
 async def add_member(session: AsyncSession, external_id: str, phone: str, **values: Any) -> Member:
-    """One active member in the lowest tier, which is made where there is none."""
+    """One active member with empty accounts in the lowest tier, which is made where there is none."""
     tier = await session.scalar(select(Tier).order_by(Tier.rank))
     if tier is None:
         tier = Tier(
@@ -81,6 +82,9 @@ async def add_member(session: AsyncSession, external_id: str, phone: str, **valu
     }
     member = Member(external_id=external_id, phone=phone, tier_id=tier.id, growth=0, **(defaults | values))
     session.add(member)
+    await session.flush()
+    kinds = ("member_points", "member_pending", "member_debt")
+    session.add_all(Account(kind=kind, unit="PTS", member_id=member.id, balance=0) for kind in kinds)
     await session.flush()
     return member
 

@@ -16,7 +16,7 @@ from liyu.web.mall.cards import Shelf, show_at_once
 from liyu.web.mall.filters import make_more_filters
 from liyu.web.mall.home import choose_fitting, scene_label
 from liyu.web.mall.live import live_skus
-from liyu.web.mall.member import AnyRequest, facts_of, load_own_account, now_of, takes_payments
+from liyu.web.mall.member import AnyRequest, facts_of, now_of, own_account, takes_payments
 from liyu.web.mall.page_cache import is_cacheable
 from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import KINDS, SCENES
@@ -64,7 +64,7 @@ async def show_items(request: AnyRequest) -> Page:
     snapshot = visit_of(request).services.catalog.snapshot
     if is_cacheable(visit_of(request)):
         return ready_of(request).pages.answer(request, snapshot, lambda: _render_list(request, snapshot, None))
-    return _render_list(request, snapshot, await load_own_account(request))
+    return _render_list(request, snapshot, own_account(request))
 
 
 @get("/drops", opt={SHORTCUT: True})
@@ -73,7 +73,7 @@ async def show_drops(request: AnyRequest) -> Page:
     snapshot = visit_of(request).services.catalog.snapshot
     if is_cacheable(visit_of(request)):
         return ready_of(request).pages.answer(request, snapshot, lambda: _render_drops(request, snapshot, None))
-    return _render_drops(request, snapshot, await load_own_account(request))
+    return _render_drops(request, snapshot, own_account(request))
 
 
 def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount | None) -> Page:

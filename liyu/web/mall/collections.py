@@ -6,7 +6,7 @@ from litestar.params import FromPath
 
 from liyu.web.i18n import text_of
 from liyu.web.mall.cards import Shelf
-from liyu.web.mall.member import AnyRequest, facts_of, load_own_account, now_of, takes_payments
+from liyu.web.mall.member import AnyRequest, facts_of, now_of, own_account, takes_payments
 from liyu.web.mall.ready import ready_of
 from liyu.web.pages import Page, page
 from liyu.web.visit import visit_of
@@ -20,7 +20,7 @@ async def show_collection(request: AnyRequest, code: FromPath[str]) -> Page:
     if collection is None:
         raise NotFoundException
     snapshot, now = services.catalog.snapshot, now_of(request)
-    account = await load_own_account(request)
+    account = own_account(request)
     shelf = Shelf(
         request.app.state.environment,
         ready_of(request).cards,

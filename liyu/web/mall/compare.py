@@ -13,7 +13,7 @@ from liyu.web.formats import format_money
 from liyu.web.i18n import gettext, text_of
 from liyu.web.mall.cards import cover_of, say_shortly
 from liyu.web.mall.item import list_facts
-from liyu.web.mall.member import AnyRequest, facts_of, load_own_account, now_of, takes_payments
+from liyu.web.mall.member import AnyRequest, facts_of, now_of, own_account, takes_payments
 from liyu.web.pages import Page, page
 from liyu.web.visit import visit_of
 
@@ -27,7 +27,7 @@ async def compare(request: AnyRequest) -> Page:
     services = visit_of(request).services
     wanted = dict.fromkeys(request.query_params.getall("sku", []))
     found = [item for sku in wanted if (item := services.catalog.snapshot.by_sku.get(sku)) is not None][:MOST_COMPARED]
-    account = await load_own_account(request)
+    account = own_account(request)
     return page(
         request,
         "mall/compare.html",

@@ -18,7 +18,7 @@ from liyu.members.account import MemberAccount
 from liyu.web.i18n import current_locale, gettext
 from liyu.web.mall.cards import Shelf, show_at_once
 from liyu.web.mall.live import live_skus
-from liyu.web.mall.member import AnyRequest, facts_of, lapsing_next, load_own_account, now_of, takes_payments, today_of
+from liyu.web.mall.member import AnyRequest, facts_of, lapsing_next, now_of, own_account, takes_payments, today_of
 from liyu.web.mall.page_cache import is_undisturbed, slot
 from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import OTHER_SCENE, SCENES
@@ -39,11 +39,11 @@ ITEMS_OF_A_SCENE = 4
 
 @get("/", opt={SHORTCUT: True})
 async def show_home(request: AnyRequest) -> Page:
-    """A guest's home page comes from memory; so does the frame of a member's, which costs one query beside the session's."""
+    """A guest's home page comes from memory; so does the frame of a member's, whose account came with their session."""
     visit, pages = visit_of(request), ready_of(request).pages
     snapshot = visit.services.catalog.snapshot
     pages.follow(visit.services.storefront.current.version)
-    account = await load_own_account(request)
+    account = own_account(request)
     home = _Home(request, snapshot, account)
     if not is_undisturbed(visit):
         return home.page()
@@ -121,38 +121,59 @@ class _Home:
 
     def own_parts(self) -> dict[str, str]:
         """What is the reader's own: the wallet card, what they can have, and a line on each other card."""
-        parts = {"card": self._card(), "fitting": self._fitting()}
-        if self.account is not None:
-            parts |= {
-                f"line:{item.id}": self.shelf.own_line(item) for section in self.sections for item in section.items
-            }
-        return parts
+        return {"card": self._card(), **self._offers()}
 
-    def remembered_parts(self) -> dict[str, str]:
+    def remembered_parts(self) -> dict[str, bytes]:
         """The same from memory, as long as nothing has changed that it depends on."""
-        account, ready, today = self.account, ready_of(self.request), today_of(self.request)
+        account, member, ready, today = self.account, self.member, ready_of(self.request), today_of(self.request)
         assert account is not None
-        figures = (
-            account.state,
+        assert member is not None
+        card = (
             account.balance,
             account.debt,
             account.growth,
-            account.tier_rank,
-            account.city,
-            tuple(account.tag_ids),
+            (account.tier_zh, account.tier_en),
+            (account.next_zh, account.next_en, account.next_threshold),
             lapsing_next(account, today),
+            current_locale(),
         )
-        edges = self.snapshot.edges_passed(self.now)
-        key = (
-            figures,
+        offers = (
+            member.state,
+            member.tier_rank,
+            # Points beyond the dearest item change nothing: members who can afford everything are told the same.
+            min(member.usable, self._dearest(member.tier_rank)),
+            member.city,
+            member.tag_ids,
             today,
-            edges,
+            self.snapshot.edges_passed(self.now),
             self.front.version,
             self.snapshot.version,
             self.snapshot.stock_version,
             current_locale(),
         )
-        return ready.own.get(key, self.own_parts)
+        return {
+            **ready.wallets.get(card, lambda: {"card": self._card()}),
+            **ready.offers.get(offers, self._offers),
+        }
+
+    def _offers(self) -> dict[str, str]:
+        parts = {"fitting": self._fitting()}
+        if self.member is not None:
+            parts |= {
+                f"line:{item.id}": self.shelf.own_line(item) for section in self.sections for item in section.items
+            }
+        return parts
+
+    def _dearest(self, tier_rank: int) -> int:
+        """The highest price of all items that may stand on the page, for members of a tier."""
+
+        def find() -> int:
+            shown = (item for section in self.sections for item in section.items)
+            return max((item.price_for(tier_rank) for item in (*looked_through(self.snapshot), *shown)), default=0)
+
+        key = ("dearest of the home page", self.front.version, tier_rank)
+        found: int = self.cache.get(self.snapshot.version, key, find)
+        return found
 
     def _card(self) -> str:
         account, today = self.account, today_of(self.request)
@@ -172,7 +193,7 @@ def choose_fitting(
     snapshot: Snapshot, member: MemberFacts | None, now: Any, *, takes_payments: bool
 ) -> tuple[list[ItemView], bool]:
     """What a member can have at once; for guests what was taken most; and whether the member can have it."""
-    looked_at = snapshot.items[:LOOKED_THROUGH]
+    looked_at = looked_through(snapshot)
 
     def is_open(item: ItemView) -> bool:
         stock = snapshot.stock_of(item)
@@ -189,6 +210,15 @@ def choose_fitting(
         return found, True
     cheapest = (item for item in snapshot.lists.ordered("points_up") if not snapshot.stock_of(item).is_gone)
     return list(islice(cheapest, MOST_FITTING)), False
+
+
+def looked_through(snapshot: Snapshot) -> tuple[ItemView, ...]:
+    """The first of all items, as recommended."""
+    memory = snapshot.lists.memory
+    found: tuple[ItemView, ...] | None = memory.get(LOOKED_THROUGH)
+    if found is None:
+        found = memory[LOOKED_THROUGH] = tuple(snapshot.items[:LOOKED_THROUGH])
+    return found
 
 
 def _mix_scenes(items: Iterable[ItemView]) -> Iterator[ItemView]:

@@ -43,13 +43,9 @@ def takes_payments(request: AnyRequest) -> bool:
     return visit_of(request).services.payments is not None
 
 
-async def load_own_account(request: AnyRequest) -> MemberAccount | None:
-    """The account of the member who is signed in; None for guests, who cost no query."""
-    visit, today = visit_of(request), today_of(request)
-    if visit.actor is None:
-        return None
-    member_id = member_id_of(visit.actor)
-    return await visit.services.reader.read(lambda connection: load_account(connection, member_id, today))
+def own_account(request: AnyRequest) -> MemberAccount | None:
+    """The account of the member who is signed in, which came with their session; None for guests."""
+    return visit_of(request).account
 
 
 async def load_shopper(request: AnyRequest, session: AsyncSession, item: ItemView) -> tuple[MemberAccount, MemberFacts]:

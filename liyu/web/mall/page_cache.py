@@ -64,7 +64,7 @@ class PageCache:
         connection: AnyConnection,
         snapshot: Snapshot,
         make: Callable[[], Page],
-        fill: Callable[[], Mapping[str, str]] | None = None,
+        fill: Callable[[], Mapping[str, bytes]] | None = None,
     ) -> Page:
         """The page from memory, or made and kept. `fill` gives what belongs into the slots of a member's page.
 
@@ -88,7 +88,7 @@ class PageCache:
             self._pages.move_to_end(key)
         if len(entry.parts) == 1:
             return Page(entry.parts[0], headers=entry.headers)
-        values = {name: words.encode() for name, words in fill().items()} if fill else {}
+        values = dict(fill()) if fill else {}
         values[_NOW] = now.isoformat().encode()
         if visit.actor is not None:
             values[_TOKEN] = make_token(visit).encode()
@@ -99,15 +99,16 @@ class PageCache:
 class OwnCache:
     """What fills the slots for members who came a moment ago, by all that it depends on; the longest unused one goes first."""
 
-    def __init__(self) -> None:
-        self._parts: OrderedDict[Any, dict[str, str]] = OrderedDict()
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._parts: OrderedDict[Any, dict[str, bytes]] = OrderedDict()
 
-    def get(self, key: Any, make: Callable[[], dict[str, str]]) -> dict[str, str]:
+    def get(self, key: Any, make: Callable[[], dict[str, str]]) -> dict[str, bytes]:
         """The parts from memory, or made and kept."""
         parts = self._parts.get(key)
         if parts is None:
-            parts = self._parts[key] = make()
-            if len(self._parts) > MOST_PAGES:
+            parts = self._parts[key] = {name: words.encode() for name, words in make().items()}
+            if len(self._parts) > self._most:
                 self._parts.popitem(last=False)
         else:
             self._parts.move_to_end(key)

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from liyu.web.mall.page_cache import CardCache, OwnCache, PageCache
 from liyu.web.visit import AnyConnection
 
+MOST_WALLETS = 4_096
+MOST_OFFERS = 256
+
 
 @dataclass(slots=True)
 class Ready:
@@ -12,7 +15,10 @@ class Ready:
 
     pages: PageCache = field(default_factory=PageCache)
     cards: CardCache = field(default_factory=CardCache)
-    own: OwnCache = field(default_factory=OwnCache)
+    wallets: OwnCache = field(default_factory=lambda: OwnCache(MOST_WALLETS))
+    """The card with a member's figures, by the figures."""
+    offers: OwnCache = field(default_factory=lambda: OwnCache(MOST_OFFERS))
+    """What members with the same means and rights can have."""
 
 
 def ready_of(connection: AnyConnection) -> Ready:

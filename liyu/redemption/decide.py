@@ -29,7 +29,11 @@ def decide(state: DeskState, request: RedeemRequest) -> Granted | Refused:
         *_check_offer(item, state.now),
         *_check_tier(member, item),
         *_check_person(state, request.member, item),
-        *(_check_stock(item, request.quantity) if request.offer is None else _check_kept(state, offer, member, item, request)),
+        *(
+            _check_stock(item, request.quantity)
+            if request.offer is None
+            else _check_kept(state, offer, member, item, request)
+        ),
         *_check_limits(state, limits, item, request.quantity),
         *_check_points(state, member, points),
     ]

@@ -3,6 +3,7 @@
 from liyu.web.pages import Page
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+CSV = "text/csv; charset=utf-8"
 PDF = "application/pdf"
 
 

@@ -39,7 +39,7 @@ from liyu.core.i18n import N_, Message
 from liyu.core.settings import LOCALES
 from liyu.partners.scope import PartnerScope, partner_filter
 from liyu.web.actor import actor_of
-from liyu.web.attachments import headers_of
+from liyu.web.attachments import CSV, headers_of
 from liyu.web.audit import record_act
 from liyu.web.formats import current_zone
 from liyu.web.forms import CheckField, FileField, Form, IntegerField, TextField
@@ -184,7 +184,7 @@ async def send_faults(
                 yield piece
 
     name = f"codes-{import_id}-not-added.csv"
-    return Stream(pieces(), media_type="text/csv; charset=utf-8", headers=headers_of(name))
+    return Stream(pieces(), media_type=CSV, headers=headers_of(name))
 
 
 async def read_pools(scope: PartnerScope, request: AnyRequest, session: AsyncSession) -> list[dict[str, Any]]:

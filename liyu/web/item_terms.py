@@ -23,7 +23,10 @@ DELIVERY: dict[str, str] = {
 """How an item of each kind reaches the member."""
 
 _FINAL_KINDS = ("code", "donation", "draw")
-_CANCELLED_UNTIL: dict[str, str] = {"goods": N_("as long as it is not sent"), "top_up": N_("as long as it is not credited")}
+_CANCELLED_UNTIL: dict[str, str] = {
+    "goods": N_("as long as it is not sent"),
+    "top_up": N_("as long as it is not credited"),
+}
 _BASIS_POINTS = 100
 
 Fact = tuple[str, str]

@@ -1,7 +1,5 @@
 """Codes from a workbook or a text file: one column, or the columns of card number and password together."""
 
-import csv
-import io
 import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,7 +10,7 @@ from psycopg import AsyncConnection
 from liyu.catalog.pools.imports import SEALING, CodeStatus, Fault, GivenCode
 from liyu.core.i18n import N_
 from liyu.core.sealing import unseal
-from liyu.core.spreadsheets import harmless
+from liyu.core.spreadsheets import FAULT_HEADINGS, Rows, rows_as_csv
 from liyu.members.imports.files import OpenFile, Row, open_file, refuse
 
 MOST_CODES = 200_000
@@ -53,22 +51,21 @@ def find_heading(heading: str) -> str | None:
     return next((code for code, names in _HEADINGS.items() if name in names), None)
 
 
-async def fault_rows(
+def fault_rows(
     connection: AsyncConnection[Any], import_id: int, describe: Describe, *, secret_key: str
 ) -> AsyncIterator[bytes]:
     """The rows of an import that were not added as CSV, piece by piece: to be mended and sent again."""
-    buffer = io.StringIO()
-    buffer.write("\ufeff")
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(["行号 Row", "问题", "What is wrong", "code"])
-    after = 0
-    while rows := await (await connection.execute(_FAULTS, (import_id, after, ROWS_AT_ONCE))).fetchall():
-        for row, status, fault, secret in rows:
-            text = unseal(secret_key, SEALING, bytes(secret))
-            writer.writerow([str(row), *describe(status, fault), harmless(text)])
-        after = rows[-1][0]
-        yield _drain(buffer)
-    yield _drain(buffer)
+
+    async def pages() -> AsyncIterator[Rows]:
+        after = 0
+        while rows := await (await connection.execute(_FAULTS, (import_id, after, ROWS_AT_ONCE))).fetchall():
+            yield [
+                [str(row), *describe(status, fault), unseal(secret_key, SEALING, bytes(secret))]
+                for row, status, fault, secret in rows
+            ]
+            after = rows[-1][0]
+
+    return rows_as_csv((*FAULT_HEADINGS, "code"), pages())
 
 
 def _take(file: OpenFile, places: list[int]) -> list[GivenCode]:
@@ -90,10 +87,3 @@ def _code_of(row: Row, places: list[int], *, is_only_column: bool) -> GivenCode:
 
 def _fault_of(cells: list[str]) -> Fault | None:
     return "number" if any(_ROUNDED.fullmatch(cell) for cell in cells) else None
-
-
-def _drain(buffer: io.StringIO) -> bytes:
-    text = buffer.getvalue()
-    buffer.seek(0)
-    buffer.truncate()
-    return text.encode()

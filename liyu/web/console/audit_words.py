@@ -39,6 +39,7 @@ ACTIONS = {
     "item.pictures": N_("Item: pictures arranged"),
     "item.restore": N_("Item: earlier version said again"),
     "items.upload": N_("Items: file uploaded"),
+    "items.faults": N_("Faulty rows downloaded"),
     "items.discard": N_("Items: file discarded"),
     "item.state": N_("Item: state changed"),
     "item.stock": N_("Item: stock changed"),

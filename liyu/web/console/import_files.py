@@ -17,7 +17,7 @@ from liyu.members.imports.queries import load_import
 from liyu.members.imports.template import template_csv, template_xlsx
 from liyu.members.personal.fields import list_fields
 from liyu.web.actor import require_permission
-from liyu.web.attachments import XLSX, attach, headers_of
+from liyu.web.attachments import CSV, XLSX, attach, headers_of
 from liyu.web.audit import record_act
 from liyu.web.console.common import AnyRequest
 from liyu.web.i18n import gettext, text_of, translate
@@ -25,7 +25,6 @@ from liyu.web.pages import Page
 from liyu.web.visit import visit_of
 
 GUARD = require_permission("members.import")
-CSV = "text/csv; charset=utf-8"
 
 
 @get("/imports/template.xlsx", guards=[GUARD])

@@ -1,27 +1,42 @@
 """Items from a workbook or a CSV file: upload, every difference and every fault, yes or no."""
 
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from liyu.catalog.errors import FileFaultyError
+from liyu.catalog.errors import FileFaultyError, RowFault
 from liyu.catalog.import_items import REQUIRED
 from liyu.catalog.item_columns import COLUMNS, HINTS, SHEET
-from liyu.catalog.uploads import apply_upload, discard_upload, dry_run, list_uploads, load_upload, take_in
+from liyu.catalog.uploads import (
+    apply_upload,
+    discard_upload,
+    dry_run,
+    find_faulty_rows,
+    list_uploads,
+    load_upload,
+    take_in,
+)
 from liyu.core.database import driver_connection
+from liyu.core.errors import NotFoundError
 from liyu.core.i18n import N_
 from liyu.core.ids import make_token
+from liyu.core.settings import LOCALES
+from liyu.core.spreadsheets import FAULT_HEADINGS, Rows, rows_as_csv, write_workbook
 from liyu.core.storage import open_storage
-from liyu.members.imports.template import write_workbook
+from liyu.members.imports.template import write_workbook as write_template
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.attachments import XLSX, attach
+from liyu.web.attachments import CSV, XLSX, attach
 from liyu.web.audit import record_act
 from liyu.web.console import item_words
 from liyu.web.console.common import AnyRequest, name_people, now_of, show, try_act
 from liyu.web.formats import current_zone
 from liyu.web.forms import FileField, Form
-from liyu.web.i18n import gettext
+from liyu.web.i18n import gettext, translate
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.visit import visit_of
 
@@ -43,7 +58,7 @@ async def show_import(request: AnyRequest, session: NamedDependency[AsyncSession
 @get("/items/import/template.xlsx", guards=[GUARD])
 async def download_template(request: AnyRequest) -> Page:
     """The template with its explanation, in the language of the page."""
-    return attach(write_workbook(COLUMNS, gettext, sheet=SHEET, hints=HINTS), XLSX, "items.xlsx")
+    return attach(write_template(COLUMNS, gettext, sheet=SHEET, hints=HINTS), XLSX, "items.xlsx")
 
 
 @post("/items/import", guards=[GUARD], request_max_body_size=LARGEST_UPLOAD)
@@ -82,6 +97,54 @@ async def show_upload(request: AnyRequest, session: NamedDependency[AsyncSession
         names=await name_people(connection, [found.made_by]),
         item_words=item_words,
         lookup=await item_words.load_lookup(connection),
+    )
+
+
+@get("/items/import/{upload_id:int}/faults.csv", guards=[GUARD])
+async def download_faults_csv(
+    request: AnyRequest, session: NamedDependency[AsyncSession], upload_id: FromPath[int]
+) -> Page:
+    """The faulty rows as CSV, to be mended and sent again."""
+    header, pages = await _find_faults(request, session, upload_id)
+    return attach(b"".join([piece async for piece in rows_as_csv(header, pages)]), CSV, f"items-{upload_id}-faults.csv")
+
+
+@get("/items/import/{upload_id:int}/faults.xlsx", guards=[GUARD])
+async def download_faults_xlsx(
+    request: AnyRequest, session: NamedDependency[AsyncSession], upload_id: FromPath[int]
+) -> Page:
+    """The same as a workbook."""
+    header, pages = await _find_faults(request, session, upload_id)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "faults.xlsx"
+        await write_workbook(path, header, pages)
+        return attach(path.read_bytes(), XLSX, f"items-{upload_id}-faults.xlsx")
+
+
+async def _find_faults(
+    request: AnyRequest, session: AsyncSession, upload_id: int
+) -> tuple[list[str], AsyncIterator[Rows]]:
+    """The header and the faulty rows of a file that waits for a decision. Raises NotFoundError."""
+    connection = await driver_connection(session)
+    found = await load_upload(connection, upload_id)
+    if found.state != "ready":
+        raise NotFoundError
+    storage = open_storage(visit_of(request).services.settings)
+    faulty = await find_faulty_rows(connection, storage, found, now=now_of(request), zone=current_zone())
+    await record_act(request, session, "items.faults", f"upload:{upload_id}", after={"rows": len(faulty.rows)})
+
+    async def pages() -> AsyncIterator[Rows]:
+        yield [
+            [str(row.row), *(_say_faults(row.faults, locale) for locale in LOCALES), *row.cells] for row in faulty.rows
+        ]
+
+    return [*FAULT_HEADINGS, *faulty.header], pages()
+
+
+def _say_faults(faults: list[RowFault], locale: str) -> str:
+    return "; ".join(
+        f"{fault.column}: {translate(fault.message, locale)}" if fault.column else translate(fault.message, locale)
+        for fault in faults
     )
 
 
@@ -134,4 +197,13 @@ async def _show_list(request: AnyRequest, session: AsyncSession, form: UploadFor
     )
 
 
-ROUTES = [show_import, download_template, upload, show_upload, apply, discard]
+ROUTES = [
+    show_import,
+    download_template,
+    upload,
+    show_upload,
+    download_faults_csv,
+    download_faults_xlsx,
+    apply,
+    discard,
+]

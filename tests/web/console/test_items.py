@@ -1,5 +1,6 @@
 """Curating: making, copying, previewing, taking back, and files with a dry run."""
 
+import csv
 import io
 import re
 
@@ -8,6 +9,7 @@ from httpx import AsyncClient, Response
 from PIL import Image
 
 from liyu.catalog.item_columns import COLUMNS
+from liyu.catalog.models import ITEM_KINDS
 from tests.web.console.acts import submit, texts_of
 from tests.web.console.conftest import SignIn
 from tests.web.personas import field_in
@@ -81,6 +83,7 @@ async def test_a_workbook_is_compared_then_published_whole(sign_in: SignIn, worl
     assert "2 faults" in texts_of(await client.get(wrong))
     assert (await submit(client, wrong, f"{wrong}/apply")).status_code == 303
     assert await world.one("SELECT count(*) FROM item") == 3
+    await _mend_and_send_again(client, wrong)
     good = await _upload(client, [headings, ["tea", "goods", "茶", "120", "10"], ["new", "coupon", "新", "50", ""]])
     seen = texts_of(await client.get(good))
     assert "100 → 120" in seen
@@ -92,6 +95,21 @@ async def test_a_workbook_is_compared_then_published_whole(sign_in: SignIn, worl
     assert "Imported" in texts_of(await client.get(good))
     assert (await submit(client, wrong, f"{wrong}/discard")).status_code == 303
     assert (await (await sign_in("service")).get(page)).status_code == 403
+
+
+async def _mend_and_send_again(client: AsyncClient, wrong: str) -> None:
+    """The faulty rows come as a file; mended and sent again as it is, it has no fault."""
+    text = (await client.get(f"{wrong}/faults.csv")).content.decode("utf-8-sig")
+    header, *rows = csv.reader(io.StringIO(text))
+    assert [(row[0], row[3]) for row in rows] == [("2", "a"), ("3", "b")]
+    assert rows[0][1].startswith("points: ")
+    assert rows[1][2] == "kind: Unknown kind; known are " + ", ".join(ITEM_KINDS) + "."
+    rows[0][header.index("points")], rows[1][4] = "5", "coupon"
+    mended = await _upload(client, [header, *rows])
+    assert "faults" not in texts_of(await client.get(mended))
+    assert (await client.get(f"{wrong}/faults.xlsx")).content.startswith(b"PK")
+    assert (await submit(client, mended, f"{mended}/discard")).status_code == 303
+    assert (await client.get(f"{mended}/faults.csv")).status_code == 404
 
 
 async def _upload(client: AsyncClient, rows: list[list[str]]) -> str:

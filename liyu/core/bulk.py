@@ -1,16 +1,24 @@
 """Set-based writes: any number of rows travel as one JSON document into one statement."""
 
 import types
-from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cache
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 _encoder = msgspec.json.Encoder()
 
-_SQL_TYPES: dict[Any, str] = {int: "bigint", str: "text", bool: "boolean", datetime: "timestamptz", date: "date"}
+_SQL_TYPES: dict[Any, str] = {
+    int: "bigint",
+    str: "text",
+    bool: "boolean",
+    datetime: "timestamptz",
+    date: "date",
+}
+
+Bigints = Annotated[list[int], "bigint[]"]
+"""A field that is an array in SQL; other lists and structs are jsonb."""
 
 
 def encode_rows(rows: Any) -> str:
@@ -18,26 +26,25 @@ def encode_rows(rows: Any) -> str:
     return _encoder.encode(rows).decode()
 
 
-def record_of(row: type[msgspec.Struct]) -> str:
-    """`json_to_recordset(…) AS r(…)` with the columns and types of a row struct, to stand in a FROM clause."""
-    columns = ", ".join(f"{name} {_sql_type(hint)}" for name, hint in get_type_hints(row).items())
-    return f"json_to_recordset(%s::json) AS r({columns})"
+def record_of(row: type[msgspec.Struct], document: str = "%s") -> str:
+    """`json_to_recordset(…) AS r(…)` with the columns and types of a row struct, to stand in a FROM clause.
+
+    `document` is the statement's placeholder for the rows.
+    """
+    columns = ", ".join(f"{name} {_sql_type(hint)}" for name, hint in get_type_hints(row, include_extras=True).items())
+    return f"json_to_recordset({document}::json) AS r({columns})"
 
 
 @cache
-def insert_of(table: str, row: type[msgspec.Struct]) -> str:
+def insert_of(table: str, row: type[msgspec.Struct], document: str = "%s") -> str:
     """The statement that inserts a JSON document of such rows into a table; the struct's fields are the columns."""
     names = ", ".join(get_type_hints(row))
-    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {record_of(row)}"
-
-
-def all_of(statements: Sequence[str]) -> str:
-    """Several writing statements as one that does them all, in no particular order; none sees what another writes."""
-    named = ", ".join(f"part_{number} AS ({statement})" for number, statement in enumerate(statements))
-    return f"WITH {named} SELECT"
+    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {record_of(row, document)}"
 
 
 def _sql_type(hint: Any) -> str:
+    if get_origin(hint) is Annotated:
+        return str(hint.__metadata__[0])
     if get_origin(hint) in (Union, types.UnionType):
         hint = next(part for part in get_args(hint) if part is not type(None))
     return _SQL_TYPES.get(hint, "jsonb")

@@ -13,7 +13,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection, AsyncCursor
 
 from liyu.redemption.drops.offers import read_offers
-from liyu.redemption.state import Answer, DeskState, Ids, ItemState, MemberState, PersonState, RedeemRequest
+from liyu.redemption.state import DeskState, Ids, ItemState, KeptAnswer, MemberState, PersonState, RedeemRequest
 
 SCARCE = 4
 """Stock counts as scarce when it would not last for so many batches that want as much as this one."""
@@ -26,14 +26,18 @@ _LOCK_ACCOUNTS = """
 
 LOCK_STOCKS = "SELECT item_id FROM item_stock WHERE item_id = ANY(%(items)b::bigint[]) ORDER BY item_id FOR UPDATE"
 
+_WISHES = """
+    SELECT m.external_id, coalesce(m.merged_into, m.id) AS member_id, coalesce(i.variant_of, i.id) AS limits_id
+    FROM unnest(%(wished_by)b::text[], %(wished)b::text[]) AS w(member, sku)
+    JOIN member m ON m.external_id = w.member LEFT JOIN item i ON i.sku = w.sku"""
+
 _MEMBERS = """
     SELECT json_object_agg(k.external_id, json_build_array(
         m.id, a.id, m.state, m.growth, t.rank, t.name_zh, t.name_en,
         ARRAY(SELECT json_build_array(l.id, l.account_id, l.expires_on, l.remaining)
             FROM lot l WHERE l.account_id = a.id AND l.remaining > 0)))
-    FROM member k JOIN member m ON m.id = coalesce(k.merged_into, k.id)
-    JOIN tier t ON t.id = m.tier_id JOIN account a ON a.member_id = m.id AND a.kind = 'member_points'
-    WHERE k.external_id = ANY(%(members)b::text[])"""
+    FROM wish AS k JOIN member m ON m.id = k.member_id
+    JOIN tier t ON t.id = m.tier_id JOIN account a ON a.member_id = m.id AND a.kind = 'member_points'"""
 
 _ITEMS = """
     SELECT json_object_agg(i.sku, json_build_array(
@@ -56,15 +60,13 @@ _ITEMS = """
 # is a look-up by key. OFFSET 0 keeps it from turning the question around.
 _USED = """
     SELECT json_agg(json_build_array(u.item_id, u.member_id, u.period, u.used))
-    FROM unnest(%(wished_by)b::text[], %(wished)b::text[]) AS w(member, sku)
-    JOIN member m ON m.external_id = w.member JOIN item i ON i.sku = w.sku
+    FROM wish AS w
     CROSS JOIN LATERAL (
         SELECT * FROM limit_use u
-        WHERE u.item_id = coalesce(i.variant_of, i.id) AND u.member_id = coalesce(m.merged_into, m.id)
-            AND u.period IN ('', %(today)s) OFFSET 0) AS u"""
+        WHERE u.item_id = w.limits_id AND u.member_id = w.member_id AND u.period IN ('', %(today)s) OFFSET 0) AS u"""
 
 _ANSWERS = """
-    SELECT json_agg(json_build_array(a.scope, a.key, a.answer))
+    SELECT json_agg(json_build_array(a.scope, a.key, json_build_array(a.body_hash, a.answer)))
     FROM unnest(%(scopes)b::text[], %(keys)b::text[]) AS w(scope, key)
     CROSS JOIN LATERAL (
         SELECT * FROM idempotent_answer a WHERE a.scope = w.scope AND a.key = w.key OFFSET 0) AS a"""
@@ -76,6 +78,7 @@ _RESERVED = """
         ARRAY(SELECT nextval('voucher_id_seq') FROM generate_series(1, %(units)s)))"""
 
 _LOAD = f"""
+    WITH wish AS MATERIALIZED ({_WISHES})
     SELECT json_build_object('members', ({_MEMBERS}), 'items', ({_ITEMS}), 'used', ({_USED}), 'answers', ({_ANSWERS}),
         'ids', ({_RESERVED}))::text"""
 
@@ -116,7 +119,7 @@ class _Loaded(Struct):
     members: dict[str, MemberState] | None
     items: dict[str, ItemState] | None
     used: list[tuple[int, int, str, int]] | None
-    answers: list[tuple[str, str, Answer]] | None
+    answers: list[tuple[str, str, KeptAnswer]] | None
     ids: Ids
 
 

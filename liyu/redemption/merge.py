@@ -52,7 +52,7 @@ _ANSWERS = """
 
 _MOVE_ANSWERS = """
     UPDATE idempotent_answer a
-    SET scope = %(new)s, body_hash = r.body_hash, answer = jsonb_set(a.answer, '{body_hash}', to_jsonb(r.body_hash))
+    SET scope = %(new)s, body_hash = r.body_hash
     FROM json_to_recordset(%(rows)s::json) AS r(key text, body_hash text) WHERE a.scope = %(own)s AND a.key = r.key"""
 
 

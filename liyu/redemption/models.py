@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from liyu.core.database import Base
@@ -54,9 +54,9 @@ class RedemptionTransition(Base):
     """Every change of a redemption's state, with who, when and why."""
 
     __tablename__ = "redemption_transition"
-    __table_args__ = (Index("ix_redemption_transition_redemption", "redemption_id", "id"),)
+    __table_args__ = (PrimaryKeyConstraint("redemption_id", "id"),)
 
-    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    id: Mapped[int] = mapped_column(Identity())
     redemption_id: Mapped[int] = mapped_column(ForeignKey("redemption.id"))
     from_state: Mapped[str | None]
     to_state: Mapped[str]

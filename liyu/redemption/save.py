@@ -9,24 +9,25 @@ import msgspec
 from msgspec import Struct, field, structs
 from psycopg import AsyncConnection
 
-from liyu.core.bulk import all_of, encode_rows, insert_of, record_of
+from liyu.core.bulk import Bigints, encode_rows, insert_of, record_of
 from liyu.core.clock import start_of_day
 from liyu.core.idempotency import hash_body
 from liyu.core.ids import make_number
-from liyu.core.ledger.posting import INSERT_TRANSFERS, MOVE_BALANCES, BalanceChange, TransferRow
 from liyu.core.money import POINTS
-from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, LotChange, LotEntryRow
 from liyu.redemption.addresses import DeliveryAddress
 from liyu.redemption.decide import first_state, gives_vouchers, is_posted
 from liyu.redemption.drops.offers import OfferTaken, take_offers
 from liyu.redemption.load import LOCK_STOCKS
 from liyu.redemption.payments.split import HOLD_TIME
-from liyu.redemption.state import Answer, DeskState, Granted, Ids, RedeemRequest, Refused
+from liyu.redemption.state import Answer, DeskState, Granted, Ids, ItemState, RedeemRequest, Refused
 
 STOCK_CHANNEL = "stock"
+_KEY_PREFIX = "redeem:"
 
 
-class _RedemptionRow(Struct):
+class _GrantedRow(Struct):
+    """One granted redemption, from which the statement makes the rows of most tables."""
+
     id: int
     number: str
     member_id: int
@@ -36,15 +37,18 @@ class _RedemptionRow(Struct):
     cash_minor: int
     state: str
     channel: str
-    created_at: datetime
-
-
-class _TransitionRow(Struct):
-    redemption_id: int
-    to_state: str
-    reason: str
     actor: str
-    at: datetime
+    transfer_id: int
+    account_id: int
+    sku: str
+    lot_ids: Bigints
+    drawn: Bigints
+    pool_codes: Bigints
+    voucher_ids: Bigints
+    partner_id: int | None = None
+    agreement_line_id: int | None = None
+    uses_allowed: int | None = None
+    expires_at: datetime | None = None
 
 
 class _LimitRow(Struct):
@@ -53,22 +57,6 @@ class _LimitRow(Struct):
     period: str
     used: int
     cap: int
-
-
-class VoucherRow(Struct):
-    """A voucher to be written."""
-
-    id: int
-    redemption_id: int
-    member_id: int
-    item_id: int
-    partner_id: int | None
-    agreement_line_id: int | None
-    state: str
-    uses: int
-    uses_allowed: int
-    issued_at: datetime
-    expires_at: datetime
 
 
 class _HoldRow(Struct):
@@ -90,46 +78,58 @@ class _AnswerRow(Struct):
     body_hash: str
     status: int
     answer: Answer
-    at: datetime
 
 
-class _Amount(Struct):
-    id: int
-    amount: int
-
-
-_ASSIGN_CODES = (
-    "UPDATE pool_code SET redemption_id = r.amount, assigned_at = now() "
-    "FROM json_to_recordset(%s::json) AS r(id bigint, amount bigint) WHERE pool_code.id = r.id AND pool_code.redemption_id IS NULL"
-)
-_USE_LIMITS = insert_of("limit_use", _LimitRow) + (
+_USE_LIMITS = insert_of("limit_use", _LimitRow, "%(limits)s") + (
     " ON CONFLICT (item_id, member_id, period) DO UPDATE SET used = limit_use.used + excluded.used, cap = excluded.cap"
 )
 _HOLD_COLUMNS = ", ".join(_HoldRow.__struct_fields__)
-_PLACE_HOLDS = (
-    f"INSERT INTO payment_hold ({_HOLD_COLUMNS}, currency) SELECT {_HOLD_COLUMNS}, (SELECT currency FROM program) "
-    f"FROM {record_of(_HoldRow)}"
-)
-_STATEMENTS = [
-    insert_of("redemption", _RedemptionRow),
-    insert_of("redemption_transition", _TransitionRow),
-    INSERT_TRANSFERS,
-    INSERT_ENTRIES,
-    MOVE_LOTS,
-    MOVE_BALANCES,
-    _USE_LIMITS,
-    insert_of("voucher", VoucherRow),
-    _ASSIGN_CODES,
-    insert_of("idempotent_answer", _AnswerRow),
-]
+_SAVE_ALWAYS = f"""
+    WITH granted AS MATERIALIZED (SELECT * FROM {record_of(_GrantedRow, "%(granted)s")}),
+    redemptions AS (
+        INSERT INTO redemption (id, number, member_id, item_id, quantity, points, cash_minor, state, channel, created_at)
+        SELECT id, number, member_id, item_id, quantity, points, cash_minor, state, channel, %(now)s FROM granted),
+    transitions AS (
+        INSERT INTO redemption_transition (redemption_id, to_state, reason, actor, at)
+        SELECT id, state, 'redeemed', actor, %(now)s FROM granted),
+    transfers AS (
+        INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)
+        SELECT transfer_id, account_id, %(redeemed)s, points, '{POINTS}', 'redeem', number, sku, actor,
+            '{_KEY_PREFIX}' || id, %(now)s
+        FROM granted WHERE points > 0),
+    draws AS MATERIALIZED (
+        SELECT transfer_id, lot_id, amount FROM granted CROSS JOIN unnest(lot_ids, drawn) AS d(lot_id, amount)),
+    entries AS (
+        INSERT INTO lot_entry (transfer_id, lot_id, amount) SELECT transfer_id, lot_id, -amount FROM draws),
+    lots AS (
+        UPDATE lot SET remaining = lot.remaining - d.amount
+        FROM (SELECT lot_id, sum(amount) AS amount FROM draws GROUP BY lot_id) AS d WHERE lot.id = d.lot_id),
+    balances AS (
+        UPDATE account SET balance = balance - g.points
+        FROM (SELECT account_id, sum(points) AS points FROM granted WHERE points > 0 GROUP BY account_id) AS g
+        WHERE account.id = g.account_id),
+    limits AS ({_USE_LIMITS}),
+    codes AS (
+        UPDATE pool_code SET redemption_id = g.id, assigned_at = now()
+        FROM (SELECT id, unnest(pool_codes) AS code FROM granted) AS g
+        WHERE pool_code.id = g.code AND pool_code.redemption_id IS NULL),
+    vouchers AS (
+        INSERT INTO voucher (id, redemption_id, member_id, item_id, partner_id, agreement_line_id, state, uses, uses_allowed,
+            issued_at, expires_at)
+        SELECT v.id, g.id, member_id, item_id, partner_id, agreement_line_id, 'issued', 0, uses_allowed, %(now)s, expires_at
+        FROM granted AS g CROSS JOIN unnest(voucher_ids) AS v(id)),
+    answers AS (
+        INSERT INTO idempotent_answer (scope, key, body_hash, status, answer, at)
+        SELECT scope, key, body_hash, status, answer, %(now)s FROM {record_of(_AnswerRow, "%(answers)s")})"""
+_PLACE_HOLDS = f"""
+    INSERT INTO payment_hold ({_HOLD_COLUMNS}, currency) SELECT {_HOLD_COLUMNS}, (SELECT currency FROM program)
+    FROM {record_of(_HoldRow, "%(holds)s")}"""
+_KEEP_ADDRESSES = insert_of("redemption_address", _AddressRow, "%(addresses)s")
 _SAVE = {
-    (holds, addresses): all_of(
-        [
-            *_STATEMENTS,
-            *([_PLACE_HOLDS] if holds else []),
-            *([insert_of("redemption_address", _AddressRow)] if addresses else []),
-        ]
-    )
+    (holds, addresses): _SAVE_ALWAYS
+    + (f", holds AS ({_PLACE_HOLDS})" if holds else "")
+    + (f", addresses AS ({_KEEP_ADDRESSES})" if addresses else "")
+    + " SELECT"
     for holds in (False, True)
     for addresses in (False, True)
 }
@@ -144,85 +144,49 @@ _CLAIM_STOCKS = f"""
 
 
 class Batch(Struct):
-    """The rows of one batch, table by table."""
+    """What one batch writes."""
 
-    redemptions: list[_RedemptionRow] = field(default_factory=list)
-    transitions: list[_TransitionRow] = field(default_factory=list)
-    transfers: list[TransferRow] = field(default_factory=list)
-    entries: list[LotEntryRow] = field(default_factory=list)
-    lots: dict[int, int] = field(default_factory=dict)
-    balances: dict[int, int] = field(default_factory=dict)
-    stocks: dict[int, int] = field(default_factory=dict)
+    now: datetime
+    granted: list[_GrantedRow] = field(default_factory=list)
     limits: dict[tuple[int, int, str], _LimitRow] = field(default_factory=dict)
-    vouchers: list[VoucherRow] = field(default_factory=list)
-    codes: list[_Amount] = field(default_factory=list)
+    stocks: dict[int, int] = field(default_factory=dict)
     answers: list[_AnswerRow] = field(default_factory=list)
     holds: list[_HoldRow] = field(default_factory=list)
     addresses: list[_AddressRow] = field(default_factory=list)
     offers: list[OfferTaken] = field(default_factory=list)
 
 
-def add_refused(batch: Batch, state: DeskState, request: RedeemRequest, refused: Refused) -> Answer:
+def add_refused(batch: Batch, request: RedeemRequest, refused: Refused) -> Answer:
     """Note a refusal: only the answer to its idempotency key is kept."""
-    answer = Answer(request.body_hash, refused=refused.reasons)
-    batch.answers.append(_AnswerRow(request.scope, request.key, request.body_hash, 409, answer, state.now))
+    answer = Answer(refused=refused.reasons)
+    batch.answers.append(_AnswerRow(request.scope, request.key, request.body_hash, 409, answer))
     return answer
 
 
-def add_granted(
-    batch: Batch, state: DeskState, request: RedeemRequest, granted: Granted, ids: Ids, redeemed_account: int
-) -> Answer:
-    """Turn one granted request into rows of every table it touches, and return its answer."""
-    item, redemption_id = granted.item, ids.redemptions.pop()
+def add_granted(batch: Batch, state: DeskState, request: RedeemRequest, granted: Granted, ids: Ids) -> Answer:
+    """Turn one granted request into what is written of it, and return its answer."""
+    item = granted.item
     is_held = item.cash_minor > 0
-    number, first = make_number("R"), "held" if is_held else first_state(item.kind)
-    batch.redemptions.append(
-        _RedemptionRow(
-            redemption_id, number, granted.member_id, item.id, granted.quantity, granted.points,
-            item.cash_minor * granted.quantity, first, request.channel, state.now,
-        )
+    first = "held" if is_held else first_state(item.kind)
+    row = _GrantedRow(
+        ids.redemptions.pop(), make_number("R"), granted.member_id, item.id, granted.quantity, granted.points,
+        item.cash_minor * granted.quantity, first, request.channel, request.actor, ids.transfers.pop(), granted.account_id,
+        item.sku, [draw.lot_id for draw in granted.draws], [draw.amount for draw in granted.draws], granted.pool_codes, [],
     )  # fmt: skip
-    batch.transitions.append(_TransitionRow(redemption_id, first, "redeemed", request.actor, state.now))
+    if is_held:
+        batch.holds.append(_hold_of(row, item, state.now))
+    elif gives_vouchers(item.kind):
+        _add_vouchers(row, state, item, ids)
+    answer = Answer(None, row.id, row.number, first, row.points, row.voucher_ids, row.expires_at)
+    batch.granted.append(row)
+    batch.answers.append(_AnswerRow(request.scope, request.key, request.body_hash, 201, answer))
     batch.stocks[item.id] = batch.stocks.get(item.id, 0) + granted.claimed
     if granted.offer is not None:
-        batch.offers.append(OfferTaken(granted.offer.id, redemption_id, state.now))
-    batch.codes += [_Amount(code, redemption_id) for code in granted.pool_codes]
-    _add_points(batch, state, request, granted, ids.transfers.pop(), redemption_id, number, redeemed_account)
-    _add_limits(batch, granted)
+        batch.offers.append(OfferTaken(granted.offer.id, row.id, state.now))
     if request.delivery is not None and is_posted(item.kind):
-        batch.addresses.append(_AddressRow(redemption_id=redemption_id, **structs.asdict(request.delivery.address)))
-    answer = Answer(request.body_hash, None, redemption_id, number, first, granted.points)
-    if is_held:
-        _add_hold(batch, state, granted, redemption_id)
-    elif gives_vouchers(item.kind):
-        _add_vouchers(batch, state, granted, ids, answer)
-    batch.answers.append(_AnswerRow(request.scope, request.key, request.body_hash, 201, answer, state.now))
+        batch.addresses.append(_AddressRow(redemption_id=row.id, **structs.asdict(request.delivery.address)))
+    _add_limits(batch, granted)
     return answer
-
-
-def _add_points(
-    batch: Batch,
-    state: DeskState,
-    request: RedeemRequest,
-    granted: Granted,
-    transfer_id: int,
-    redemption_id: int,
-    number: str,
-    redeemed: int,
-) -> None:
-    if not granted.points:
-        return
-    batch.transfers.append(
-        TransferRow(
-            id=transfer_id, debit_account_id=granted.account_id, credit_account_id=redeemed, amount=granted.points,
-            unit=POINTS, event="redeem", source=number, reason=granted.item.sku, actor=request.actor,
-            key=redeem_key(redemption_id), at=state.now,
-        )
-    )  # fmt: skip
-    batch.balances[granted.account_id] = batch.balances.get(granted.account_id, 0) - granted.points
-    for draw in granted.draws:
-        batch.entries.append(LotEntryRow(transfer_id, draw.lot_id, -draw.amount))
-        batch.lots[draw.lot_id] = batch.lots.get(draw.lot_id, 0) - draw.amount
 
 
 def _add_limits(batch: Batch, granted: Granted) -> None:
@@ -232,29 +196,15 @@ def _add_limits(batch: Batch, granted: Granted) -> None:
         row.used += granted.quantity
 
 
-def _add_vouchers(batch: Batch, state: DeskState, granted: Granted, ids: Ids, answer: Answer) -> None:
-    assert answer.redemption_id is not None
-    item = granted.item
-    answer.voucher_ids = [ids.vouchers.pop() for _ in range(granted.quantity)]
-    answer.expires_at = end_of_validity(state, item.voucher_days)
-    batch.vouchers += [
-        VoucherRow(
-            voucher_id, answer.redemption_id, granted.member_id, item.id, item.partner_id, item.agreement_line_id,
-            "issued", 0, item.uses, state.now, answer.expires_at,
-        )
-        for voucher_id in answer.voucher_ids
-    ]  # fmt: skip
+def _add_vouchers(row: _GrantedRow, state: DeskState, item: ItemState, ids: Ids) -> None:
+    row.voucher_ids = [ids.vouchers.pop() for _ in range(row.quantity)]
+    row.partner_id, row.agreement_line_id, row.uses_allowed = item.partner_id, item.agreement_line_id, item.uses
+    row.expires_at = end_of_validity(state, item.voucher_days)
 
 
-def _add_hold(batch: Batch, state: DeskState, granted: Granted, redemption_id: int) -> None:
+def _hold_of(row: _GrantedRow, item: ItemState, now: datetime) -> _HoldRow:
     """Vouchers are issued when the cash part is paid, on the terms of now."""
-    item = granted.item
-    batch.holds.append(
-        _HoldRow(
-            redemption_id, item.cash_minor * granted.quantity, state.now + HOLD_TIME, item.agreement_line_id, item.uses,
-            item.voucher_days,
-        )
-    )  # fmt: skip
+    return _HoldRow(row.id, row.cash_minor, now + HOLD_TIME, item.agreement_line_id, item.uses, item.voucher_days)
 
 
 def end_of_validity(state: DeskState, days: int) -> datetime:
@@ -267,28 +217,23 @@ def _end_of_validity(today: date, zone: ZoneInfo, days: int) -> datetime:
     return start_of_day(today + timedelta(days=days + 1), zone)
 
 
-async def save(connection: AsyncConnection[Any], batch: Batch) -> None:
-    """Write the batch and commit, in one round trip.
+async def save(connection: AsyncConnection[Any], batch: Batch, redeemed_account: int) -> None:
+    """Write the batch and commit, in one round trip. Points go to the system account of what was redeemed.
 
     Raises psycopg's IntegrityError when a constraint of the database finds what the decision missed.
     """
-    tables: list[list[Any]] = [
-        batch.redemptions,
-        batch.transitions,
-        batch.transfers,
-        batch.entries,
-        [LotChange(*change) for change in sorted(batch.lots.items())],
-        [BalanceChange(*change) for change in sorted(batch.balances.items())],
+    values = {
+        "now": batch.now,
+        "redeemed": redeemed_account,
+        "granted": encode_rows(batch.granted),
         # In one order everywhere: a person's limit is met by batches of different members and of different variants.
-        [row for _, row in sorted(batch.limits.items())],
-        batch.vouchers,
-        batch.codes,
-        batch.answers,
-    ]
-    tables += [rows for rows in (batch.holds, batch.addresses) if rows]
-    statement = _SAVE[bool(batch.holds), bool(batch.addresses)]
+        "limits": encode_rows([row for _, row in sorted(batch.limits.items())]),
+        "answers": encode_rows(batch.answers),
+        "holds": encode_rows(batch.holds),
+        "addresses": encode_rows(batch.addresses),
+    }
     async with connection.pipeline():
-        await connection.execute(statement, [encode_rows(rows) for rows in tables])
+        await connection.execute(_SAVE[bool(batch.holds), bool(batch.addresses)], values)
         if batch.offers:
             await take_offers(connection, batch.offers)
         if batch.stocks:
@@ -302,7 +247,7 @@ async def save(connection: AsyncConnection[Any], batch: Batch) -> None:
 
 def redeem_key(redemption_id: int) -> str:
     """The key of the transfer that pays a redemption. Ids ascend, so the unique index grows at its end and stays in memory."""
-    return f"redeem:{redemption_id}"
+    return f"{_KEY_PREFIX}{redemption_id}"
 
 
 def hash_request(member: str, sku: str, quantity: int, address: DeliveryAddress | None = None) -> str:

@@ -135,10 +135,9 @@ class Refused(Struct):
     reasons: list[tuple[str, dict[str, object]]]
 
 
-class Answer(Struct):
+class Answer(Struct, omit_defaults=True):
     """A first answer kept for its idempotency key. Codes are not in it: they are made anew from the voucher ids."""
 
-    body_hash: str
     refused: list[tuple[str, dict[str, object]]] | None = None
     redemption_id: int | None = None
     number: str = ""
@@ -146,6 +145,13 @@ class Answer(Struct):
     points: int = 0
     voucher_ids: list[int] = field(default_factory=list)
     expires_at: datetime | None = None
+
+
+class KeptAnswer(Struct, array_like=True):
+    """A first answer with the body that it answered."""
+
+    body_hash: str
+    answer: Answer
 
 
 class Ids(Struct, array_like=True):
@@ -166,7 +172,7 @@ class DeskState(Struct):
     used: dict[tuple[int, int, str], int]
     """Units used of a limit, by item id, member id and period (`` for a lifetime, a date for a day, `person` for the
     lifetime of the natural person whom that member stands for)."""
-    answers: dict[tuple[str, str], Answer]
+    answers: dict[tuple[str, str], KeptAnswer]
     pool_codes: dict[int, Iterator[int]]
     """Free codes of each item that comes from a pool, in order."""
     zone: ZoneInfo

@@ -184,9 +184,9 @@ async def test_a_batch_that_counted_on_stock_which_others_took_is_decided_again_
         await world.item(stock=8)
         save_batch = vars(desk_module)["save"]
 
-        async def save_after_others(connection: AsyncConnection[Any], batch: Batch) -> None:
+        async def save_after_others(connection: AsyncConnection[Any], batch: Batch, redeemed: int) -> None:
             await world.connection.execute("UPDATE item_stock SET taken = 7 WHERE taken = 0")
-            await save_batch(connection, batch)
+            await save_batch(connection, batch, redeemed)
 
         monkeypatch.setattr(desk_module, "save", save_after_others)
         first, second = await asyncio.gather(*(desk.redeem(wish) for wish in wishes), return_exceptions=True)

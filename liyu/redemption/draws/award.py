@@ -62,17 +62,17 @@ async def hand_out(
         if any(member.state != "active" for member in state.members.values()):
             raise NotActiveError
         await lock_and_read_stocks(connection, state, requests)
-        batch, accounts = Batch(), await system_accounts(connection)
+        batch, accounts = Batch(now), await system_accounts(connection)
         redemptions: dict[int, int] = {}
         for award, request in zip(awards, requests, strict=True):
-            answer = add_granted(batch, state, request, _grant(state, request), ids, accounts["points_redeemed"])
+            answer = add_granted(batch, state, request, _grant(state, request), ids)
             assert answer.redemption_id is not None
             redemptions[award.place] = answer.redemption_id
         if not await record(redemptions):
             await connection.execute("ROLLBACK")
             return False
         await hand_units_over(connection, [award.prize_id for award in awards])
-        await save(connection, batch)
+        await save(connection, batch, accounts["points_redeemed"])
     except (NotActiveError, Error):
         await connection.execute("ROLLBACK")
         raise

@@ -29,7 +29,6 @@ from liyu.redemption.payments.holds import (
     note_closed,
 )
 from liyu.redemption.payments.provider import Paid, Provider
-from liyu.redemption.save import VoucherRow
 
 ACTOR = "stripe"
 MOST_AT_ONCE = 500
@@ -37,6 +36,20 @@ PATIENCE = timedelta(minutes=10)
 """After so long without its refund a payment is taken up by the sweep: the refund's own job has given up."""
 
 log = structlog.get_logger()
+
+
+class _VoucherRow(Struct):
+    id: int
+    redemption_id: int
+    member_id: int
+    item_id: int
+    partner_id: int | None
+    agreement_line_id: int | None
+    state: str
+    uses: int
+    uses_allowed: int
+    issued_at: datetime
+    expires_at: datetime
 
 
 class Settled(Struct):
@@ -165,10 +178,10 @@ async def _issue_vouchers(connection: AsyncConnection[Any], hold: Hold, now: dat
     """On the terms of the order, good from the day of the payment."""
     expires_at = start_of_day(local_date(now, zone) + timedelta(days=hold.voucher_days + 1), zone)
     rows = [
-        VoucherRow(
+        _VoucherRow(
             voucher_id, hold.id, hold.member_id, hold.item_id, hold.partner_id, hold.agreement_line_id, "issued", 0, hold.uses,
             now, expires_at,
         )
         for voucher_id in await reserve_ids(connection, "voucher", hold.quantity)
     ]  # fmt: skip
-    await connection.execute(insert_of("voucher", VoucherRow), (encode_rows(rows),))
+    await connection.execute(insert_of("voucher", _VoucherRow), (encode_rows(rows),))

@@ -73,7 +73,7 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("body_hash", sa.Text(), nullable=False),
         sa.Column("status", sa.BigInteger(), nullable=False),
-        sa.Column("answer", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("answer", sa.JSON(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("scope", "key", name=op.f("pk_idempotent_answer")),
     )
@@ -1117,10 +1117,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["redemption_id"], ["redemption.id"], name=op.f("fk_redemption_transition_redemption_id")
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_redemption_transition")),
-    )
-    op.create_index(
-        "ix_redemption_transition_redemption", "redemption_transition", ["redemption_id", "id"], unique=False
+        sa.PrimaryKeyConstraint("redemption_id", "id", name=op.f("pk_redemption_transition")),
     )
     op.create_table(
         "voucher",

@@ -12,8 +12,8 @@ from liyu.core.database import Base
 ITEM_KINDS = ("goods", "pick_up", "coupon", "partner_right", "code", "top_up", "draw", "donation")
 VOUCHER_KINDS = ("pick_up", "coupon", "partner_right")
 """What a store hands over: goods to pick up are verified at the till as a voucher is."""
-GIVEN_BACK_KINDS = ("goods", "pick_up")
-"""What can be given back once the member has it."""
+GIVEN_BACK_KINDS = ("goods",)
+"""What can be given back once the member has it; what a store hands over, the store takes back."""
 POSTED_KINDS = ("goods",)
 """What goes by post, to an address."""
 COUPON_PURPOSES = ("ordinary", "marketing", "care")

@@ -24,12 +24,13 @@ from liyu.members.points.post import FUNDER
 from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, OPEN_LOTS, LotEntryRow, LotRow, net_lot_changes
 from liyu.members.program import load_terms
 from liyu.redemption.drops.hand_on import give_stock_back
-from liyu.redemption.errors import NotCancellableError
+from liyu.redemption.errors import CancelTimeOverError, NotCancellableError
 from liyu.redemption.payments.cash import find_received, want_back
 from liyu.redemption.payments.holds import RELEASED, decide_hold, find_hold, free_codes
 from liyu.redemption.payments.split import Taken, pick_portion, points_for
 from liyu.redemption.save import redeem_key
 from liyu.redemption.states import may_become
+from liyu.redemption.topup.orders import stop_top_up
 from liyu.vouchers.cancel import cancel_vouchers
 
 
@@ -50,6 +51,16 @@ class Cancellable(Struct):
     """The item under whose limits it stands."""
     person_id: int
     """The membership that stands for the natural person."""
+    created_at: datetime
+    cancel_hours: int | None
+    """Hours within which the member may cancel; 0 is never, None is until it was sent or used."""
+
+    def check_member_may_cancel(self, now: datetime) -> None:
+        """Raises NotCancellableError once it was sent, CancelTimeOverError once the item's time to cancel is over."""
+        if self.state == "fulfilling":
+            raise NotCancellableError
+        if self.state == "confirmed" and is_cancel_time_over(self.created_at, self.cancel_hours, now):
+            raise CancelTimeOverError
 
 
 class _Taken(Taken):
@@ -64,7 +75,7 @@ class _Taken(Taken):
 _FIND = """
     SELECT r.id, r.number, r.member_id, r.item_id, r.quantity, r.points, r.state, i.kind, a.id AS account_id,
         (r.created_at AT TIME ZONE %(zone)s)::date AS created_on,
-        coalesce(i.variant_of, i.id) AS limits_id, coalesce(m.person_id, m.id) AS person_id
+        coalesce(i.variant_of, i.id) AS limits_id, coalesce(m.person_id, m.id) AS person_id, r.created_at, i.cancel_hours
     FROM redemption r JOIN item i ON i.id = r.item_id JOIN member m ON m.id = r.member_id
     JOIN account a ON a.member_id = r.member_id AND a.kind = 'member_points'
     WHERE r.number = %(number)s AND (%(member)s::bigint IS NULL OR r.member_id = %(member)s)"""
@@ -88,12 +99,15 @@ async def cancel_redemption(
 ) -> int:
     """Cancel a redemption whose vouchers are unused, in the caller's transaction; returns the points given back.
 
-    One that waits for its cash part is released; cash that was paid goes back. `member_id` None is for operators and host systems.
-    Cancelling a second time changes nothing. Raises NotFoundError or NotCancellableError.
+    One that waits for its cash part is released; cash that was paid goes back. `member_id` None is for operators and host systems,
+    whom the item's time to cancel does not bind. Cancelling a second time changes nothing. Raises NotFoundError,
+    NotCancellableError or CancelTimeOverError.
     """
     redemption = await lock_redemption(connection, number, member_id, zone)
+    if member_id is not None:
+        redemption.check_member_may_cancel(now)
     wanted = "released" if redemption.state in ("held", "released") else "cancelled"
-    return await _give_back(connection, redemption, wanted, reason=reason, actor=actor, now=now, zone=zone)
+    return await give_back(connection, redemption, wanted, reason=reason, actor=actor, now=now, zone=zone)
 
 
 async def release_redemption(
@@ -103,7 +117,7 @@ async def release_redemption(
     redemption = await lock_redemption(connection, number, None, zone)
     if redemption.state != "held":
         return False
-    await _give_back(connection, redemption, "released", reason=reason, actor=actor, now=now, zone=zone)
+    await give_back(connection, redemption, "released", reason=reason, actor=actor, now=now, zone=zone)
     return True
 
 
@@ -115,10 +129,15 @@ async def refund_redemption(
     The caller has found that its member got nothing for it. Raises NotFoundError or NotCancellableError.
     """
     redemption = await lock_redemption(connection, number, None, zone)
-    return await _give_back(connection, redemption, "refunded", reason=reason, actor=actor, now=now, zone=zone)
+    return await give_back(connection, redemption, "refunded", reason=reason, actor=actor, now=now, zone=zone)
 
 
-async def _give_back(
+def is_cancel_time_over(created_at: datetime, cancel_hours: int | None, now: datetime) -> bool:
+    """Whether an item's time in which members may cancel is over: so many hours after redeeming; 0 is never, None is no limit."""
+    return cancel_hours is not None and now >= created_at + timedelta(hours=cancel_hours)
+
+
+async def give_back(
     connection: AsyncConnection[Any],
     redemption: Cancellable,
     wanted: str,
@@ -127,12 +146,19 @@ async def _give_back(
     actor: str,
     now: datetime,
     zone: ZoneInfo,
+    ran_out: bool = False,
 ) -> int:
+    """Give all back that is left of an order whose locks the caller holds; returns the points.
+
+    With `ran_out` also vouchers go that ran out unused. Raises NotCancellableError or VouchersNotCancellableError.
+    """
     if redemption.state == wanted:
         return 0
     if not may_become(redemption.state, wanted):
         raise NotCancellableError
-    await cancel_vouchers(connection, redemption.id, reason=reason, actor=actor, now=now)
+    if redemption.kind == "top_up" and not await stop_top_up(connection, redemption.id, now):
+        raise NotCancellableError
+    await cancel_vouchers(connection, redemption.id, reason=reason, actor=actor, now=now, ran_out=ran_out)
     if wanted == RELEASED:
         already = await _let_go(connection, redemption, now)
     else:
@@ -157,13 +183,22 @@ async def _let_go(connection: AsyncConnection[Any], redemption: Cancellable, now
 async def _give_cash_back(
     connection: AsyncConnection[Any], redemption: Cancellable, reason: str, actor: str, now: datetime
 ) -> int:
-    """Order the cash back that is left of a payment; the points that have gone back with parts of it before."""
+    """Order the cash back that is left of a payment; the points that have gone back with parts of the order before."""
     received = await find_received(connection, redemption.id)
     if received is None:
-        return 0
+        return await points_of_units_given_back(connection, redemption.id)
     if received.left_minor:
         await want_back(connection, received.intent_id, received.left_minor, reason=reason, actor=actor, now=now)
     return points_for(redemption.points, received.amount_minor, received.refunded_minor)
+
+
+async def points_of_units_given_back(connection: AsyncConnection[Any], redemption_id: int) -> int:
+    """The points that went back with single units of an order without a cash part (docs/algorithms/orders.md)."""
+    found = await connection.execute(
+        "SELECT coalesce(sum(points), 0)::bigint FROM after_sale WHERE redemption_id = %s AND state = 'refunded'",
+        (redemption_id,),
+    )
+    return int((await found.fetchone() or (0,))[0])
 
 
 async def lock_redemption(
@@ -200,11 +235,11 @@ async def return_points(
     *,
     already: int = 0,
     wanted: int | None = None,
-    refund_id: int | None = None,
+    refund_id: int | str | None = None,
 ) -> int:
     """Put points back into the lots they came from: all but those that went back `already`, or `wanted` of them.
 
-    `refund_id` names the refund of a part of the cash with which they go. The caller holds the locks. Returns how many.
+    `refund_id` names the refund with which a part of them goes. The caller holds the locks. Returns how many.
     """
     async with connection.cursor(row_factory=class_row(_Taken)) as cursor:
         await cursor.execute(_TAKEN, (redeem_key(redemption.id),))

@@ -38,6 +38,13 @@ class NotCancellableError(DomainError):
     message = N_("This redemption can no longer be cancelled.")
 
 
+class CancelTimeOverError(NotCancellableError):
+    """The item's time in which members may cancel is over."""
+
+    code = "cancel_time_over"
+    message = N_("The time in which this could be cancelled is over.")
+
+
 WORDS: dict[str, str] = {
     "member_frozen": N_("The account is frozen. Customer service can tell more."),
     "member_not_active": N_("The membership has to be activated first."),

@@ -14,6 +14,7 @@ from liyu.core.personal import PersonalTable, read_personal_data
 from liyu.members import personal_data as members
 from liyu.members.personal_data import find_person
 from liyu.redemption.drops import personal_data as drops
+from liyu.redemption.orderdesk import personal_data as orderdesk
 from liyu.vouchers import personal_data as vouchers
 
 OWN = [
@@ -36,6 +37,7 @@ OWN = [
             WHERE r.id = a.redemption_id AND r.member_id = ANY(%(members)s)""",
     ),
     PersonalTable(table="limit_use", title=N_("Limits used"), read=None),
+    *orderdesk.PERSONAL_DATA,
 ]
 
 PERSONAL_DATA: list[PersonalTable] = [

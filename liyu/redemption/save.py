@@ -20,6 +20,7 @@ from liyu.redemption.drops.offers import OfferTaken, take_offers
 from liyu.redemption.load import LOCK_STOCKS
 from liyu.redemption.payments.split import HOLD_TIME
 from liyu.redemption.state import Answer, DeskState, Granted, Ids, ItemState, RedeemRequest, Refused
+from liyu.redemption.topup import orders as top_ups
 
 STOCK_CHANNEL = "stock"
 _KEY_PREFIX = "redeem:"
@@ -152,6 +153,7 @@ class Batch(Struct):
     stocks: dict[int, int] = field(default_factory=dict)
     answers: list[_AnswerRow] = field(default_factory=list)
     holds: list[_HoldRow] = field(default_factory=list)
+    top_ups: list[int] = field(default_factory=list)
     addresses: list[_AddressRow] = field(default_factory=list)
     offers: list[OfferTaken] = field(default_factory=list)
 
@@ -177,6 +179,8 @@ def add_granted(batch: Batch, state: DeskState, request: RedeemRequest, granted:
         batch.holds.append(_hold_of(row, item, state.now))
     elif gives_vouchers(item.kind):
         _add_vouchers(row, state, item, ids)
+    elif item.kind == top_ups.KIND:
+        batch.top_ups.append(row.id)
     answer = Answer(None, row.id, row.number, first, row.points, row.voucher_ids, row.expires_at)
     batch.granted.append(row)
     batch.answers.append(_AnswerRow(request.scope, request.key, request.body_hash, 201, answer))
@@ -236,6 +240,8 @@ async def save(connection: AsyncConnection[Any], batch: Batch, redeemed_account:
         await connection.execute(_SAVE[bool(batch.holds), bool(batch.addresses)], values)
         if batch.offers:
             await take_offers(connection, batch.offers)
+        if batch.top_ups:
+            await top_ups.order_top_ups(connection, batch.top_ups, batch.now)
         if batch.stocks:
             # The stock of a hot item is what everybody waits for: it is claimed last. Where there was plenty when it was read
             # and others were quicker, its CHECK refuses the batch.

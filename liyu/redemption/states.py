@@ -4,7 +4,7 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
     None: ("held", "confirmed", "completed"),
     "held": ("confirmed", "released"),
     "confirmed": ("fulfilling", "completed", "cancelled"),
-    "fulfilling": ("completed", "cancelled"),
+    "fulfilling": ("completed", "cancelled", "refunded"),
     "completed": ("refunded",),
     "released": (),
     "cancelled": (),

@@ -41,11 +41,13 @@ from liyu.members.tiers.evaluate import evaluate_tiers
 from liyu.redemption.books import prove_books
 from liyu.redemption.closing import close_due_accounts
 from liyu.redemption.draws.run import run_draws
+from liyu.redemption.orderdesk.hanging import release_hanging
 from liyu.redemption.payments.cash import refund
 from liyu.redemption.payments.events import handle_event
 from liyu.redemption.payments.provider import make_provider
 from liyu.redemption.payments.settle import check_payment, settle_due
 from liyu.redemption.recall import refund_recall
+from liyu.redemption.topup.deliver import carry_out_due
 from liyu.vouchers.expire import expire_vouchers
 
 log = structlog.get_logger()
@@ -349,6 +351,33 @@ async def refund_payment(context: JobContext, refund_id: int) -> None:
         return
     async with await services.connect() as connection:
         await refund(connection, provider, refund_id, services.clock.now())
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(name="deliver_top_ups", pass_context=True, retry=RETRY)
+async def deliver_top_ups(context: JobContext, timestamp: int = 0) -> None:
+    """Tell the systems that carry top-ups out; at once when one is ordered, and each minute for what is to be tried again."""
+    services = _services(context)
+    settings = services.settings
+    async with await services.connect() as connection:
+        await carry_out_due(
+            connection,
+            secret_key=settings.secret_key,
+            allow_private=settings.is_development,
+            now=services.clock.now(),
+            zone=settings.timezone,
+        )
+
+
+@tasks.periodic(cron="*/10 * * * *")
+@tasks.task(name="care_for_orders", pass_context=True, queueing_lock="care_for_orders", retry=RETRY)
+async def care_for_orders(context: JobContext, timestamp: int) -> None:
+    """Take parcels as received, give back what hangs, and let requests lapse whose time is over."""
+    services = _services(context)
+    async with await services.connect() as connection:
+        done = await release_hanging(connection, now=services.clock.now(), zone=services.settings.timezone)
+    if any(to_builtins(done).values()):
+        log.info("orders_cared_for", **to_builtins(done))
 
 
 @tasks.periodic(cron="* * * * *")

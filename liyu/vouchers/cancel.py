@@ -8,22 +8,31 @@ from psycopg import AsyncConnection
 from liyu.vouchers.errors import VouchersNotCancellableError
 
 _CANCEL = """
-    WITH cancelled AS (
-        UPDATE voucher SET state = 'cancelled'
-        WHERE redemption_id = %(redemption)s AND state = 'issued' AND uses = 0 AND %(now)s < expires_at RETURNING id)
+    WITH unused AS (
+        SELECT id, state FROM voucher WHERE redemption_id = %(redemption)s AND uses = 0
+            AND ((state = 'issued' AND %(now)s < expires_at) OR (%(ran_out)s AND state IN ('issued', 'expired')))
+        ORDER BY id FOR UPDATE),
+    cancelled AS (
+        UPDATE voucher v SET state = 'cancelled' FROM unused WHERE v.id = unused.id RETURNING v.id, unused.state)
     INSERT INTO voucher_transition (voucher_id, from_state, to_state, reason, actor, at)
-    SELECT id, 'issued', 'cancelled', %(reason)s, %(actor)s, %(now)s FROM cancelled ORDER BY id"""
+    SELECT id, state, 'cancelled', %(reason)s, %(actor)s, %(now)s FROM cancelled ORDER BY id"""
 
 
 async def cancel_vouchers(
-    connection: AsyncConnection[Any], redemption_id: int, *, reason: str, actor: str, now: datetime
+    connection: AsyncConnection[Any],
+    redemption_id: int,
+    *,
+    reason: str,
+    actor: str,
+    now: datetime,
+    ran_out: bool = False,
 ) -> int:
     """Cancel all vouchers of a redemption in the caller's transaction, and return how many there were.
 
     The caller holds the redemption's lock, which verifying takes too. Raises VouchersNotCancellableError when one of
-    them was used, not counting uses that were taken back, or has run out.
+    them was used, not counting uses that were taken back, or has run out; with `ran_out` also those go that ran out unused.
     """
-    values = {"redemption": redemption_id, "reason": reason, "actor": actor, "now": now}
+    values = {"redemption": redemption_id, "reason": reason, "actor": actor, "now": now, "ran_out": ran_out}
     cancelled = await connection.execute(_CANCEL, values)
     left = await connection.execute(
         "SELECT count(*) FROM voucher WHERE redemption_id = %s AND state <> 'cancelled'", (redemption_id,)

@@ -5,10 +5,10 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
     "issued": ("partly_used", "used_up", "expired", "cancelled"),
     "partly_used": ("issued", "used_up", "expired"),
     "used_up": ("issued", "partly_used"),
-    "expired": (),
+    "expired": ("cancelled",),
     "cancelled": (),
 }
-"""From `partly_used` and `used_up` back is an undo. A voucher of one use goes from `issued` to `used_up` at once."""
+"""What was to be picked up and was not is cancelled after its last day, with its order. From `partly_used` and `used_up` back is an undo. A voucher of one use goes from `issued` to `used_up` at once."""
 
 OPEN = ("issued", "partly_used")
 """States in which a voucher can be used, as long as it has not run out."""

@@ -29,6 +29,7 @@ from liyu.redemption.payments.holds import (
     note_closed,
 )
 from liyu.redemption.payments.provider import Paid, Provider
+from liyu.redemption.topup import orders as top_ups
 
 ACTOR = "stripe"
 MOST_AT_ONCE = 500
@@ -172,6 +173,8 @@ async def _capture(connection: AsyncConnection[Any], hold: Hold, now: datetime, 
         )
     if gives_vouchers(hold.kind):
         await _issue_vouchers(connection, hold, now, zone)
+    elif hold.kind == top_ups.KIND:
+        await top_ups.order_top_ups(connection, [hold.id], now)
 
 
 async def _issue_vouchers(connection: AsyncConnection[Any], hold: Hold, now: datetime, zone: ZoneInfo) -> None:

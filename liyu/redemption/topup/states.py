@@ -1,0 +1,9 @@
+"""The states of a top-up, as data. `unknown` is left by an answer or by an operator who has asked the other side."""
+
+TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+    None: ("waiting",),
+    "waiting": ("unknown", "delivered", "given_up"),
+    "unknown": ("waiting", "delivered", "given_up"),
+    "delivered": (),
+    "given_up": (),
+}

@@ -3,23 +3,16 @@
 It is small, so it is loaded whole. A fresh one stands within a moment of the commit that changed it.
 """
 
-import asyncio
-import contextlib
 from datetime import datetime
 from typing import Any
 
-import psycopg
-import structlog
 from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-CHANNEL = "storefront"
-HEARTBEAT = 15.0
-PAUSE = 1.0
-CONNECTION_OPTIONS = "-c timezone=UTC -c application_name=liyu-storefront"
+from liyu.core.keeper import Keeper
 
-log = structlog.get_logger()
+CHANNEL = "storefront"
 
 
 class BannerView(Struct, frozen=True):
@@ -102,55 +95,8 @@ async def load_storefront(connection: AsyncConnection[Any], version: int) -> Sto
     return Storefront(version, banners, {one.code: one for one in found}, sections)
 
 
-class StorefrontKeeper:
+class StorefrontKeeper(Keeper[Storefront]):
     """One for each process; `current` is the front as of a moment ago."""
 
     def __init__(self, database_url: str) -> None:
-        self.database_url = database_url
-        self.current = NOTHING
-        self._task: asyncio.Task[None] | None = None
-
-    async def open(self) -> None:
-        """Listen, load, and keep it fresh. Raises psycopg's OperationalError without a database."""
-        connection = await self._listen()
-        self._task = asyncio.create_task(self._follow(connection))
-
-    async def close(self) -> None:
-        """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _listen(self) -> AsyncConnection[Any]:
-        connection = await AsyncConnection.connect(self.database_url, autocommit=True, options=CONNECTION_OPTIONS)
-        try:
-            await connection.execute(f"LISTEN {CHANNEL}")
-            # Listening came first, so nothing falls between the two.
-            self.current = await load_storefront(connection, self.current.version + 1)
-        except BaseException:
-            await connection.close()
-            raise
-        return connection
-
-    async def _follow(self, connection: AsyncConnection[Any]) -> None:
-        while True:
-            try:
-                async with connection:
-                    await self._hear(connection)
-            except psycopg.OperationalError as fault:
-                log.warning("storefront_lost_its_connection", fault=str(fault))
-            connection = await self._listen_again()
-
-    async def _hear(self, connection: AsyncConnection[Any]) -> None:
-        while True:
-            heard = [note async for note in connection.notifies(timeout=HEARTBEAT, stop_after=1)]
-            if heard:
-                self.current = await load_storefront(connection, self.current.version + 1)
-            else:
-                await connection.execute("SELECT 1")
-
-    async def _listen_again(self) -> AsyncConnection[Any]:
-        while True:
-            with contextlib.suppress(psycopg.OperationalError):
-                return await self._listen()
-            await asyncio.sleep(PAUSE)
+        super().__init__(database_url, CHANNEL, load_storefront, NOTHING)

@@ -29,6 +29,8 @@ LIMITS = {
     "phone_change": Limit(5, 86_400),
     "data_export": Limit(10, 86_400),
     "redeem": Limit(60, 60),
+    "drop": Limit(20, 60),
+    "drop_address": Limit(600, 60),
     "verify": Limit(120, 60),
     "verify_failure": Limit(20, 600),
     "verify_failure_key": Limit(60, 600),

@@ -91,6 +91,8 @@ class Desk:
         self._connection: AsyncConnection[Any] | None = None
         self._accounts: dict[str, int] = {}
         self._worker: asyncio.Task[None] | None = None
+        self.joined = self.settled = 0
+        """Requests that came and that are done since the desk was made: their difference is the line at this desk."""
 
     async def open(self) -> None:
         """Connect and start to work."""
@@ -115,6 +117,7 @@ class Desk:
         """
         waiting = _Waiting(request)
         self._waiting.append(waiting)
+        self.joined += 1
         self._something_waits.set()
         return await waiting.future
 
@@ -133,6 +136,7 @@ class Desk:
             except asyncio.CancelledError:
                 await settling
                 raise
+            self.settled += len(batch)
 
     async def _settle_all(self, batch: list[_Waiting]) -> None:
         outcomes = await self._try_to_settle([waiting.request for waiting in batch])

@@ -42,6 +42,11 @@ from liyu.redemption.books import prove_books
 from liyu.redemption.closing import close_due_accounts
 from liyu.redemption.draws.run import run_draws
 from liyu.redemption.orderdesk.hanging import release_hanging
+from liyu.redemption.drops.hand_on import lapse_offers
+from liyu.redemption.drops.line import forget_lines
+from liyu.redemption.drops.service import end_due
+from liyu.redemption.drops.tally import forget_subjects
+from liyu.redemption.drops.waves import open_due_waves
 from liyu.redemption.payments.cash import refund
 from liyu.redemption.payments.events import handle_event
 from liyu.redemption.payments.provider import make_provider
@@ -174,6 +179,22 @@ async def evaluate_tiers_due(context: JobContext, timestamp: int) -> None:
     async with await services.connect() as connection:
         evaluated = await evaluate_tiers(connection, local_date(now, services.settings.timezone), now=now)
     log.info("tiers_evaluated", **to_builtins(evaluated))
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(name="run_drops", pass_context=True, queueing_lock="run_drops", retry=RETRY)
+async def run_drops(context: JobContext, timestamp: int) -> None:
+    """Open waves, hand on what was kept past its deadline, and end drops; each is done once, whoever does it."""
+    services = _services(context)
+    now = services.clock.now()
+    async with await services.connect() as connection:
+        opened = await open_due_waves(connection, now=now)
+        lapsed = await lapse_offers(connection, now=now)
+        ended = await end_due(connection, actor=ACTOR, now=now)
+        await forget_subjects(connection, now=now)
+        await forget_lines(connection, now=now)
+    if opened or lapsed or ended:
+        log.info("drops_run", opened=opened, lapsed=lapsed, ended=ended)
 
 
 @tasks.periodic(cron="35 * * * *")

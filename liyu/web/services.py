@@ -14,6 +14,7 @@ from liyu.core.clock import Clock
 from liyu.core.database import Sessions, make_engine, make_sessions
 from liyu.core.settings import Settings
 from liyu.redemption.desk import Desk
+from liyu.redemption.drops.keeper import DropKeeper
 from liyu.redemption.payments.provider import Provider, make_provider
 from liyu.vouchers.codes import Codes
 from liyu.vouchers.pdf import PdfMaker
@@ -34,6 +35,7 @@ class Services:
     desk: Desk
     catalog: SnapshotKeeper
     storefront: StorefrontKeeper
+    drops: DropKeeper
     tokens: Tokens
     reader: Reader
     members: Members
@@ -55,15 +57,17 @@ def make_services(settings: Settings, clock: Clock) -> Services:
         raise ValueError("settings.database_url must be set before the web process starts")
     engine = make_engine(settings.database_url)
     payments = make_provider(settings)
+    desk = Desk(settings.database_url, clock, settings.timezone, payments_available=payments is not None)
     reader = Reader(settings.database_url)
     return Services(
         settings=settings,
         clock=clock,
         engine=engine,
         sessions=make_sessions(engine),
-        desk=Desk(settings.database_url, clock, settings.timezone, payments_available=payments is not None),
+        desk=desk,
         catalog=SnapshotKeeper(settings.database_url, clock),
         storefront=StorefrontKeeper(settings.database_url),
+        drops=DropKeeper(settings.database_url, clock, desk),
         tokens=Tokens(settings.secret_key),
         reader=reader,
         members=gather_members(reader, clock, settings.timezone),
@@ -76,7 +80,7 @@ async def open_services(services: Services) -> AsyncIterator[None]:
     """Open what pages need at once, and let go of the database at the end. Raises psycopg's OperationalError without one."""
     try:
         await services.program.refresh(services.sessions)
-        async with _open(services.desk), _open(services.catalog), _open(services.storefront):
+        async with _open(services.desk), _open(services.catalog), _open(services.storefront), _open(services.drops):
             yield
     finally:
         await services.program.close()
@@ -86,7 +90,7 @@ async def open_services(services: Services) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _open(service: Desk | SnapshotKeeper | StorefrontKeeper) -> AsyncIterator[None]:
+async def _open(service: Desk | SnapshotKeeper | StorefrontKeeper | DropKeeper) -> AsyncIterator[None]:
     await service.open()
     try:
         yield

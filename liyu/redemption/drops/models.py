@@ -158,3 +158,16 @@ class DropTally(Base):
     what: Mapped[str] = mapped_column(primary_key=True)
     subject: Mapped[str] = mapped_column(primary_key=True)
     count: Mapped[int]
+
+
+class DeskLine(Base):
+    """How far a process's desk is while requests wait at it. Written about once a second, by desks with a line only."""
+
+    __tablename__ = "desk_line"
+
+    desk: Mapped[str] = mapped_column(primary_key=True)
+    joined: Mapped[int]
+    settled: Mapped[int]
+    rate: Mapped[int]
+    """Requests that it settled in the last second."""
+    told_at: Mapped[datetime]

@@ -3,6 +3,7 @@ import "./theme.js";
 import "./dialog.js";
 import "./confirm.js";
 import "./countdown.js";
+import "./drop.js";
 import "./toast.js";
 import "./copy.js";
 import "./counter.js";

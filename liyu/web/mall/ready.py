@@ -15,6 +15,8 @@ class Ready:
 
     pages: PageCache = field(default_factory=PageCache)
     cards: CardCache = field(default_factory=CardCache)
+    drops: PageCache = field(default_factory=PageCache)
+    """The pages of drops, which follow the board of drops."""
     wallets: OwnCache = field(default_factory=lambda: OwnCache(MOST_WALLETS))
     """The card with a member's figures, by the figures."""
     offers: OwnCache = field(default_factory=lambda: OwnCache(MOST_OFFERS))

@@ -55,7 +55,10 @@ async def show_sheet(request: AnyRequest, session: NamedDependency[AsyncSession]
     """What redeeming would cost; a sheet for htmx, a page of its own otherwise."""
     form = SheetForm.parse(request.query_params.dict())
     quantity, address = (form.quantity, form.address) if form.is_valid else (1, None)
-    item = find_item(visit_of(request).services.catalog.snapshot, sku)
+    services = visit_of(request).services
+    item = find_item(services.catalog.snapshot, sku)
+    if drop := services.drops.board.by_sku.get(item.sku):
+        return redirect(request, f"/drops/{drop.number}")
     return await _show_sheet(request, session, item, quantity, address)
 
 
@@ -66,9 +69,12 @@ async def redeem(request: AnyRequest, session: NamedDependency[AsyncSession]) ->
     services = visit_of(request).services
     actor = actor_of(request)
     item = find_item(services.catalog.snapshot, str(form.raw["sku"]))
+    if drop := services.drops.board.by_sku.get(item.sku):
+        # What is dropped has a way of its own, with its queue and its questions.
+        return redirect(request, f"/drops/{drop.number}")
     if not form.is_valid:
         return await _show_sheet(request, session, item, 1, status=422, faults=list(form.errors.values()))
-    delivery = await _find_delivery(request, session, item, form.address)
+    delivery = await find_delivery(request, session, item, form.address)
     if item.is_posted and delivery is None:
         faults = [translate(N_("Choose where it is to go."))]
         return await _show_sheet(request, session, item, form.quantity, status=422, faults=faults)
@@ -93,7 +99,7 @@ async def redeem(request: AnyRequest, session: NamedDependency[AsyncSession]) ->
             )
         )
     except (RefusedError, IdempotencyConflictError) as refusal:
-        faults = _reasons_of(refusal)
+        faults = say_reasons(refusal)
         return await _show_sheet(request, session, item, form.quantity, form.address, status=409, faults=faults)
     is_held = redeemed.state == "held"
     return redirect(request, f"/redemptions/{redeemed.number}" + ("/pay" if is_held else ""))
@@ -127,7 +133,7 @@ async def _show_sheet(
         "remaining": account.balance - price * quantity,
         "lots": draw_lots(account, price * quantity),
         "terms": list_facts(request, item),
-        **await _address_choice(request, session, item, quantity, address_id),
+        **await address_choice(request, session, item, quantity, address_id),
         "key": make_token(),
         "refused": bool(faults),
         "reasons": faults or say_fully(refusals),
@@ -137,7 +143,7 @@ async def _show_sheet(
     return page(request, "mall/redeem.html", status=status, tab="categories", **context)
 
 
-async def _find_delivery(
+async def find_delivery(
     request: AnyRequest, session: AsyncSession, item: ItemView, address_id: int | None
 ) -> Delivery | None:
     """Where it is to go: one of the member's own addresses; None for what is not sent, and where none of them was chosen."""
@@ -150,7 +156,7 @@ async def _find_delivery(
     return Delivery(snapshot_of(address), item.ships_not_to)
 
 
-async def _address_choice(
+async def address_choice(
     request: AnyRequest, session: AsyncSession, item: ItemView, quantity: int, chosen: int | None
 ) -> dict[str, Any]:
     """The member's addresses for what goes by post: the chosen one first, else the first one that the item is sent to."""
@@ -189,7 +195,8 @@ def _rest(limit: int | None, used: Mapping[int, int], item: ItemView) -> int | N
     return None if limit is None else limit - used.get(item.limits_id, 0)
 
 
-def _reasons_of(refusal: DomainError) -> list[str]:
+def say_reasons(refusal: DomainError) -> list[str]:
+    """Every reason of a refusal in its own sentence."""
     if not refusal.reasons:
         return [translate(refusal.text)]
     return [

@@ -11,6 +11,7 @@ from liyu.web.mall import (
     collections,
     compare,
     consents,
+    drops,
     earn,
     favourites,
     home,
@@ -39,6 +40,7 @@ OPEN: list[ControllerRouterHandler] = [
     *browse.ROUTES,
     *suggest.ROUTES,
     *item.ROUTES,
+    *drops.OPEN_ROUTES,
     *collections.ROUTES,
     *compare.ROUTES,
     *share.ROUTES,
@@ -47,6 +49,7 @@ OPEN: list[ControllerRouterHandler] = [
 ]
 MEMBERS: list[ControllerRouterHandler] = [
     *redeem.ROUTES,
+    *drops.ROUTES,
     *orders.ROUTES,
     *payments.ROUTES,
     *wallet.ROUTES,

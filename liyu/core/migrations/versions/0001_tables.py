@@ -2204,6 +2204,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("axis", "code", name=op.f("pk_mix_target")),
     )
     op.create_table(
+        "desk_line",
+        sa.Column("desk", sa.Text(), nullable=False),
+        sa.Column("joined", sa.BigInteger(), nullable=False),
+        sa.Column("settled", sa.BigInteger(), nullable=False),
+        sa.Column("rate", sa.BigInteger(), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("desk", name=op.f("pk_desk_line")),
+    )
+    op.create_table(
         "drop",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("number", sa.Text(), nullable=False),

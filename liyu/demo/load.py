@@ -28,7 +28,7 @@ from liyu.demo.program import TERMS, TIERS, rules_from
 from liyu.demo.settle import settle_earlier_month
 from liyu.demo.storefront import arrange_storefront
 from liyu.demo.tags import sort_members
-from liyu.demo.tiers import bring_growth_along, set_one_by_hand
+from liyu.demo.tiers import bring_growth_along, sell_memberships, set_one_by_hand
 from liyu.members.points.health_count import count_points
 from liyu.members.program import replace_program
 from liyu.partners.register import import_partners
@@ -81,6 +81,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
         )
         await activity.rush(now)
     await set_one_by_hand(connection, today, now, zone)
+    await sell_memberships(connection, now, zone)
     await sort_members(connection, today, now, zone)
     await keep_an_eye(connection, now)
     async with connection.transaction():

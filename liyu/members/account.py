@@ -31,6 +31,7 @@ class MemberAccount(Struct):
     growth: int
     joined_at: datetime
     tier_until: date | None
+    """Last day of the tier, be it earned or bought; None without an end."""
     tier_rank: int
     tier_zh: str
     tier_en: str
@@ -45,6 +46,8 @@ class MemberAccount(Struct):
     """Pending points by the day from which they can be used."""
     city: str | None
     tag_ids: list[int]
+    is_paid: bool
+    """Whether the tier is one that was bought."""
 
     @property
     def balance(self) -> int:
@@ -58,13 +61,15 @@ _LOTS = """(
         WHERE account_id = {account} AND is_open AND {condition} GROUP BY 1) AS days)"""
 
 _OF_MEMBER = f"""
-    SELECT m.id AS member_id, m.external_id, m.name, m.phone, m.card_number, m.state, m.growth, m.joined_at, m.tier_until,
+    SELECT m.id AS member_id, m.external_id, m.name, m.phone, m.card_number, m.state, m.growth, m.joined_at,
+        CASE WHEN m.tier_earned_id <> m.tier_id THEN m.tier_paid_until ELSE m.tier_until END AS tier_until,
         t.rank AS tier_rank, t.name_zh AS tier_zh, t.name_en AS tier_en,
         n.name_zh AS next_zh, n.name_en AS next_en, n.threshold AS next_threshold,
         w.balance AS pending, -d.balance AS debt,
         {_LOTS.format(day="expires_on", account="p.id", condition="(expires_on IS NULL OR expires_on >= %(today)s)")} AS lots,
         {_LOTS.format(day="matures_on", account="w.id", condition="true")} AS maturing,
-        m.city, ARRAY(SELECT g.tag_id FROM member_tag g WHERE g.member_id = m.id) AS tag_ids
+        m.city, ARRAY(SELECT g.tag_id FROM member_tag g WHERE g.member_id = m.id) AS tag_ids,
+        coalesce(m.tier_earned_id <> m.tier_id, false) AS is_paid
     FROM member m JOIN tier t ON t.id = m.tier_id
     LEFT JOIN tier n ON n.rank = (SELECT min(rank) FROM tier WHERE rank > t.rank)
     JOIN account p ON p.member_id = m.id AND p.kind = 'member_points'

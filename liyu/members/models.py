@@ -83,6 +83,7 @@ class Member(Base):
     __table_args__ = (
         CheckConstraint("state IN ('pre_registered', 'active', 'frozen', 'closed', 'merged')", name="known_state"),
         CheckConstraint("growth >= 0 AND period_growth >= 0", name="growth_not_negative"),
+        CheckConstraint("num_nulls(tier_earned_id, tier_paid_id, tier_paid_until) IN (0, 3)", name="paid_or_not"),
         CheckConstraint(
             "erased_at IS NULL OR (state IN ('closed', 'merged') AND phone IS NULL AND email IS NULL AND name IS NULL "
             "AND birthday IS NULL AND city IS NULL)",
@@ -91,6 +92,7 @@ class Member(Base):
         CheckConstraint("(state = 'merged') = (merged_into IS NOT NULL)", name="merged_into_somebody"),
         Index("ix_member_tier", "tier_id", "id"),
         Index("ix_member_tier_until", "tier_until", postgresql_where="tier_until IS NOT NULL"),
+        Index("ix_member_paid_until", "tier_paid_until", postgresql_where="tier_paid_until IS NOT NULL"),
         Index("ix_member_nears", "tier_id", "id", postgresql_where="nears_next"),
         Index("ix_member_state", "state", "id"),
         Index("ix_member_joined", "joined_at"),
@@ -118,6 +120,11 @@ class Member(Base):
     tier_period: Mapped[int] = mapped_column(server_default="1")
     tier_fallback_id: Mapped[int | None] = mapped_column(ForeignKey("tier.id"))
     """Set while the tier was set by hand: the tier from before."""
+    tier_earned_id: Mapped[int | None] = mapped_column(ForeignKey("tier.id"))
+    """Set while a tier is bought: that of the growth value, to which all the columns above belong (`tiers/overlay.py`)."""
+    tier_paid_id: Mapped[int | None] = mapped_column(ForeignKey("tier.id"))
+    """The tier that was bought; `tier_id` is the higher of the two."""
+    tier_paid_until: Mapped[date | None]
     growth: Mapped[int] = mapped_column(default=0)
     """Growth value 成长值 that counts towards rising: since joining, or since a validity was last decided."""
     growth_counted_from: Mapped[int] = mapped_column(server_default="1")

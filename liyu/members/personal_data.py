@@ -94,6 +94,13 @@ PERSONAL_DATA = [
             WHERE c.member_id = ANY(%(members)s) ORDER BY c.id""",
     ),
     PersonalTable(
+        table="paid_period",
+        title=N_("Paid memberships"),
+        read="""
+            SELECT d.bought_at, p.name_zh, p.name_en, d.begins_on, d.ends_on, d.points, d.paid_minor, d.returned_at
+            FROM paid_period d JOIN paid_plan p ON p.id = d.plan_id WHERE d.member_id = ANY(%(members)s) ORDER BY d.id""",
+    ),
+    PersonalTable(
         table="growth_entry",
         title=N_("Growth value"),
         read="""

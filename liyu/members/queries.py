@@ -50,7 +50,8 @@ _MEMBER = """
                 ORDER BY l.expires_on NULLS LAST), '[]')
             FROM (SELECT expires_on, sum(remaining)::bigint AS remaining FROM lot
                 WHERE account_id = p.id AND is_open GROUP BY expires_on) AS l) AS lots,
-        m.growth, m.tier_until, m.card_number, m.name, m.phone, m.email, m.birthday, m.city, m.locale, m.joined_at
+        m.growth, CASE WHEN m.tier_earned_id <> m.tier_id THEN m.tier_paid_until ELSE m.tier_until END AS tier_until,
+        m.card_number, m.name, m.phone, m.email, m.birthday, m.city, m.locale, m.joined_at
     FROM member k JOIN member m ON m.id = coalesce(k.merged_into, k.id) JOIN tier t ON t.id = m.tier_id
     JOIN account p ON p.member_id = m.id AND p.kind = 'member_points'
     JOIN account w ON w.member_id = m.id AND w.kind = 'member_pending'

@@ -1,8 +1,4 @@
-"""Cancelling a redemption: points go back into their own lots, stock, limits and codes are given back, in one transaction.
-
-A lot that has lapsed meanwhile follows the program's stated rule: with no days of grace its points lapse again at once, with
-N days they live until then (DESIGN rule 4).
-"""
+"""Cancelling a redemption: points go back into their own lots, stock, limits and codes are given back, in one transaction."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,20 +10,15 @@ from psycopg.rows import class_row
 
 from liyu.catalog.pools.replace import replace_codes
 from liyu.catalog.pools.stock import follow_pool
-from liyu.core.bulk import encode_rows
 from liyu.core.clock import local_date
 from liyu.core.errors import NotFoundError
 from liyu.core.jobs import defer
-from liyu.core.ledger.posting import TransferRow, post_transfers, reserve_ids, system_accounts
-from liyu.core.money import POINTS
-from liyu.members.points.post import FUNDER
-from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, OPEN_LOTS, LotEntryRow, LotRow, net_lot_changes
-from liyu.members.program import load_terms
+from liyu.members.points.put_back import PutBack, put_back
 from liyu.redemption.drops.hand_on import give_stock_back
 from liyu.redemption.errors import CancelTimeOverError, NotCancellableError
 from liyu.redemption.payments.cash import find_received, want_back
 from liyu.redemption.payments.holds import RELEASED, decide_hold, find_hold, free_codes
-from liyu.redemption.payments.split import Taken, pick_portion, points_for
+from liyu.redemption.payments.split import points_for
 from liyu.redemption.save import redeem_key
 from liyu.redemption.states import may_become
 from liyu.redemption.topup.orders import stop_top_up
@@ -63,15 +54,6 @@ class Cancellable(Struct):
             raise CancelTimeOverError
 
 
-class _Taken(Taken):
-    """What the redemption took from one lot."""
-
-    transfer_id: int
-    account_id: int
-    funder: str
-    expires_on: date | None
-
-
 _FIND = """
     SELECT r.id, r.number, r.member_id, r.item_id, r.quantity, r.points, r.state, i.kind, a.id AS account_id,
         (r.created_at AT TIME ZONE %(zone)s)::date AS created_on,
@@ -79,12 +61,6 @@ _FIND = """
     FROM redemption r JOIN item i ON i.id = r.item_id JOIN member m ON m.id = r.member_id
     JOIN account a ON a.member_id = r.member_id AND a.kind = 'member_points'
     WHERE r.number = %(number)s AND (%(member)s::bigint IS NULL OR r.member_id = %(member)s)"""
-
-_TAKEN = """
-    SELECT t.id AS transfer_id, l.id AS lot_id, l.account_id, l.funder, l.expires_on, -e.amount AS amount
-    FROM transfer t JOIN lot_entry e ON e.transfer_id = t.id JOIN lot l ON l.id = e.lot_id WHERE t.key = %s
-    ORDER BY l.expires_on DESC NULLS FIRST, l.id DESC"""
-"""The lot that lives longest comes first: where only a part goes back, the member keeps it longest."""
 
 
 async def cancel_redemption(
@@ -241,90 +217,19 @@ async def return_points(
 
     `refund_id` names the refund with which a part of them goes. The caller holds the locks. Returns how many.
     """
-    async with connection.cursor(row_factory=class_row(_Taken)) as cursor:
-        await cursor.execute(_TAKEN, (redeem_key(redemption.id),))
-        everything = await cursor.fetchall()
-    taken = pick_portion(everything, already, redemption.points - already if wanted is None else wanted)
-    if not taken:
-        return 0
-    await _lead_to_own_lots(connection, redemption.account_id, taken)
-    accounts, terms = await system_accounts(connection), await load_terms(connection)
-    points = sum(one.amount for one in taken)
-    lapsed = [one for one in taken if one.expires_on is not None and one.expires_on < today]
-    back, *lapses = await reserve_ids(connection, "transfer", 1 + len(lapsed))
-    # A transfer is reversed once. Parts are transfers of their own, and what is left at the end reverses it.
-    is_part, part = refund_id is not None, f":{refund_id}" if refund_id else ""
-    transfers = [
-        _transfer(
-            back, accounts["points_redeemed"], redemption.account_id, points, "refund" if is_part else "cancel", redemption,
-            actor, now, part, reversal_of=None if is_part else taken[0].transfer_id,
-        )
-    ]  # fmt: skip
-    entries = [LotEntryRow(back, one.lot_id, one.amount) for one in taken if one not in lapsed]
-    if lapsed and terms.lapsed_grace_days:
-        alive = await _open_grace_lot(
-            connection, redemption.account_id, today + timedelta(days=terms.lapsed_grace_days)
-        )
-        entries.append(LotEntryRow(back, alive, sum(one.amount for one in lapsed)))
-    elif lapsed:
-        for one, lapse in zip(lapsed, lapses, strict=True):
-            entries += [LotEntryRow(back, one.lot_id, one.amount), LotEntryRow(lapse, one.lot_id, -one.amount)]
-            transfers.append(
-                _transfer(
-                    lapse,
-                    redemption.account_id,
-                    accounts["points_lapsed"],
-                    one.amount,
-                    "lapse",
-                    redemption,
-                    actor,
-                    now,
-                    f"{part}:{one.lot_id}",
-                )
-            )
-    await post_transfers(connection, transfers)
-    await connection.execute(INSERT_ENTRIES, (encode_rows(entries),))
-    await connection.execute(MOVE_LOTS, (encode_rows(net_lot_changes(entries)),))
-    return points
-
-
-def _transfer(
-    transfer_id: int,
-    debit: int,
-    credit: int,
-    amount: int,
-    event: str,
-    redemption: Cancellable,
-    actor: str,
-    now: datetime,
-    part: str = "",
-    reversal_of: int | None = None,
-) -> TransferRow:
-    key = f"{event}:{redemption.number}{part}"
-    return TransferRow(
-        id=transfer_id, debit_account_id=debit, credit_account_id=credit, amount=amount, unit=POINTS, event=event,
-        source=redemption.number, reason="refunded" if event == "refund" else "cancelled", actor=actor, key=key, at=now,
-        reversal_of=reversal_of,
-    )  # fmt: skip
-
-
-async def _lead_to_own_lots(connection: AsyncConnection[Any], account_id: int, taken: list[_Taken]) -> None:
-    """The lots of a member who was merged live on in those of the same key of the one who lives on."""
-    for one in taken:
-        if one.account_id != account_id:
-            one.lot_id = await _open_lot(connection, account_id, one.funder, one.expires_on)
-
-
-async def _open_grace_lot(connection: AsyncConnection[Any], account_id: int, expires_on: date) -> int:
-    return await _open_lot(connection, account_id, FUNDER, expires_on)
-
-
-async def _open_lot(connection: AsyncConnection[Any], account_id: int, funder: str, expires_on: date | None) -> int:
-    (lot_id,) = await reserve_ids(connection, "lot", 1)
-    row = LotRow(lot_id, account_id, funder, expires_on, None, 0)
-    opened = await (await connection.execute(OPEN_LOTS, (encode_rows([row]),))).fetchone()
-    assert opened is not None
-    return int(opened[0])
+    if refund_id is not None:
+        written = PutBack("refund", redemption.number, "refunded", actor, now, f":{refund_id}")
+    else:
+        written = PutBack("cancel", redemption.number, "cancelled", actor, now)
+    return await put_back(
+        connection,
+        redeem_key(redemption.id),
+        redemption.account_id,
+        written,
+        today,
+        already=already,
+        wanted=redemption.points - already if wanted is None else wanted,
+    )
 
 
 async def _give_stock_back(connection: AsyncConnection[Any], redemption: Cancellable, now: datetime) -> None:

@@ -81,6 +81,7 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
                 Place(N_("Expiry"), "/console/points/expiry", "calendar-clock", "points.read"),
                 Place(N_("Tiers"), "/console/tiers", "crown", "members.read"),
                 Place(N_("Profile fields"), "/console/profile-fields", "circle-user", "members.read"),
+                Place(N_("Paid membership"), "/console/memberships", "badge-check", "members.read"),
                 Place(N_("Consents"), "/console/consents", "clipboard-check", "members.read"),
                 Place(N_("Points rules"), "/console/rules", "coins", "rules.read"),
                 Place(N_("Tags and badges"), "/console/tags", "tags", "members.read"),

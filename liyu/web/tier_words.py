@@ -15,6 +15,9 @@ REASONS: dict[str, str] = {
     "hand_ended": N_("The time set by customer service is over"),
     "merged": N_("Two memberships became one"),
     "imported": N_("Taken over from before"),
+    "paid": N_("Paid membership bought"),
+    "paid_ended": N_("The paid membership is over"),
+    "paid_returned": N_("The paid membership was given back"),
 }
 
 _WHY: dict[str, str] = {
@@ -22,6 +25,7 @@ _WHY: dict[str, str] = {
     "retained": N_("%(period_growth)s growth value in the period; %(needed)s were needed to keep it."),
     "downgraded": N_("%(period_growth)s growth value in the period; %(needed)s were needed to keep it."),
     "hand_ended": N_("From then on growth value decides again: %(growth)s so far."),
+    "paid_ended": N_("Nothing renews by itself. Growth value decides: %(growth)s so far."),
     "merged": N_("The higher of the two tiers stays, with the growth value of both."),
 }
 

@@ -13,6 +13,7 @@ import liyu.core.outbox
 import liyu.members.imports.models
 import liyu.members.models
 import liyu.members.notice_models
+import liyu.members.paid.models
 import liyu.members.personal.models
 import liyu.members.points.expiry_models
 import liyu.members.points.models
@@ -21,9 +22,9 @@ import liyu.members.tags.models
 import liyu.members.tiers.models
 import liyu.partners.models
 import liyu.partners.settlement.models
+import liyu.redemption.aftersale.models
 import liyu.redemption.draws.models
 import liyu.redemption.drops.models
-import liyu.redemption.aftersale.models
 import liyu.redemption.models
 import liyu.redemption.orderdesk.models
 import liyu.redemption.payments.models

@@ -37,7 +37,7 @@ _PLAN = """
                         HAVING sum(g.amount) > 0)
                     WHEN w.key IN ('tier_id', 'tier_until') THEN
                         (SELECT rank FROM tier WHERE id = (f.wanted ->> 'tier_id')::bigint)
-                        > (SELECT rank FROM tier WHERE id = m.tier_id)
+                        > (SELECT rank FROM tier WHERE id = coalesce(m.tier_earned_id, m.tier_id))
                     ELSE w.key <> 'state' END))
             || (SELECT coalesce(jsonb_agg(jsonb_build_object('field', 'tag', 'old', NULL, 'new', t.value) ORDER BY t.value), '[]')
                 FROM jsonb_array_elements_text(f.tags) AS t

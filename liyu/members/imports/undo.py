@@ -8,6 +8,7 @@ from liyu.members.imports.openings import reverse_openings
 from liyu.members.imports.plan import ANSWERS
 from liyu.members.imports.service import Work, move, portions
 from liyu.members.service.index import index_members
+from liyu.members.tiers.overlay import lay_over
 
 REASON = "import_undone"
 OWN_TRACES = frozenset(
@@ -32,7 +33,8 @@ _LOCK = """
 # {activity} asks every table that knows members; {answers} joins the record. Values are compared as text, as the changes keep them.
 _JUDGE = """
     WITH mine AS (
-        SELECT r.*, m.state, m.merged_into, to_jsonb(m) || {answers} AS record,
+        SELECT r.*, m.state, m.merged_into,
+            to_jsonb(m) || jsonb_build_object('tier_id', coalesce(m.tier_earned_id, m.tier_id)) || {answers} AS record,
             EXISTS (SELECT FROM member_tag_change h WHERE h.member_id = m.id AND h.at > r.applied_at AND h.actor LIKE 'staff:%%')
             OR EXISTS (SELECT FROM member_state_change h WHERE h.member_id = m.id AND h.at > r.applied_at)
             OR EXISTS (SELECT FROM tier_change h WHERE h.member_id = m.id AND h.at > r.applied_at)
@@ -99,12 +101,12 @@ _RESTORE_ANSWERS = """
     WHERE back.value IS NOT NULL AND v.member_id = back.member_id AND v.field_id = back.field_id"""
 
 # The entries stay with their periods and are balanced there, so that both counts of growth are what they were.
-_LOWER = """
+_LOWER = f"""
     WITH back AS (
         SELECT r.member_id, r.standing_before AS before, r.standing_after AS after FROM member_import_row r
         WHERE r.import_id = %(import)s AND r.lead BETWEEN %(first)s AND %(last)s AND NOT r.created AND r.undone_at IS NULL
-            AND r.standing_after IS NOT NULL AND NOT r.refusals @> '[{"code": "merged"}]'
-            AND NOT r.refusals @> '[{"code": "tier_moved"}]'),
+            AND r.standing_after IS NOT NULL AND NOT r.refusals @> '[{{"code": "merged"}}]'
+            AND NOT r.refusals @> '[{{"code": "tier_moved"}}]'),
     entries AS (
         INSERT INTO growth_entry (member_id, period, source, amount, at)
         SELECT g.member_id, g.period, 'import_undone:' || %(import)s, -g.amount, %(now)s
@@ -116,7 +118,8 @@ _LOWER = """
             (before ->> 'growth')::bigint, (before ->> 'period_growth')::bigint, (before ->> 'tier_period')::bigint,
             (before ->> 'tier_since')::date, (before ->> 'tier_until')::date, %(now)s, %(actor)s
         FROM back WHERE after ->> 'tier_period' <> before ->> 'tier_period')
-    UPDATE member m SET tier_id = n.tier_id, tier_period = n.tier_period, tier_since = n.tier_since, tier_until = n.tier_until,
+    UPDATE member m SET {lay_over("n.tier_id", "m.tier_paid_id")}, tier_period = n.tier_period,
+        tier_since = n.tier_since, tier_until = n.tier_until,
         tier_fallback_id = n.tier_fallback_id, growth = n.growth, period_growth = n.period_growth,
         growth_counted_from = n.growth_counted_from
     FROM back, member o, LATERAL jsonb_populate_record(o, back.before) AS n WHERE o.id = back.member_id AND m.id = o.id"""

@@ -188,7 +188,7 @@ def _months(moved: list[_Moved], first: date) -> list[MonthOfPoints]:
         match one.event:
             case "earn" | "repay":
                 month.issued += one.came
-            case "redeem" | "cancel":
+            case "redeem" | "cancel" | "membership" | "membership_return":
                 month.spent += one.went - one.came
             case "lapse" | "reinstate":
                 month.lapsed += one.went - one.came

@@ -17,7 +17,7 @@ from liyu.members.points.lots import OpenLot
 from liyu.members.points.pricing import CHECK_IN, FIRST_TIME, RETURN, RULE_COLUMNS, STREAK, Line, Rule
 from liyu.members.points.returns import Purchase
 from liyu.members.program import ProgramTerms
-from liyu.members.tiers.rules import Ladder, Standing, TierStep
+from liyu.members.tiers.rules import Ladder, Standing, TierStep, held_tier
 from liyu.members.tiers.save import TierWrites, load_ladder, load_standings
 
 LotKey = tuple[int, date | None, date | None]
@@ -62,7 +62,7 @@ class PostState(Struct):
 
     def tier_of(self, earner: Earner) -> TierStep:
         """The tier that a member is in."""
-        return self.ladder.step(earner.standing.tier_id)
+        return held_tier(self.ladder, earner.standing)
 
 
 class Writes(Struct):

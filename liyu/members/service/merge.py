@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
@@ -20,8 +21,9 @@ from liyu.members.leads import lock_members
 from liyu.members.service.errors import NotMergeableError
 from liyu.members.service.index import index_members
 from liyu.members.service.ledger import PointsMoved, move_points
-from liyu.members.service.merge_tiers import join_standings
+from liyu.members.service.merge_tiers import join_standings, paid_shift
 from liyu.members.states import may_become
+from liyu.members.tiers.rules import held_tier
 from liyu.members.tiers.save import GrowthRow, TierWrites, load_ladder, load_standings, save_tiers
 
 FILLED = ("phone", "email", "name", "birthday", "city", "locale")
@@ -29,7 +31,7 @@ FILLED = ("phone", "email", "name", "birthday", "city", "locale")
 
 GO_OVER = (
     "earning_event", "earning_use", "member_address", "member_tag", "profile_value", "account", "session", "member_terms",
-    "member_notice",
+    "member_notice", "paid_period",
 )  # fmt: skip
 """Tables whose rows become the target's, or are settled with it (accounts) or end (sessions, terms)."""
 STAY = (
@@ -42,7 +44,8 @@ STAY = (
 _SIDES = """
     SELECT m.id, m.external_id, m.state, m.name, m.phone, m.email, m.birthday, m.city, m.locale, m.joined_at, m.activated_at,
         EXISTS (SELECT FROM closing_request c
-            WHERE c.member_id = m.id AND c.cancelled_at IS NULL AND c.done_at IS NULL) AS is_leaving
+            WHERE c.member_id = m.id AND c.cancelled_at IS NULL AND c.done_at IS NULL) AS is_leaving,
+        CASE WHEN m.tier_paid_until >= %s THEN m.tier_paid_id END AS paid_tier
     FROM member m WHERE m.external_id = ANY(%s)"""
 
 _MOVE_EVENTS = "UPDATE earning_event SET member_id = %(target)s WHERE member_id = %(source)s"
@@ -80,6 +83,12 @@ _MOVE_NOTICES = """
         SELECT FROM member_notice o WHERE o.member_id = %(target)s AND o.topic = n.topic AND o.subject = n.subject
             AND o.read_at IS NULL AND n.read_at IS NULL)"""
 
+# Days of the source that nobody has used yet follow those that the target has paid for; what is over stays a record of the past.
+_MOVE_PAID = """
+    UPDATE paid_period SET member_id = %(target)s, begins_on = greatest(begins_on, %(day)s) + %(shift)s,
+        ends_on = ends_on + %(shift)s
+    WHERE member_id = %(source)s AND ends_on >= %(day)s AND returned_at IS NULL"""
+
 _END_SESSIONS = "UPDATE session SET revoked_at = %(now)s WHERE member_id = %(source)s AND revoked_at IS NULL"
 
 _LEAD_ON = "UPDATE member SET merged_into = %(target)s WHERE merged_into = %(source)s"
@@ -112,6 +121,8 @@ class Side(Struct, frozen=True):
     joined_at: datetime
     activated_at: datetime | None
     is_leaving: bool
+    paid_tier: int | None
+    """The tier that they have bought, while it runs."""
 
 
 class Party(Struct, frozen=True):
@@ -172,7 +183,7 @@ async def lock_party(
     """
     leads = await lock_members(connection, [source, target])
     async with connection.cursor(row_factory=class_row(Side)) as cursor:
-        await cursor.execute(_SIDES, ([source, target],))
+        await cursor.execute(_SIDES, (local_date(now, zone), [source, target]))
         sides = {side.external_id: side for side in await cursor.fetchall()}
     if source not in leads or target not in leads:
         raise UnknownMemberError
@@ -198,6 +209,9 @@ def _refusals(source: Side, target: Side) -> list[Reason]:
             reasons.append(
                 Reason("leaving", Message(N_("%(member)s has asked to close the account: settle that first."), member))
             )
+    if source.paid_tier and target.paid_tier and source.paid_tier != target.paid_tier:
+        words = N_("Both have a paid membership, of different tiers: give one of them back first.")
+        reasons.append(Reason("paid_twice", Message(words)))
     if target.state == "pre_registered" and may_become(source.state, "merged"):
         words = N_("%(member)s is not activated: merge the other way round, or activate the account first.")
         reasons.append(Reason("not_active", Message(words, {"member": target.external_id})))
@@ -236,13 +250,16 @@ async def _join_tiers(connection: AsyncConnection[Any], party: Party) -> TierOut
         writes.settle(ladder, side.id, standings[side.id], day, party.now) for side in (party.source, party.target)
     )
     joined, parts, decisions = join_standings(ladder, target, source, day)
+    shift = paid_shift(target, day).days
+    await connection.execute(_MOVE_PAID, party.values | {"day": day, "shift": shift})
+    writes.note(party.source.id, replace(source, paid=None), [], party.now)
     writes.note(party.target.id, joined, decisions, party.now, actor=party.actor)
     writes.entries += [
         GrowthRow(party.target.id, part.period, f"merge:{party.source.external_id}", part.amount, party.now)
         for part in parts
     ]
     await save_tiers(connection, writes)
-    before, after = ladder.step(target.tier_id).rank, ladder.step(joined.tier_id).rank
+    before, after = held_tier(ladder, target).rank, held_tier(ladder, joined).rank
     return TierOutcome(before, after, joined.until, joined.growth)
 
 

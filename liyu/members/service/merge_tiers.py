@@ -1,10 +1,10 @@
 """Which tier two members have together: the higher one with its validity, and the growth value of both. Pure."""
 
-from datetime import date
+from datetime import date, timedelta
 
 from msgspec.structs import replace
 
-from liyu.members.tiers.rules import GrowthPart, Ladder, Standing, TierDecision, rise
+from liyu.members.tiers.rules import GrowthPart, Ladder, PaidTier, Standing, TierDecision, cover, rise
 
 MERGED = "merged"
 
@@ -35,7 +35,21 @@ def join_standings(
             )
         )  # fmt: skip
     risen, rises = rise(ladder, joined, day)
-    return risen, [part for part in parts if part.amount], decisions + rises
+    covered, paid = _join_paid(ladder, risen, source, day)
+    return covered, [part for part in parts if part.amount], [*decisions, *rises, *paid]
+
+
+def _join_paid(ladder: Ladder, target: Standing, source: Standing, day: date) -> tuple[Standing, list[TierDecision]]:
+    """The days that the source has paid for follow those of the target; two different tiers are not merged at all."""
+    if source.paid is None:
+        return target, []
+    until = source.paid.until + paid_shift(target, day)
+    return cover(ladder, target, PaidTier(source.paid.tier_id, until), MERGED, day)
+
+
+def paid_shift(target: Standing, day: date) -> timedelta:
+    """By how much the days move that the source has paid for, so that they follow those of the target."""
+    return target.paid.until - day + timedelta(days=1) if target.paid else timedelta()
 
 
 def _outranks(ladder: Ladder, source: Standing, target: Standing) -> bool:

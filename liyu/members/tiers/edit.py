@@ -72,16 +72,17 @@ class _Step(Struct):
 _PLAN = """
     SELECT code, name_zh, name_en, threshold, validity_months, multiplier_basis_points, rights FROM tier ORDER BY rank"""
 
-# Hand-set tiers neither rise below what they were nor fall by growth.
+# Tiers set by hand or bought neither rise below what they were nor fall by growth.
 _OUTLOOK = f"""
     WITH plan AS (SELECT r.*, lead(threshold) OVER (ORDER BY rank) AS next_threshold FROM {record_of(_Step)})
     SELECT t.code, count(m.id) AS members,
-        count(m.id) FILTER (WHERE m.growth >= plan.next_threshold AND m.tier_fallback_id IS NULL) AS rise,
-        count(m.id) FILTER (WHERE m.tier_until IS NOT NULL AND m.tier_fallback_id IS NULL AND m.period_growth < t.threshold)
+        count(m.id) FILTER (WHERE m.growth >= plan.next_threshold AND NOT held) AS rise,
+        count(m.id) FILTER (WHERE m.tier_until IS NOT NULL AND NOT held AND m.period_growth < t.threshold)
             AS fall_before,
-        count(m.id) FILTER (WHERE m.tier_until IS NOT NULL AND m.tier_fallback_id IS NULL AND m.period_growth < plan.threshold)
+        count(m.id) FILTER (WHERE m.tier_until IS NOT NULL AND NOT held AND m.period_growth < plan.threshold)
             AS fall_after
     FROM tier t JOIN plan USING (code) LEFT JOIN member m ON m.tier_id = t.id AND m.state NOT IN ('closed', 'merged')
+    CROSS JOIN LATERAL (SELECT m.tier_fallback_id IS NOT NULL OR m.tier_paid_id IS NOT NULL AS held) AS h
     GROUP BY t.code, t.rank ORDER BY t.rank"""
 
 

@@ -16,6 +16,7 @@ from liyu.members.tiers.near import refresh_near
 from liyu.members.tiers.rules import (
     DOWNGRADED,
     HAND_ENDED,
+    PAID_ENDED,
     RETAINED,
     THRESHOLD_REACHED,
     Ladder,
@@ -30,12 +31,12 @@ PORTION = 10_000
 
 # The same conditions as `next_tier` and `rise`, so that only those are locked who are due; the rules have the last word.
 _DUE = """
-    FROM member m JOIN tier t ON t.id = m.tier_id CROSS JOIN program p
+    FROM member m JOIN tier t ON t.id = coalesce(m.tier_earned_id, m.tier_id) CROSS JOIN program p
     LEFT JOIN tier n ON n.rank = (SELECT min(rank) FROM tier WHERE rank > t.rank)
     WHERE m.state NOT IN ('closed', 'merged') AND (
         m.tier_until < %(day)s AND (m.tier_fallback_id IS NOT NULL OR m.period_growth >= t.threshold
             OR m.tier_until + p.tier_grace_days::int < %(day)s)
-        OR m.growth >= n.threshold)"""
+        OR m.growth >= n.threshold OR m.tier_paid_until < %(day)s)"""
 
 _COUNT = f"SELECT count(*) {_DUE}"
 _PORTION = f"SELECT m.id {_DUE} AND m.id > %(after)s ORDER BY m.id LIMIT %(portion)s"
@@ -48,7 +49,7 @@ class Evaluated(Struct):
     downgraded: int = 0
     risen: int = 0
     ended: int = 0
-    """Tiers set by hand whose day was over."""
+    """Tiers set by hand, or bought, whose day was over."""
 
     def count(self, decisions: list[TierDecision]) -> None:
         """Add decisions."""
@@ -56,7 +57,7 @@ class Evaluated(Struct):
         self.retained += found[RETAINED]
         self.downgraded += found[DOWNGRADED]
         self.risen += found[THRESHOLD_REACHED]
-        self.ended += found[HAND_ENDED]
+        self.ended += found[HAND_ENDED] + found[PAID_ENDED]
 
 
 async def count_due(connection: AsyncConnection[Any], day: date) -> int:

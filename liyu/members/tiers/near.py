@@ -17,7 +17,7 @@ NEXT = """(
 
 _REFRESH = """
     UPDATE member m SET nears_next = w.nears FROM (
-        SELECT m.id, {nears} AS nears FROM member m JOIN {next} AS n ON n.tier_id = m.tier_id
+        SELECT m.id, {nears} AS nears FROM member m JOIN {next} AS n ON n.tier_id = coalesce(m.tier_earned_id, m.tier_id)
         WHERE m.nears_next <> {nears} ORDER BY m.id FOR UPDATE OF m SKIP LOCKED) AS w
     WHERE w.id = m.id"""
 

@@ -30,6 +30,17 @@ class TierProgress(Struct, frozen=True):
     pre_registered: bool
     fall: str
     grace_days: int
+    earned_zh: str
+    earned_en: str
+    """The tier of the growth value, which is what all of this is about; a higher one may be bought on top."""
+    next_zh: str | None
+    next_en: str | None
+    paid_zh: str | None
+    paid_en: str | None
+    paid_until: date | None
+    """Last day of a tier that was bought; None without one."""
+    is_covered: bool
+    """Whether the tier that was bought is the higher one."""
 
     @property
     def missing_to_rise(self) -> int | None:
@@ -49,8 +60,11 @@ _PROGRESS = """
         m.tier_until + CASE WHEN m.tier_fallback_id IS NULL THEN p.tier_grace_days::int ELSE 0 END AS decided_by,
         m.growth, n.threshold AS next_threshold, t.threshold AS keep_threshold, m.period_growth,
         m.tier_fallback_id IS NOT NULL AS by_hand, m.state = 'pre_registered' AS pre_registered,
-        p.tier_fall AS fall, p.tier_grace_days AS grace_days
-    FROM member m JOIN tier t ON t.id = m.tier_id CROSS JOIN program p
+        p.tier_fall AS fall, p.tier_grace_days AS grace_days, t.name_zh AS earned_zh, t.name_en AS earned_en,
+        n.name_zh AS next_zh, n.name_en AS next_en, b.name_zh AS paid_zh, b.name_en AS paid_en,
+        m.tier_paid_until AS paid_until, coalesce(b.rank > t.rank, false) AS is_covered
+    FROM member m JOIN tier t ON t.id = coalesce(m.tier_earned_id, m.tier_id) CROSS JOIN program p
+    LEFT JOIN tier b ON b.id = m.tier_paid_id
     LEFT JOIN tier n ON n.rank = (SELECT min(rank) FROM tier WHERE rank > t.rank) WHERE m.id = %s"""
 
 
@@ -122,7 +136,7 @@ _RISERS = """
     FROM tier t JOIN tier n ON n.rank = (SELECT min(rank) FROM tier WHERE rank > t.rank) CROSS JOIN program p
     JOIN member m ON m.tier_id = t.id
     WHERE m.state IN ('active', 'pre_registered', 'frozen') AND m.tier_fallback_id IS NULL
-        AND m.nears_next AND m.growth < n.threshold
+        AND m.tier_paid_id IS NULL AND m.nears_next AND m.growth < n.threshold
         AND (%(tier)s::text IS NULL OR t.code = %(tier)s)
     ORDER BY missing, m.id OFFSET %(skip)s LIMIT %(most)s"""
 
@@ -133,8 +147,8 @@ _FALLERS = """
     FROM member m JOIN tier t ON t.id = m.tier_id CROSS JOIN program p
     JOIN tier n ON n.rank = (SELECT max(rank) FROM tier WHERE rank < t.rank
         AND (p.tier_fall = 'one_step' OR threshold <= m.period_growth))
-    WHERE m.state IN ('active', 'frozen') AND m.tier_fallback_id IS NULL AND m.period_growth < t.threshold
-        AND m.tier_until <= %(through)s AND (%(tier)s::text IS NULL OR t.code = %(tier)s)
+    WHERE m.state IN ('active', 'frozen') AND m.tier_fallback_id IS NULL AND m.tier_paid_id IS NULL
+        AND m.period_growth < t.threshold AND m.tier_until <= %(through)s AND (%(tier)s::text IS NULL OR t.code = %(tier)s)
     ORDER BY m.tier_until, m.id OFFSET %(skip)s LIMIT %(most)s"""
 
 

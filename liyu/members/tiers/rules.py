@@ -23,6 +23,9 @@ DOWNGRADED = "downgraded"
 SET_BY_HAND = "set_by_hand"
 HAND_ENDED = "hand_ended"
 IMPORTED = "imported"
+PAID = "paid"
+PAID_ENDED = "paid_ended"
+PAID_RETURNED = "paid_returned"
 
 
 class TierStep(Struct, frozen=True):
@@ -64,8 +67,15 @@ class Ladder(Struct, frozen=True):
         return None if step is self.steps[0] else end_of_month(add_months(begun_on, step.validity_months))
 
 
+class PaidTier(Struct, frozen=True):
+    """A tier that was bought, through its last day (docs/algorithms/paid.md)."""
+
+    tier_id: int
+    until: date
+
+
 class Standing(Struct, frozen=True):
-    """Where a member stands."""
+    """Where a member stands by growth value, and what they have bought on top of it."""
 
     tier_id: int
     period: int = 1
@@ -82,6 +92,8 @@ class Standing(Struct, frozen=True):
     """Set while the tier was set by hand: the tier from before, which is the least that comes back afterwards."""
     active: bool = True
     """The validity of those who are pre-registered begins with their activation."""
+    paid: PaidTier | None = None
+    """Lies over the tier of the growth value, which goes on counting underneath as if nothing had been bought."""
 
 
 class GrowthPart(Struct, frozen=True):
@@ -116,6 +128,14 @@ class Verdict(Struct, frozen=True):
     ends_on: date
 
 
+def held_tier(ladder: Ladder, standing: Standing) -> TierStep:
+    """The tier that a member is in: the higher of the one that growth value gives and the one that was bought."""
+    earned = ladder.step(standing.tier_id)
+    if standing.paid is None:
+        return earned
+    return max(earned, ladder.step(standing.paid.tier_id), key=lambda step: step.rank)
+
+
 def next_tier(ladder: Ladder, standing: Standing, day: date) -> Verdict | None:
     """What the end of the validity decides for a member on `day`; None while there is nothing to decide.
 
@@ -143,13 +163,36 @@ def settle(ladder: Ladder, standing: Standing, day: date) -> tuple[Standing, lis
     """Decide every validity that has ended before `day`, one after the other: it is the same who asks, and when."""
     decisions = []
     while (verdict := next_tier(ladder, standing, day)) is not None:
+        standing, ended = _end_paid(ladder, standing, verdict.ends_on + timedelta(days=1))
+        decisions += ended
         since = verdict.ends_on + timedelta(days=1)
         until = ladder.last_day(verdict.tier, verdict.ends_on)
         standing, decision = _enter(standing, verdict.tier, verdict.reason, verdict.needed, since, until)
         if verdict.reason != HAND_ENDED:
             standing = replace(standing, growth=0, counted_from=standing.period)
         decisions.append(decision)
-    return standing, decisions
+    standing, ended = _end_paid(ladder, standing, day)
+    return standing, [*decisions, *ended]
+
+
+def _end_paid(ladder: Ladder, standing: Standing, day: date) -> tuple[Standing, list[TierDecision]]:
+    """A tier that was bought ends with its last day, and nothing follows it but what growth value gives."""
+    if standing.paid is None or day <= standing.paid.until:
+        return standing, []
+    return cover(ladder, standing, None, PAID_ENDED, standing.paid.until + timedelta(days=1))
+
+
+def cover(
+    ladder: Ladder, standing: Standing, paid: PaidTier | None, reason: str, day: date
+) -> tuple[Standing, list[TierDecision]]:
+    """Lay a tier that was bought over the standing from `day` on, or take it away; no period begins or ends by it."""
+    covered = replace(standing, paid=paid)
+    before, after = held_tier(ladder, standing), held_tier(ladder, covered)
+    decision = TierDecision(
+        before.id, after.id, reason, standing.growth, standing.period_growth, None, standing.period, day,
+        paid.until if paid else standing.until,
+    )  # fmt: skip
+    return covered, [decision]
 
 
 def grow(

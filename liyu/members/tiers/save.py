@@ -13,15 +13,17 @@ from psycopg.rows import class_row
 from liyu.core.bulk import encode_rows, insert_of, record_of
 from liyu.members.program import ProgramTerms, load_terms
 from liyu.members.tiers.near import NEXT, nears
-from liyu.members.tiers.rules import Ladder, Standing, TierDecision, TierStep, grow, settle
+from liyu.members.tiers.overlay import EARNED, lay_over
+from liyu.members.tiers.rules import Ladder, PaidTier, Standing, TierDecision, TierStep, grow, settle
 
 SYSTEM = "system"
 
 _STEPS = "SELECT id, rank, threshold, multiplier_basis_points, validity_months FROM tier ORDER BY rank"
 
-_STANDINGS = """
-    SELECT id, tier_id, tier_period AS period, tier_since AS since, tier_until AS until, growth, period_growth,
-        growth_counted_from AS counted_from, tier_fallback_id AS fallback_id, state <> 'pre_registered' AS active
+_STANDINGS = f"""
+    SELECT id, {EARNED} AS tier_id, tier_period AS period, tier_since AS since, tier_until AS until, growth, period_growth,
+        growth_counted_from AS counted_from, tier_fallback_id AS fallback_id, state <> 'pre_registered' AS active,
+        tier_paid_id, tier_paid_until
     FROM member WHERE id = ANY(%s)"""
 
 _LOCK = "SELECT id FROM account WHERE member_id = ANY(%s) AND kind = 'member_points' ORDER BY id FOR UPDATE"
@@ -32,6 +34,7 @@ class StandingRow(Struct):
 
     id: int
     tier_id: int
+    """The tier of the growth value."""
     tier_period: int
     tier_since: date | None
     tier_until: date | None
@@ -39,6 +42,8 @@ class StandingRow(Struct):
     period_growth: int
     growth_counted_from: int
     tier_fallback_id: int | None
+    tier_paid_id: int | None
+    tier_paid_until: date | None
 
 
 class TierChangeRow(Struct):
@@ -113,9 +118,9 @@ class TierWrites(Struct):
         ]  # fmt: skip
 
 
-_COLUMNS = [name for name in StandingRow.__struct_fields__ if name != "id"]
+_COLUMNS = [name for name in StandingRow.__struct_fields__ if name not in ("id", "tier_id")]
 _SAVE_STANDINGS = (
-    f"UPDATE member SET {', '.join(f'{name} = r.{name}' for name in _COLUMNS)}, "
+    f"UPDATE member SET {', '.join(f'{name} = r.{name}' for name in _COLUMNS)}, {lay_over('r.tier_id', 'r.tier_paid_id')}, "
     f"nears_next = {nears('r.growth', 'n.threshold')} "
     f"FROM {record_of(StandingRow)} LEFT JOIN {NEXT} AS n ON n.tier_id = r.tier_id WHERE member.id = r.id"
 )
@@ -132,7 +137,10 @@ async def load_ladder(connection: AsyncConnection[Any], terms: ProgramTerms | No
 async def load_standings(connection: AsyncConnection[Any], member_ids: list[int]) -> dict[int, Standing]:
     """Where members stand, by id; the caller holds their locks when it means to change anything."""
     found = await connection.execute(_STANDINGS, (member_ids,))
-    return {row[0]: Standing(*row[1:]) for row in await found.fetchall()}
+    return {
+        member_id: Standing(*own, *[PaidTier(paid_id, paid_until)] * (paid_id is not None))
+        for member_id, *own, paid_id, paid_until in await found.fetchall()
+    }
 
 
 async def lock_standings(connection: AsyncConnection[Any], member_ids: list[int]) -> dict[int, Standing]:
@@ -153,7 +161,8 @@ async def save_tiers(connection: AsyncConnection[Any], writes: TierWrites) -> No
 
 
 def _row(member_id: int, standing: Standing) -> StandingRow:
+    paid_id, paid_until = (standing.paid.tier_id, standing.paid.until) if standing.paid else (None, None)
     return StandingRow(
         member_id, standing.tier_id, standing.period, standing.since, standing.until, standing.growth,
-        standing.period_growth, standing.counted_from, standing.fallback_id,
+        standing.period_growth, standing.counted_from, standing.fallback_id, paid_id, paid_until,
     )  # fmt: skip

@@ -2,13 +2,14 @@
 
 from litestar.types import ControllerRouterHandler
 
-from liyu.web.api import events, items, members, redemptions, vouchers
+from liyu.web.api import events, items, members, memberships, redemptions, vouchers
 from liyu.web.api.openapi import get_openapi
 from liyu.web.api.stripe_webhook import receive_stripe_event
 
 OPEN: list[ControllerRouterHandler] = [get_openapi]
 CALLS: list[ControllerRouterHandler] = [
     *members.CALLS,
+    *memberships.CALLS,
     *events.CALLS,
     *items.CALLS,
     *redemptions.CALLS,

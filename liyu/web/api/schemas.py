@@ -141,6 +141,48 @@ class AdjustmentAnswer(Struct):
     balance: int
 
 
+# Paid memberships
+
+
+class MembershipBody(Struct, forbid_unknown_fields=True):
+    """A paid membership that was sold."""
+
+    plan: Annotated[
+        str, Meta(min_length=1, max_length=40, examples=["gold-month"], description="The code of the offer.")
+    ]
+    reference: Annotated[
+        str, Meta(min_length=1, max_length=100, examples=["VIP-2026-118"], description="The number of the sale.")
+    ]
+    paid_minor: Annotated[int, Meta(ge=0, le=10**12, examples=[3000], description="What was paid; 0 for a gift.")]
+
+
+class MembershipReturnBody(Struct, forbid_unknown_fields=True):
+    """Why a membership is given back."""
+
+    reason: Annotated[Reason, Meta(examples=["Changed their mind"])]
+
+
+class MembershipAnswer(Struct):
+    """A paid membership; it holds from its first through its last day."""
+
+    reference: str
+    plan: str
+    begins_on: Day
+    ends_on: Day
+    days: Annotated[int, Meta(description="How many days were bought.")]
+    points: Annotated[int, Meta(description="Paid in points, in the mall.")]
+    paid_minor: Annotated[int, Meta(description="Paid in money, to the seller.")]
+    returned_at: Instant | None
+    returned_points: int | None
+    returned_minor: Annotated[int | None, Meta(description="What the seller owes for one that was given back.")]
+
+
+class MembershipsAnswer(Struct):
+    """What a member has bought, the latest first."""
+
+    memberships: list[MembershipAnswer]
+
+
 # Events
 
 Amount = Annotated[

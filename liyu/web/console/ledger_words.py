@@ -16,6 +16,8 @@ LEDGER_EVENTS = {
     "refund": N_("Part of a redemption refunded"),
     "payment": N_("Cash received from members"),
     "payment_refund": N_("Cash refunded to a member"),
+    "membership": N_("Paid membership bought"),
+    "membership_return": N_("Paid membership given back"),
     "lapse": N_("Points lapsed"),
     "mature": N_("Points became usable"),
     "clawback": N_("Taken back after a return"),
@@ -59,6 +61,9 @@ CHECKS = {
     "lot_differs_from_its_entries": N_("A lot differs from its entries"),
     "transfer_not_bound_to_lots": N_("A transfer is not bound to lots"),
     "entry_in_a_foreign_lot": N_("An entry stands in another account's lot"),
+    "membership_differs_from_its_payment": N_("A paid membership differs from its payment"),
+    "paid_tier_differs_from_its_memberships": N_("A paid tier differs from what was paid for"),
+    "memberships_overlap": N_("Paid memberships overlap"),
     "voucher_uses_differ_from_verifications": N_("Uses of a voucher differ from its verifications"),
     "stock_differs_from_redemptions": N_("Stock differs from the redemptions"),
     "points_given_back_differ_from_order": N_("Points given back differ from the order"),
@@ -132,6 +137,6 @@ def notes_on(movement: Movement, rules: dict[str, RuleName]) -> list[str]:
             notes.append(movement.reason)
         case "lapse" if movement.reason == INACTIVE:
             notes.append(gettext(N_("Nothing was earned or used for a long time")))
-        case "cancel" | "refund":
+        case "cancel" | "refund" | "membership_return":
             notes.append(gettext(N_("Back in the lots they came from")))
     return notes

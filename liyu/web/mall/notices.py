@@ -23,6 +23,7 @@ from liyu.web.pages import Page, page
 
 VOUCHER_WARNING = timedelta(days=14)
 TIER_WARNING = timedelta(days=92)
+PAID_WARNING = timedelta(days=14)
 MOST_VOUCHER_NOTICES = 5
 
 TOPICS: dict[str, tuple[str, str, str]] = {
@@ -128,11 +129,12 @@ def _account_notices(request: AnyRequest, account: MemberAccount) -> list[dict[s
             N_("%(points)s points become usable on %(day)s."), {"points": pending.points, "day": pending.on}
         )
         found.append({"icon": "hourglass", "text": translate(words), "href": "/points"})
-    if account.tier_until and timedelta() <= account.tier_until - today <= TIER_WARNING:
+    warning = PAID_WARNING if account.is_paid else TIER_WARNING
+    if account.tier_until and timedelta() <= account.tier_until - today <= warning:
         tier = {"tier": text_of(account, "tier"), "day": account.tier_until}
-        found.append(
-            {"icon": "medal", "text": translate(Message(N_("%(tier)s is valid until %(day)s."), tier)), "href": "/tier"}
-        )
+        text = _PAID_ENDS if account.is_paid else N_("%(tier)s is valid until %(day)s.")
+        href = "/membership" if account.is_paid else "/tier"
+        found.append({"icon": "medal", "text": translate(Message(text, tier)), "href": href})
     if account.next_threshold is not None and account.next_zh:
         missing = {"missing": account.next_threshold - account.growth, "tier": text_of(account, "next")}
         words = Message(N_("%(missing)s more growth value and you are %(tier)s."), missing)
@@ -156,6 +158,9 @@ def _voucher_notices(request: AnyRequest, vouchers: list[Any]) -> list[dict[str,
         }
         for facts in ending
     ]
+
+
+_PAID_ENDS = N_("%(tier)s is paid for through %(day)s. It does not renew by itself.")
 
 
 ROUTES = [show_notices]

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_
 from liyu.members.account import load_account
+from liyu.members.paid.plans import list_plans
 from liyu.members.tags.queries import badges_for
 from liyu.vouchers.queries import wallet
 from liyu.web.actor import actor_of
@@ -31,6 +32,7 @@ async def show_me(request: AnyRequest, session: NamedDependency[AsyncSession]) -
         phone=mask_phone(account.phone),
         lapsing=lapsing_next(account, today_of(request)),
         usable_vouchers=vouchers.counts["usable"],
+        has_membership=account.is_paid or bool(await list_plans(connection, offered_only=True)),
         badges=sum(badge.at is not None for badge in await badges_for(connection, member_id)),
     )
 

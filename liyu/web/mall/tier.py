@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
 from liyu.members.account import MemberAccount, TierStanding, list_tiers, load_account
+from liyu.members.paid.plans import list_plans
 from liyu.members.tiers.queries import TierProgress, list_tier_history, load_progress
 from liyu.members.tiers.rules import MATCHING
 from liyu.web.actor import actor_of
@@ -33,9 +34,10 @@ async def show_tier(request: AnyRequest, session: NamedDependency[AsyncSession])
         tab="me",
         account=account,
         progress=progress,
-        keeping=_keeping(request, account, progress, tiers),
+        keeping=_keeping(request, progress, tiers),
         rising=join_sentences([gettext(N_("You rise at once when you reach it.")), _counted(progress)]),
         tiers=[_tier(tier, account) for tier in tiers],
+        has_plans=bool(await list_plans(connection, offered_only=True)),
         changes=[
             {"text": name_change(one), "when": one.at, "note": explain_change(one), "state": tone_of(one)}
             for one in await list_tier_history(connection, member_id, MOST_CHANGES)
@@ -43,14 +45,12 @@ async def show_tier(request: AnyRequest, session: NamedDependency[AsyncSession])
     )
 
 
-def _keeping(
-    request: AnyRequest, account: MemberAccount, progress: TierProgress, tiers: list[TierStanding]
-) -> dict[str, Any] | None:
+def _keeping(request: AnyRequest, progress: TierProgress, tiers: list[TierStanding]) -> dict[str, Any] | None:
     """What keeping the tier takes; None where there is nothing to keep."""
     missing, until = progress.missing_to_keep, progress.until
     if missing is None or until is None:
         return None
-    own = {"tier": text_of(account, "tier"), "day": until, "missing": missing, "last": progress.decided_by}
+    own = {"tier": text_of(progress, "earned"), "day": until, "missing": missing, "last": progress.decided_by}
     if not missing:
         title = Message(N_("%(tier)s is kept"), own)
         notes = [Message(N_("You have what it takes. After %(day)s it is yours for another period."), own)]

@@ -81,6 +81,8 @@ _MOVEMENTS: dict[str, str] = {
     "redeem": N_("Redeemed"),
     "cancel": N_("Redemption cancelled"),
     "refund": N_("Part of a redemption refunded"),
+    "membership": N_("Paid membership bought"),
+    "membership_return": N_("Paid membership given back"),
     "lapse": N_("Points lapsed"),
     "mature": N_("Points became usable"),
     "adjust": N_("Manual adjustment"),
@@ -103,6 +105,7 @@ _NOTES: dict[str, str] = {
     "lapse": N_("Their last day was over"),
     "cancel": N_("Back in the lots they came from"),
     "refund": N_("Back in the lots they came from"),
+    "membership_return": N_("Back in the lots they came from"),
 }
 
 

@@ -262,3 +262,26 @@ async def test_somebody_new_can_be_pre_registered_and_is_active_later_but_never_
 async def test_a_blocked_card_is_no_card(api: Api, world: World) -> None:
     await world.execute("UPDATE member SET card_number = NULL WHERE external_id = 'M1'")
     assert (await api.get("/members/M1")).json()["card_number"] is None
+
+
+async def test_the_host_sells_a_membership_once_and_is_told_what_to_pay_back(api: Api, world: World) -> None:
+    await world.execute(
+        "INSERT INTO paid_plan (code, tier_id, name_zh, name_en, months, price_minor, return_days, offered) "
+        "SELECT 'gold-month', id, '月卡', 'Month', 1, 3000, 7, true FROM tier WHERE code = 'gold'"
+    )
+    await api.put("/members/N1")
+    sale = {"plan": "gold-month", "reference": "VIP-1", "paid_minor": 3000}
+    sold = await api.post("/members/N1/memberships", json=sale, headers={"idempotency-key": "1"})
+    assert sold.status_code == 201
+    again = await api.post("/members/N1/memberships", json=sale, headers={"idempotency-key": "2"})
+    assert again.json() == sold.json()
+    member = (await api.get("/members/N1")).json()
+    assert (member["tier"], member["tier_until"]) == ("gold", sold.json()["ends_on"])
+    other = await api.post("/members/N1/memberships", json=sale | {"paid_minor": 1}, headers={"idempotency-key": "3"})
+    problem_of(other, 409, "idempotency_conflict")
+    back = await api.post("/memberships/VIP-1/return", json={"reason": "unwanted"}, headers={"idempotency-key": "4"})
+    assert (back.status_code, back.json()["returned_minor"]) == (200, 3000)
+    assert (await api.get("/members/N1/memberships")).json() == {"memberships": [back.json()]}
+    assert (await api.get("/members/N1")).json()["tier"] == "standard"
+    unknown = await api.post("/memberships/VIP-2/return", json={"reason": "x"}, headers={"idempotency-key": "5"})
+    problem_of(unknown, 404, "unknown_membership")

@@ -260,6 +260,9 @@ def upgrade() -> None:
         sa.Column("tier_until", sa.Date(), nullable=True),
         sa.Column("tier_period", sa.BigInteger(), server_default="1", nullable=False),
         sa.Column("tier_fallback_id", sa.BigInteger(), nullable=True),
+        sa.Column("tier_earned_id", sa.BigInteger(), nullable=True),
+        sa.Column("tier_paid_id", sa.BigInteger(), nullable=True),
+        sa.Column("tier_paid_until", sa.Date(), nullable=True),
         sa.Column("growth", sa.BigInteger(), nullable=False),
         sa.Column("growth_counted_from", sa.BigInteger(), server_default="1", nullable=False),
         sa.Column("period_growth", sa.BigInteger(), server_default="0", nullable=False),
@@ -283,6 +286,11 @@ def upgrade() -> None:
             "(state = 'merged') = (merged_into IS NOT NULL)", name=op.f("ck_member_merged_into_somebody")
         ),
         sa.CheckConstraint("growth >= 0 AND period_growth >= 0", name=op.f("ck_member_growth_not_negative")),
+        sa.CheckConstraint(
+            "num_nulls(tier_earned_id, tier_paid_id, tier_paid_until) IN (0, 3)", name=op.f("ck_member_paid_or_not")
+        ),
+        sa.ForeignKeyConstraint(["tier_earned_id"], ["tier.id"], name=op.f("fk_member_tier_earned_id")),
+        sa.ForeignKeyConstraint(["tier_paid_id"], ["tier.id"], name=op.f("fk_member_tier_paid_id")),
         sa.ForeignKeyConstraint(["tier_fallback_id"], ["tier.id"], name=op.f("fk_member_tier_fallback_id")),
         sa.ForeignKeyConstraint(["merged_into"], ["member.id"], name=op.f("fk_member_merged_into")),
         sa.ForeignKeyConstraint(["person_id"], ["member.id"], name=op.f("fk_member_person_id")),
@@ -298,6 +306,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_member_person", "member", ["person_id"], unique=False, postgresql_where="person_id IS NOT NULL")
     op.create_index(
+        "ix_member_paid_until",
+        "member",
+        ["tier_paid_until"],
+        unique=False,
+        postgresql_where="tier_paid_until IS NOT NULL",
+    )
+    op.create_index(
         "ix_member_nears", "member", ["tier_id", "id"], unique=False, postgresql_where=sa.text("nears_next")
     )
     op.create_index("ix_member_state", "member", ["state", "id"], unique=False)
@@ -305,6 +320,64 @@ def upgrade() -> None:
     op.create_index(
         "ix_member_tier_until", "member", ["tier_until"], unique=False, postgresql_where="tier_until IS NOT NULL"
     )
+    op.create_table(
+        "paid_plan",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("tier_id", sa.BigInteger(), nullable=False),
+        sa.Column("name_zh", sa.Text(), nullable=False),
+        sa.Column("name_en", sa.Text(), nullable=False),
+        sa.Column("months", sa.BigInteger(), nullable=False),
+        sa.Column("points", sa.BigInteger(), nullable=True),
+        sa.Column("price_minor", sa.BigInteger(), nullable=True),
+        sa.Column("return_days", sa.BigInteger(), nullable=False),
+        sa.Column("offered", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("months BETWEEN 1 AND 36", name=op.f("ck_paid_plan_known_length")),
+        sa.CheckConstraint("points > 0 AND price_minor > 0", name=op.f("ck_paid_plan_prices_above_zero")),
+        sa.CheckConstraint("num_nonnulls(points, price_minor) > 0", name=op.f("ck_paid_plan_has_a_price")),
+        sa.CheckConstraint("return_days BETWEEN 0 AND 30", name=op.f("ck_paid_plan_known_return_days")),
+        sa.ForeignKeyConstraint(["tier_id"], ["tier.id"], name=op.f("fk_paid_plan_tier_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_paid_plan")),
+        sa.UniqueConstraint("code", name=op.f("uq_paid_plan_code")),
+    )
+    op.create_table(
+        "paid_period",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("plan_id", sa.BigInteger(), nullable=False),
+        sa.Column("tier_id", sa.BigInteger(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("begins_on", sa.Date(), nullable=False),
+        sa.Column("ends_on", sa.Date(), nullable=False),
+        sa.Column("days", sa.BigInteger(), nullable=False),
+        sa.Column("points", sa.BigInteger(), nullable=False),
+        sa.Column("paid_minor", sa.BigInteger(), nullable=False),
+        sa.Column("return_days", sa.BigInteger(), nullable=False),
+        sa.Column("bought_on", sa.Date(), nullable=False),
+        sa.Column("bought_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("returned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("returned_points", sa.BigInteger(), nullable=True),
+        sa.Column("returned_minor", sa.BigInteger(), nullable=True),
+        sa.Column("returned_by", sa.Text(), nullable=True),
+        sa.Column("return_reason", sa.Text(), nullable=True),
+        sa.CheckConstraint("ends_on >= begins_on - 1 AND days > 0", name=op.f("ck_paid_period_known_days")),
+        sa.CheckConstraint("points >= 0 AND paid_minor >= 0", name=op.f("ck_paid_period_prices_not_negative")),
+        sa.CheckConstraint(
+            "num_nulls(returned_at, returned_points, returned_minor, returned_by, return_reason) IN (0, 5)",
+            name=op.f("ck_paid_period_returned_or_not"),
+        ),
+        sa.CheckConstraint(
+            "returned_points BETWEEN 0 AND points AND returned_minor BETWEEN 0 AND paid_minor",
+            name=op.f("ck_paid_period_no_more_than_paid"),
+        ),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_paid_period_member_id")),
+        sa.ForeignKeyConstraint(["plan_id"], ["paid_plan.id"], name=op.f("fk_paid_period_plan_id")),
+        sa.ForeignKeyConstraint(["tier_id"], ["tier.id"], name=op.f("fk_paid_period_tier_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_paid_period")),
+        sa.UniqueConstraint("reference", name=op.f("uq_paid_period_reference")),
+    )
+    op.create_index("ix_paid_period_member", "paid_period", ["member_id", "ends_on"], unique=False)
     op.create_table(
         "growth_entry",
         sa.Column("member_id", sa.BigInteger(), nullable=False),

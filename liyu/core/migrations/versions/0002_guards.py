@@ -237,6 +237,20 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION keep_membership_as_sold() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' OR OLD.returned_at IS NOT NULL
+        OR (OLD.plan_id, OLD.tier_id, OLD.reference, OLD.days, OLD.points,
+            OLD.paid_minor, OLD.return_days, OLD.bought_on, OLD.bought_at, OLD.actor)
+        IS DISTINCT FROM
+        (NEW.plan_id, NEW.tier_id, NEW.reference, NEW.days, NEW.points,
+            NEW.paid_minor, NEW.return_days, NEW.bought_on, NEW.bought_at, NEW.actor) THEN
+        RAISE EXCEPTION 'membership % stays as it was sold, and is given back once', OLD.reference
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION keep_payout_as_paid() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' OR OLD.state = 'paid'
@@ -402,6 +416,7 @@ def upgrade() -> None:
         ("payment_event", "keep_payment_event_as_told", "UPDATE OR DELETE"),
         ("earning_rule", "keep_rule_as_priced", "UPDATE OR DELETE"),
         ("earning_event", "keep_event_as_priced", "UPDATE OR DELETE"),
+        ("paid_period", "keep_membership_as_sold", "UPDATE OR DELETE"),
         ("expiry_change", "keep_expiry_change_as_ordered", "UPDATE OR DELETE"),
         ("adjustment_request", "keep_adjustment_as_requested", "UPDATE OR DELETE"),
     ):

@@ -13,6 +13,7 @@ from procrastinate import Blueprint, JobContext, RetryStrategy
 from psycopg import AsyncConnection
 
 from liyu.catalog.favourites import watch_favourites
+from liyu.catalog.planned_prices import publish_due_prices
 from liyu.catalog.pools.watch import watch_pools
 from liyu.core.clock import Clock, local_date
 from liyu.core.database import Sessions, unit_of_work
@@ -310,6 +311,17 @@ async def evaluate_tags(context: JobContext, timestamp: int = 0, code: str | Non
     async with await services.connect() as connection:
         done = await evaluate_rules(connection, local_date(now, zone), now=now, zone=zone, code=code)
     log.info("tags_evaluated", given=done.given, taken=done.taken)
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(name="publish_prices", pass_context=True, queueing_lock="publish_prices", retry=RETRY)
+async def publish_planned_prices(context: JobContext, timestamp: int) -> None:
+    """Publish the prices that were planned and whose hour has come; every minute."""
+    services = _services(context)
+    async with await services.connect() as connection:
+        decided = await publish_due_prices(connection, now=services.clock.now(), zone=services.settings.timezone)
+    if decided:
+        log.info("prices_published", prices=decided)
 
 
 @tasks.periodic(cron="*/10 * * * *")

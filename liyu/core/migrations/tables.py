@@ -4,6 +4,7 @@ import liyu.catalog.evaluation.models
 import liyu.catalog.favourite_models
 import liyu.catalog.models
 import liyu.catalog.pools.models
+import liyu.catalog.price_models
 import liyu.core.access.models
 import liyu.core.audit
 import liyu.core.idempotency

@@ -42,6 +42,8 @@ ACTIONS = {
     "items.faults": N_("Faulty rows downloaded"),
     "items.discard": N_("Items: file discarded"),
     "item.state": N_("Item: state changed"),
+    "item.price.plan": N_("Item: price planned"),
+    "item.price.withdraw": N_("Item: planned price withdrawn"),
     "item.stock": N_("Item: stock changed"),
     "items.import": N_("Items imported"),
     "codes.import": N_("Codes imported"),

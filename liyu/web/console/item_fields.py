@@ -17,6 +17,7 @@ from liyu.web.forms import (
     CheckField,
     ChoiceField,
     ChoicesField,
+    Form,
     InstantField,
     IntegerField,
     MoneyField,
@@ -83,22 +84,29 @@ _LISTS = ("cities", "ships_not_to", "stores")
 
 def form_with(form: type[AnyItemForm], tiers: Sequence[TierStanding], tags: Sequence[TagLine]) -> type[AnyItemForm]:
     """The form with a price for each tier above the lowest, and a choice of the tags."""
-    fields: dict[str, Any] = {
-        f"{PRICE}{tier.code}": IntegerField(required=False, maximum=LARGEST_PRICE) for tier in tiers[1:]
-    }
-    fields["tags"] = ChoicesField([tag.code for tag in tags], N_("Tags"))
+    fields = tier_price_fields(tiers) | {"tags": ChoicesField([tag.code for tag in tags], N_("Tags"))}
     return type(form.__name__, (form,), fields)
+
+
+def tier_price_fields(tiers: Sequence[TierStanding]) -> dict[str, Any]:
+    """A field with the price of each tier above the lowest."""
+    return {f"{PRICE}{tier.code}": IntegerField(required=False, maximum=LARGEST_PRICE) for tier in tiers[1:]}
+
+
+def tier_prices_of(form: Form) -> dict[str, int] | None:
+    """The prices of tiers that were given, by code; None for none."""
+    prices = {name.removeprefix(PRICE): form.values[name] for name in form.fields if name.startswith(PRICE)}
+    return {code: points for code, points in prices.items() if points is not None} or None
 
 
 def values_of(form: ItemForm) -> dict[str, Any]:
     """The form as the fields of a record."""
     values = {name: getattr(form, name) for name in _PLAIN}
-    prices = {name.removeprefix(PRICE): form.values[name] for name in form.fields if name.startswith(PRICE)}
     return values | {
         "rules_zh": split_lines(form.rules_zh),
         "rules_en": split_lines(form.rules_en),
         "tier": form.tier or None,
-        "tier_prices": {code: points for code, points in prices.items() if points is not None} or None,
+        "tier_prices": tier_prices_of(form),
         "tags": form.values["tags"] or None,
         "partner": form.partner or None,
         "variant_of": form.variant_of or None,
@@ -120,7 +128,7 @@ def texts_of(item: ItemFacts, stores: list[str]) -> dict[str, Any]:
         name: "" if facts.get(name) is None else str(facts.get(name)) for name in NewItemForm.fields
     }
     texts |= {name: amount_text(facts[name]) for name in _MONEY}
-    texts |= {name: _local(facts[name]) for name in _INSTANTS}
+    texts |= {name: local_text(facts[name]) for name in _INSTANTS}
     texts |= {f"{PRICE}{price['code']}": price["points"] for price in item.tier_prices}
     return texts | {
         "rules_zh": "\n".join(item.rules_zh),
@@ -137,6 +145,6 @@ def texts_of(item: ItemFacts, stores: list[str]) -> dict[str, Any]:
     }
 
 
-def _local(instant: datetime | None) -> str:
+def local_text(instant: datetime | None) -> str:
     """An instant as `<input type="datetime-local">` wants it."""
     return instant.astimezone(current_zone()).strftime("%Y-%m-%dT%H:%M") if instant else ""

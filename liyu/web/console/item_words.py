@@ -80,6 +80,13 @@ VERSION_REASONS = {
     "follows": N_("Follows its item"),
     "proposal": N_("A partner’s change was approved"),
     "bulk": N_("Changed with others"),
+    "planned_price": N_("Planned price"),
+}
+PRICE_STATES = {
+    "planned": (N_("Planned"), "blue"),
+    "published": (N_("Published"), ""),
+    "refused": (N_("Refused"), "red"),
+    "withdrawn": (N_("Withdrawn"), "grey"),
 }
 
 VERDICTS = {
@@ -139,6 +146,16 @@ def version_reason(text: str) -> str:
 def verdict(name: str) -> str:
     """What was decided."""
     return gettext(VERDICTS[name])
+
+
+def price_state(name: str) -> str:
+    """The state of a planned price."""
+    return gettext(PRICE_STATES[name][0])
+
+
+def price_tone(name: str) -> str:
+    """The tone of its pill."""
+    return PRICE_STATES[name][1]
 
 
 def proposal_state(name: str) -> str:

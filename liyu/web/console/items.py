@@ -6,6 +6,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.catalog.models import ITEM_KINDS, SCENES
+from liyu.catalog.planned_prices import list_planned_prices
 from liyu.catalog.queries import ItemFilter, count_by_state, list_items, load_item
 from liyu.catalog.service import set_state, set_stock
 from liyu.catalog.states import STATES, TRANSITIONS
@@ -168,6 +169,7 @@ async def _show_item(
     connection = await driver_connection(session)
     found = await load_item(connection, sku)
     item = found.item
+    planned = await list_planned_prices(connection, item.id)
     redemptions = await list_redemptions(connection, RedemptionFilter(sku=sku), size=REDEMPTIONS_SHOWN)
     return show(
         request,
@@ -178,6 +180,7 @@ async def _show_item(
         stores=found.stores,
         changes=found.changes,
         variants=found.variants,
+        next_price=next((one for one in planned if one.state == "planned"), None),
         coupon=describe_coupon(item) if item.coupon_form else None,
         names=await name_people(connection, [one.actor for one in found.changes]),
         redemptions=redemptions,

@@ -127,6 +127,31 @@ async def _upload(client: AsyncClient, rows: list[list[str]]) -> str:
     return answer.headers["location"]
 
 
+async def test_a_price_is_planned_seen_and_withdrawn(sign_in: SignIn, world: World) -> None:
+    client, page = await sign_in("operator"), "/console/items/tea/prices"
+    good = {
+        "begins_at": "2027-01-01T10:00",
+        "points": "80",
+        "cash_minor": "5",
+        "price_gold": "60",
+        "reason": "New year",
+    }
+    for faulty in ({"begins_at": "2020-01-01T10:00"}, {"points": "x"}, {"begins_at": ""}, {"reason": ""}):
+        assert (await submit(client, page, page, **good | faulty)).status_code == 422, faulty
+    assert await world.one("SELECT count(*) FROM planned_price") == 0
+    assert (await submit(client, page, page, **good)).status_code == 303
+    assert (await submit(client, page, page, **good)).status_code == 422
+    seen = texts_of(await client.get(page))
+    for words in ("80", "Gold 60", "New year", "Planned"):
+        assert words in seen
+    assert "Price from 1 Jan 2027, 10:00" in texts_of(await client.get("/console/items/tea"))
+    assert (await submit(client, page, f"{page}/withdraw", price="1")).status_code == 303
+    assert "Withdrawn" in texts_of(await client.get(page))
+    assert await world.one("SELECT count(*) FROM audit_event WHERE action LIKE 'item.price.%%'") == 2
+    service = await sign_in("service")
+    assert (await submit(service, page, page, **good)).status_code == 403
+
+
 async def test_many_items_change_together_or_not_at_all(sign_in: SignIn, world: World) -> None:
     client, page = await sign_in("operator"), "/console/items"
     await world.member("m-3", points=5_000)

@@ -1737,6 +1737,45 @@ def upgrade() -> None:
         sa.UniqueConstraint("item_id", "number", name=op.f("uq_item_version_item_id_number")),
     )
     op.create_table(
+        "planned_price",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("points", sa.BigInteger(), nullable=False),
+        sa.Column("cash_minor", sa.BigInteger(), nullable=False),
+        sa.Column("tier_prices", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("begins_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("planned_by", sa.Text(), nullable=False),
+        sa.Column("planned_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fault", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'planned') = (decided_at IS NULL)", name=op.f("ck_planned_price_decided_at_an_instant")
+        ),
+        sa.CheckConstraint(
+            "(state = 'refused') = (fault IS NOT NULL)", name=op.f("ck_planned_price_refused_with_a_fault")
+        ),
+        sa.CheckConstraint("begins_at > planned_at", name=op.f("ck_planned_price_planned_ahead")),
+        sa.CheckConstraint("points >= 0 AND cash_minor >= 0", name=op.f("ck_planned_price_not_negative")),
+        sa.CheckConstraint(
+            "state IN ('planned', 'published', 'refused', 'withdrawn')", name=op.f("ck_planned_price_known_state")
+        ),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_planned_price_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_planned_price")),
+    )
+    op.create_index(
+        "ix_planned_price_due", "planned_price", ["begins_at", "id"], unique=False, postgresql_where="state = 'planned'"
+    )
+    op.create_index("ix_planned_price_item", "planned_price", ["item_id", "begins_at"], unique=False)
+    op.create_index(
+        "uq_planned_price_instant",
+        "planned_price",
+        ["item_id", "begins_at"],
+        unique=True,
+        postgresql_where="state = 'planned'",
+    )
+    op.create_table(
         "picture",
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("width", sa.BigInteger(), nullable=False),

@@ -24,7 +24,7 @@ class FileFaultyError(InvalidInputError):
     """A file was refused as a whole; `faults` names every fault of every row, in order."""
 
     code = "file_faulty"
-    message = N_("The file has %(count)s faults. Nothing was changed.")
+    message = N_("Faults in the file: %(count)s. Nothing was changed.")
 
     def __init__(self, faults: list[RowFault]) -> None:
         self.faults = sorted(faults, key=lambda fault: (fault.row, fault.column))

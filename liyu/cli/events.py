@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import rich_click as click
+from msgspec import Struct
 from rich.console import Console
 from rich.progress import Progress
 
 from liyu.cli.installation import clock, connect, json_option, load_settings, run, show
 from liyu.core.i18n import N_, Message
 from liyu.core.settings import Settings
-from liyu.members.points.events import Event, Posted, check_source
+from liyu.members.points.events import Event, Posted, check_event, check_source
 from liyu.members.points.post import post_events
+from liyu.members.program import load_terms
 
 COLUMNS = ("external_id", "type", "amount_minor", "currency", "occurred_at", "reference")
 PURCHASE, POINTS_PART = OPTIONAL = ("purchase", "points_part_minor")
@@ -68,45 +70,46 @@ async def _import(settings: Settings, text: TextIO, size: int) -> dict[str, Any]
         task = progress.add_task("Posting events", total=size)
         rows = _read(text, settings)
         async with connect(settings) as connection:
+            terms = await load_terms(connection)
             while portion := [row for _, row in zip(range(PORTION), rows, strict=False)]:
-                await _post(connection, portion, settings, result)
-                progress.update(task, advance=sum(size for _, size, _ in portion))
+                await _post(connection, portion, settings, result, terms.currency)
+                progress.update(task, advance=sum(row.size for row in portion))
     return result
 
 
-Row = tuple[int, int, Event | dict[str, Message]]
-"""Row number in the file, roughly its size in bytes, the event or its faults."""
+class _Row(Struct):
+    number: int
+    size: int
+    """Roughly, in bytes."""
+    event: Event
+    """With stand-ins for what cannot be read."""
+    unreadable: dict[str, Message]
 
 
-def _read(text: TextIO, settings: Settings) -> Iterator[Row]:
+def _read(text: TextIO, settings: Settings) -> Iterator[_Row]:
     reader = csv.DictReader(text)
     missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
     if missing:
         raise click.ClickException(f"the file lacks the columns {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
     for number, cells in enumerate(reader, start=2):
         size = sum(len(cell or "") + 1 for cell in cells.values() if isinstance(cell, str))
-        yield (
-            number,
-            size,
-            _parse({column: (cells.get(column) or "").strip() for column in (*COLUMNS, *OPTIONAL)}, settings),
-        )
+        texts = {column: (cells.get(column) or "").strip() for column in (*COLUMNS, *OPTIONAL)}
+        yield _Row(number, size, *_parse(texts, settings))
 
 
-def _parse(cells: dict[str, str], settings: Settings) -> Event | dict[str, Message]:
-    faults: dict[str, Message] = {}
+def _parse(cells: dict[str, str], settings: Settings) -> tuple[Event, dict[str, Message]]:
+    unreadable: dict[str, Message] = {}
     amounts: dict[str, int | None] = {}
-    occurred_at = None
+    occurred_at = clock().now()
     for column in ("amount_minor", POINTS_PART):
         try:
             amounts[column] = int(cells[column]) if cells[column] else None
         except ValueError:
-            faults[column] = Message(N_("Must be a whole number of minor units."))
+            unreadable[column] = Message(N_("Must be a whole number of minor units."))
     try:
         occurred_at = datetime.fromisoformat(cells["occurred_at"])
     except ValueError:
-        faults["occurred_at"] = Message(N_("Must be a date and time such as 2026-11-22T10:00:00+08:00."))
-    if faults or occurred_at is None:
-        return faults
+        unreadable["occurred_at"] = Message(N_("Must be a date and time such as 2026-11-22T10:00:00+08:00."))
     event = Event(
         member=cells["external_id"],
         type=cells["type"],
@@ -116,22 +119,30 @@ def _parse(cells: dict[str, str], settings: Settings) -> Event | dict[str, Messa
         currency=cells["currency"] or None,
         purchase=cells["purchase"] or None,
     )
-    return check_source(event) or event
+    return event, unreadable
 
 
-async def _post(connection: Any, portion: list[Row], settings: Settings, result: dict[str, Any]) -> None:
-    events = [event for _, _, event in portion if isinstance(event, Event)]
+async def _post(
+    connection: Any, portion: list[_Row], settings: Settings, result: dict[str, Any], currency: str
+) -> None:
+    now = clock().now()
+    faulty = {
+        row.number: check_event(row.event, currency, now) | check_source(row.event) | row.unreadable
+        for row in portion
+        if row.unreadable or check_source(row.event)
+    }
+    events = [row.event for row in portion if row.number not in faulty]
     async with connection.transaction():
         posted = iter(
-            await post_events(
-                connection, events, actor="import", now=clock().now(), zone=settings.timezone, enrol_unknown=True
-            )
+            await post_events(connection, events, actor="import", now=now, zone=settings.timezone, enrol_unknown=True)
         )
-    for number, _, event in portion:
-        answer = next(posted) if isinstance(event, Event) else Posted("failed", code="invalid_event", faults=event)
+    for row in portion:
+        faults = faulty.get(row.number)
+        answer = next(posted) if faults is None else Posted("failed", code="invalid_event", faults=faults)
         result[answer.status] += 1
         result["points"] += answer.points if answer.status == "ok" else 0
         if answer.status == "failed":
-            faults = {name: str(message) for name, message in answer.faults.items()}
-            message = "; ".join(f"{name}: {words}" for name, words in faults.items())
-            result["failures"].append({"row": number, "code": answer.code, "message": message, "fields": faults})
+            # An event has a member; the file has a column.
+            named = {"external_id" if name == "member" else name: str(words) for name, words in answer.faults.items()}
+            message = "; ".join(f"{name}: {words}" for name, words in named.items())
+            result["failures"].append({"row": row.number, "code": answer.code, "message": message, "fields": named})

@@ -61,14 +61,16 @@ def test_events_can_be_imported_twice_without_a_second_point(liyu: Run, tmp_path
         "b,purchase,1,GBP,2026-03-01T10:00:00,i-2\n"
         "b,purchase,ten,CNY,soon,i-3\n"
         "b,profile,,,2026-03-01T10:00:00,i-4\n"
+        ",purchase,ten,USD,soon,\n"
     )
     first = json.loads(liyu("events", "import", str(file), "--json").stdout)
-    assert (first["ok"], first["duplicate"], first["failed"], first["points"]) == (2, 0, 3, 120)
+    assert (first["ok"], first["duplicate"], first["failed"], first["points"]) == (2, 0, 4, 120)
     assert [(one["row"], sorted(one["fields"])) for one in first["failures"]] == [
         (4, ["currency"]), (5, ["amount_minor", "occurred_at"]), (6, ["type"]),
+        (7, ["amount_minor", "currency", "external_id", "occurred_at", "reference"]),
     ]  # fmt: skip
     again = json.loads(liyu("events", "import", str(file), "--json").stdout)
-    assert (again["ok"], again["duplicate"], again["failed"]) == (0, 2, 3)
+    assert (again["ok"], again["duplicate"], again["failed"]) == (0, 2, 4)
     assert json.loads(liyu("db", "prove", "--json").stdout)["balanced"] is True
 
 

@@ -69,6 +69,7 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
                 Place(N_("Shop window"), "/console/storefront", "layout-grid", "items.publish"),
                 Place(N_("Code pools"), "/console/pools", "key-round", "codes.read"),
                 Place(N_("Rights evaluation"), "/console/evaluation", "target", "items.read"),
+                Place(N_("Draws"), "/console/draws", "dices", "items.read"),
                 Place(N_("Redemptions"), "/console/redemptions", "ticket", "redemptions.read"),
             ],
         ),

@@ -4,10 +4,6 @@ import inspect
 from functools import lru_cache
 from hashlib import sha256
 
-from liyu.core.i18n import N_
-
-NAME = N_("SHA-256, one ticket at a time")
-
 Entries = list[tuple[str, str, int]]
 """The published list: the code of an entry, the code of the person behind it, and how many tickets the entry has."""
 

@@ -100,9 +100,9 @@ async def find_holders(connection: AsyncConnection[Any], draw_id: int) -> dict[s
 
 def notice_details(draw: Draw, prize: Prize | None = None, **more: object) -> dict[str, Any]:
     """What a notice about a draw names."""
-    details: dict[str, Any] = {"number": draw.number, "name_zh": draw.name_zh, "name_en": draw.name_en, **more}
+    details: dict[str, Any] = {"draw": {"zh": draw.name_zh, "en": draw.name_en}, **more}
     if prize is not None:
-        details |= {"prize_zh": prize.name_zh, "prize_en": prize.name_en}
+        details["prize"] = {"zh": prize.name_zh, "en": prize.name_en}
     return details
 
 

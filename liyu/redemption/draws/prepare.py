@@ -149,7 +149,7 @@ async def call_off(connection: AsyncConnection[Any], number: str, *, reason: str
     if item_may_become(state, "ended"):
         await set_state(connection, draw.item_id, "ended", actor=actor, reason="draw_called_off", now=now)
     entrants = await (await connection.execute(_ENTRANTS, (draw.item_id,))).fetchall()
-    details = {"number": draw.number, "name_zh": draw.name_zh, "name_en": draw.name_en}
+    details = {"draw": {"zh": draw.name_zh, "en": draw.name_en}, "reason": reason}
     await tell_members(
         connection, [NoticeRow(member, "draw_called_off", draw.number, details, now) for (member,) in entrants]
     )

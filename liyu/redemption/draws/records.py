@@ -54,6 +54,11 @@ class Draw(Struct, frozen=True):
     finished_at: datetime | None
 
     @property
+    def kind(self) -> str:
+        """The kind of the item that stands for its entries."""
+        return "draw"
+
+    @property
     def has_list(self) -> bool:
         """Whether its list of entries is frozen and published."""
         return self.state in WITH_LIST

@@ -2,7 +2,7 @@
 
 from litestar.types import ControllerRouterHandler
 
-from liyu.web.api import events, items, members, memberships, redemptions, vouchers
+from liyu.web.api import draws, events, items, members, memberships, redemptions, vouchers
 from liyu.web.api.openapi import get_openapi
 from liyu.web.api.stripe_webhook import receive_stripe_event
 
@@ -12,6 +12,7 @@ CALLS: list[ControllerRouterHandler] = [
     *memberships.CALLS,
     *events.CALLS,
     *items.CALLS,
+    *draws.CALLS,
     *redemptions.CALLS,
     *vouchers.CALLS,
 ]

@@ -11,6 +11,7 @@ from liyu.web.mall import (
     collections,
     compare,
     consents,
+    draws,
     drops,
     earn,
     favourites,
@@ -47,6 +48,7 @@ OPEN: list[ControllerRouterHandler] = [
     *share.ROUTES,
     *live.ROUTES,
     *installable.ROUTES,
+    *draws.OPEN_ROUTES,
 ]
 MEMBERS: list[ControllerRouterHandler] = [
     *redeem.ROUTES,
@@ -60,6 +62,7 @@ MEMBERS: list[ControllerRouterHandler] = [
     *notices.ROUTES,
     *favourites.ROUTES,
     *candidates.ROUTES,
+    *draws.ROUTES,
     *tier.ROUTES,
     *badges.ROUTES,
     *card.ROUTES,

@@ -1,4 +1,4 @@
-"""The ten lines: the same winners whatever the order of the list, nobody twice, tickets weigh, and the document prints them as they are."""
+"""The ten lines: the same winners whatever the order of the list, nobody twice, tickets weigh; the document prints them."""
 
 import re
 from hashlib import sha256

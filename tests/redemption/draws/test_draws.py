@@ -120,16 +120,15 @@ FORBIDDEN = [
     "DELETE FROM draw_prize",
     "UPDATE item SET points = 1 WHERE sku = 'entry'",
     "UPDATE item SET on_sale_to = on_sale_to + interval '1 hour' WHERE sku = 'entry'",
-    "INSERT INTO draw_entry (draw_id, code, person, tickets, redemption_id, unit) SELECT draw_id, 'X', 'X', 9, redemption_id, 9 "
-    "FROM draw_entry LIMIT 1",
+    "INSERT INTO draw_entry (draw_id, code, person, tickets, redemption_id, unit) SELECT 1, 'X', 'X', 9, id, 9 FROM redemption",
     "UPDATE draw_entry SET tickets = 99",
     "DELETE FROM draw_entry",
     "UPDATE draw SET list_hash = repeat('0', 64)",
     "UPDATE draw SET entries = 1",
     "UPDATE item_stock SET total = 99 WHERE item_id = (SELECT entry_item_id FROM draw)",
     "UPDATE draw SET state = 'decided', decided_at = now(), seed = 'another'",
-    "INSERT INTO draw_place (draw_id, place, code, state) SELECT draw_id, 1, code, 'waiting' FROM draw_entry LIMIT 1; "
-    "UPDATE draw_place SET code = 'X'",
+    "INSERT INTO draw_place (draw_id, place, code, state) SELECT draw_id, 1, code, 'waiting' FROM draw_entry LIMIT 1;"
+     "UPDATE draw_place SET code = 'X'",
 ]
 
 

@@ -7,7 +7,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test prove check format bench
+.PHONY: help setup dev run test prove check format bench paint
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -35,3 +35,6 @@ format: dev ## put the code into its format
 
 bench: dev ## measure the speed against ceilings of the same run
 	@exec $(BIN)/python -m bench $(ARGS)
+
+paint: dev ## measure a first visit with a slow phone: largest paint, layout shift, bytes
+	@exec $(BIN)/python -m bench.paint

@@ -58,6 +58,7 @@ def issue_tokens_to(visit: Visit) -> None:
 
 def make_token(visit: Visit) -> str:
     """The token for this visit's session; for a guest, bound to a cookie that the answer will set."""
+    visit.tells_token = True
     if visit.actor is not None:
         return _sign(visit, visit.actor.session_hash)
     name = visit.cookie_name(VISITOR_COOKIE)

@@ -1,5 +1,6 @@
 """From templates to answers: whole pages, fragments for htmx, redirects and notices."""
 
+import gzip
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,7 +54,10 @@ TEXT_COOKIE = "liyu_text"
 Headers = Iterable[tuple[bytes, bytes]]
 
 _HTML = (b"content-type", b"text/html; charset=utf-8")
-_VARY = (b"vary", b"HX-Request, Cookie, Accept-Language")
+_VARY = (b"vary", b"HX-Request, Cookie, Accept-Language, Accept-Encoding")
+_SQUEEZED = (b"content-encoding", b"gzip")
+_WORTH_SQUEEZING = 2_000
+_SQUEEZE = 3
 _KEEP_PRIVATE = (b"cache-control", b"private, no-cache")
 _REVALIDATE = (b"cache-control", b"no-cache")
 _SIGN_OUT = {"member": "/sign-out", "partner": "/partner/sign-out", "operator": "/console/sign-out"}
@@ -82,9 +86,24 @@ class Page(ASGIResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
-        length = (b"content-length", str(len(self.body)).encode())
-        await send({"type": "http.response.start", "status": self.status_code, "headers": [*self.raw_headers, length]})
-        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+        body, headers = self.body, self.raw_headers
+        if len(body) > _WORTH_SQUEEZING and headers and headers[0] == _HTML and _may_squeeze(scope):
+            body, headers = _squeeze(body), [*headers, _SQUEEZED]
+        length = (b"content-length", str(len(body)).encode())
+        await send({"type": "http.response.start", "status": self.status_code, "headers": [*headers, length]})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+@lru_cache(maxsize=64)
+def _squeeze(body: bytes) -> bytes:
+    """The body compressed, once for all guests who ask for the same page within a second: they get the same bytes."""
+    return gzip.compress(body, _SQUEEZE, mtime=0)
+
+
+def _may_squeeze(scope: Any) -> bool:
+    """Whether the page may be sent compressed: not where it holds a secret, whose length with a guess beside it would tell it."""
+    visit: Visit = scope["visit"]
+    return visit.actor is None and not visit.tells_token and b"gzip" in visit.headers.get(b"accept-encoding", b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class Visit:
         "request_id",
         "services",
         "set_cookies",
+        "tells_token",
     )
 
     def __init__(self, scope: Any, services: "Services", request_id: str) -> None:
@@ -69,6 +70,8 @@ class Visit:
         self.locale: str | None = None
         self._cookies: dict[str, str] | None = None
         self.set_cookies: list[tuple[bytes, bytes]] = []
+        self.tells_token = False
+        """Whether the answer holds a token that nobody else may guess."""
 
     def header(self, name: bytes) -> str:
         """A request header by its lower-case name; empty when it is absent."""

@@ -89,7 +89,7 @@ class PageCache:
         if len(entry.parts) == 1:
             return Page(entry.parts[0], headers=entry.headers)
         values = dict(fill()) if fill else {}
-        values[_NOW] = now.isoformat().encode()
+        values[_NOW] = _state(now)
         if visit.actor is not None:
             values[_TOKEN] = make_token(visit).encode()
         body = b"".join(values[part.decode()] if at % 2 else part for at, part in enumerate(entry.parts))
@@ -147,8 +147,13 @@ def is_undisturbed(visit: Visit) -> bool:
     return not visit.set_cookies and not any(NOTICE_COOKIE in name for name in visit.cookies)
 
 
+def _state(now: datetime) -> bytes:
+    """The instant as pages state it."""
+    return now.isoformat(timespec="seconds").encode()
+
+
 def _cut(body: bytes, visit: Visit, now: datetime) -> list[bytes]:
-    body = body.replace(now.isoformat().encode(), slot(_NOW).encode())
+    body = body.replace(_state(now), slot(_NOW).encode())
     if visit.actor is not None:
         body = body.replace(make_token(visit).encode(), slot(_TOKEN).encode())
     return _SLOT.split(body)

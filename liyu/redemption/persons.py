@@ -6,11 +6,14 @@ makes the two the same person.
 
 from typing import Any
 
+from msgspec import Struct
 from psycopg import AsyncConnection
+from psycopg.rows import class_row
 
-from liyu.core.errors import InvalidInputError
+from liyu.core.errors import DomainError, InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.redemption.errors import UnknownMemberError
+from liyu.redemption.states import GIVEN_BACK
 
 # The desk reads who stands for whom after it has locked the member's account, so whoever holds the accounts of all memberships
 # of both persons may change it.
@@ -33,6 +36,47 @@ _ADD_USES = """
     SET used = mine.used + excluded.used, cap = greatest(mine.cap, excluded.cap, mine.used + excluded.used)"""
 
 
+_LIST = """
+    SELECT o.id, o.external_id, o.name, o.state FROM member m
+    JOIN member o ON coalesce(o.person_id, o.id) = coalesce(m.person_id, m.id) AND o.id <> m.id AND o.merged_into IS NULL
+    WHERE m.id = %s ORDER BY o.id"""
+# What the one who goes has had of each limit goes along; never more than was counted.
+_USES = """
+    SELECT u.item_id, u.used, u.cap, least(u.used, coalesce((
+        SELECT sum(r.quantity) FROM redemption r JOIN item i ON i.id = r.item_id
+        WHERE r.member_id = %(member)s AND coalesce(i.variant_of, i.id) = u.item_id AND r.state <> ALL(%(given_back)s)), 0))::bigint
+    FROM limit_use u WHERE u.member_id = %(head)s AND u.period = 'person' ORDER BY u.item_id"""
+_STAND_ALONE = "UPDATE member SET person_id = nullif(%(member)s, id) WHERE id = %(member)s OR merged_into = %(member)s"
+_FOLLOW = (
+    "UPDATE member SET person_id = nullif(%(lead)s, id) WHERE coalesce(person_id, id) = %(head)s AND id <> %(member)s"
+)
+_FORGET_USES = "DELETE FROM limit_use WHERE member_id = %s AND period = 'person'"
+_NOTE_USE = "INSERT INTO limit_use (item_id, member_id, period, used, cap) VALUES (%s, %s, 'person', %s, %s)"
+
+
+class NoOtherMembershipError(DomainError):
+    """A membership that stands alone cannot be separated from others."""
+
+    code = "no_other_membership"
+    message = N_("Nobody else is noted as the same person.")
+
+
+class Membership(Struct, frozen=True):
+    """Another membership of the same natural person."""
+
+    id: int
+    external_id: str
+    name: str | None
+    state: str
+
+
+async def list_memberships(connection: AsyncConnection[Any], member_id: int) -> list[Membership]:
+    """The other memberships of the natural person behind this one."""
+    async with connection.cursor(row_factory=class_row(Membership)) as cursor:
+        await cursor.execute(_LIST, (member_id,))
+        return await cursor.fetchall()
+
+
 async def name_same_person(connection: AsyncConnection[Any], external_id: str, same_as: str) -> None:
     """Note that two memberships are one natural person's, in the caller's transaction.
 
@@ -47,7 +91,33 @@ async def name_same_person(connection: AsyncConnection[Any], external_id: str, s
         raise UnknownMemberError
     if same_as not in members:
         raise InvalidInputError.of_fields({"same_person_as": Message(N_("No member has this number."))})
+    if members[external_id] == members[same_as]:
+        raise InvalidInputError.of_fields({"same_person_as": Message(N_("That is this very membership."))})
     await join_persons(connection, members[external_id], members[same_as])
+
+
+async def part_from_person(connection: AsyncConnection[Any], member_id: int) -> None:
+    """Let a membership stand for a person of its own again, in the caller's transaction: what it has had of limits goes with it.
+
+    Raises NoOtherMembershipError.
+    """
+    await connection.execute(_ONE_AT_A_TIME)
+    await connection.execute(_LOCK_ACCOUNTS, {"members": [member_id]})
+    others = await list_memberships(connection, member_id)
+    if not others:
+        raise NoOtherMembershipError
+    found = await connection.execute("SELECT coalesce(person_id, id) FROM member WHERE id = %s", (member_id,))
+    head = (await found.fetchone() or (member_id,))[0]
+    lead = others[0].id if head == member_id else head
+    values = {"member": member_id, "head": head, "lead": lead, "given_back": list(GIVEN_BACK)}
+    uses = await (await connection.execute(_USES, values)).fetchall()
+    await connection.execute(_FOLLOW, values)
+    await connection.execute(_STAND_ALONE, values)
+    await connection.execute(_FORGET_USES, (head,))
+    rows = [(item, lead, used - own, cap) for item, used, cap, own in uses]
+    rows += [(item, member_id, own, cap) for item, _, cap, own in uses]
+    async with connection.cursor() as cursor:
+        await cursor.executemany(_NOTE_USE, [row for row in rows if row[2]])
 
 
 async def join_persons(connection: AsyncConnection[Any], member_id: int, target_id: int) -> None:

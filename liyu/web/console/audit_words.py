@@ -82,6 +82,8 @@ ACTIONS = {
     "member.adjust_approve": N_("Adjustment approved"),
     "member.adjust_refuse": N_("Adjustment refused"),
     "member.merge": N_("Memberships merged"),
+    "member.person.bind": N_("Memberships noted as one person's"),
+    "member.person.part": N_("Membership separated from a person's others"),
     "member.note": N_("Note written"),
     "member.state": N_("Member: state changed"),
     "member.tier": N_("Tier set by hand"),

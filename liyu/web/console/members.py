@@ -14,7 +14,7 @@ from liyu.members.models import MEMBER_STATES
 from liyu.members.service.adjustments import count_waiting
 from liyu.members.service.finder import MemberFilter, list_members, list_tag_names
 from liyu.web.actor import require_permission
-from liyu.web.console import members_adjust, members_merge, members_page, words
+from liyu.web.console import members_adjust, members_merge, members_page, members_person, words
 from liyu.web.console.common import (
     AnyRequest,
     choice_links,
@@ -84,4 +84,4 @@ def _begin_of(day: date | None, after: int = 0) -> Any:
     return None if day is None else start_of_day(day + timedelta(days=after), current_zone())
 
 
-ROUTES = [show_members, *members_page.ROUTES, *members_adjust.ROUTES, *members_merge.ROUTES]
+ROUTES = [show_members, *members_page.ROUTES, *members_adjust.ROUTES, *members_merge.ROUTES, *members_person.ROUTES]

@@ -21,6 +21,7 @@ from liyu.members.queries import read_member
 from liyu.members.service.adjustments import list_requests
 from liyu.members.service.notes import LONGEST_NOTE, add_note, list_notes
 from liyu.members.states import may_become
+from liyu.redemption.persons import list_memberships
 from liyu.redemption.timeline import read_timeline
 from liyu.vouchers.queries import wallet_page
 from liyu.web.actor import actor_of, require_permission
@@ -151,6 +152,7 @@ async def show_member_page(
         can_freeze=may_become(member.state, "frozen"),
         can_unfreeze=member.state == "frozen",
         can_activate=member.state == "pre_registered",
+        memberships=await list_memberships(connection, member_id),
         limit=(await load_terms(connection)).adjustment_limit,
         key=form.raw["key"] if form is not None and form.raw.get("key") else make_token(),
         form=form,

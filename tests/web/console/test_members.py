@@ -242,3 +242,32 @@ async def test_two_members_are_merged_as_the_preview_shows(sign_in: SignIn, worl
 
 def test_the_timeline_offers_every_kind_it_knows() -> None:
     assert set(KINDS) == set(EVENTS) == set(IN_WORDS)
+
+
+async def test_two_memberships_become_one_person_and_part_again(sign_in: SignIn, world: World) -> None:
+    await enrol(world)
+    client = await sign_in("admin")
+    for faulty in ({"same_person_as": "nobody"}, {"same_person_as": "m-1"}, {"bind_reason": ""}):
+        refused = await submit(
+            client, PAGE, f"{PAGE}/person/bind", **{"same_person_as": "a-1", "bind_reason": "x"} | faulty
+        )
+        assert refused.status_code == 422, faulty
+    assert (await submit(client, PAGE, f"{PAGE}/person/part", part_reason="x")).status_code == 422
+    assert await world.one("SELECT count(*) FROM member WHERE person_id IS NOT NULL") == 0
+    bound = await submit(client, PAGE, f"{PAGE}/person/bind", same_person_as="a-1", bind_reason="Same passport")
+    assert bound.status_code == 303
+    assert "张小明" in texts_of(await client.get(PAGE))
+    assert "m-1" in texts_of(await client.get("/console/members/a-1"))
+    assert (await submit(client, PAGE, f"{PAGE}/person/part", part_reason="")).status_code == 422
+    assert (await submit(client, PAGE, f"{PAGE}/person/part", part_reason="Twins")).status_code == 303
+    assert await world.one("SELECT count(*) FROM member WHERE person_id IS NOT NULL") == 0
+    kept = await world.connection.execute(
+        "SELECT after FROM audit_event WHERE action LIKE 'member.person.%' ORDER BY id"
+    )
+    assert [row[0] for row in await kept.fetchall()] == [
+        {"same_person_as": "a-1", "bind_reason": "Same passport"}, {"part_reason": "Twins"}
+    ]  # fmt: skip
+    service = await sign_in("service")
+    assert (
+        await submit(service, PAGE, f"{PAGE}/person/bind", same_person_as="a-1", bind_reason="x")
+    ).status_code == 403

@@ -29,7 +29,7 @@ _SHEETS = {
     "bare": (*_EVERY_PAGE, "components/record", "components/bare"),
 }
 _MODULES = (
-    *("theme", "dialog", "confirm", "countdown", "toast", "copy", "counter", "sort", "search"),
+    *("theme", "dialog", "confirm", "countdown", "drop", "toast", "copy", "counter", "sort", "search"),
     *("refresh", "live", "scan", "share", "install", "app"),
 )
 BUNDLES: dict[str, tuple[str, ...]] = {

@@ -67,6 +67,7 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
                 Place(N_("Items and rights"), "/console/items", "gift", "items.read"),
                 Place(N_("Approvals"), "/console/approvals", "clipboard-check", "items.publish"),
                 Place(N_("Shop window"), "/console/storefront", "layout-grid", "items.publish"),
+                Place(N_("Drops"), "/console/drops", "timer", "items.read"),
                 Place(N_("Code pools"), "/console/pools", "key-round", "codes.read"),
                 Place(N_("Rights evaluation"), "/console/evaluation", "target", "items.read"),
                 Place(N_("Draws"), "/console/draws", "dices", "items.read"),

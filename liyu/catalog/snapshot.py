@@ -152,6 +152,18 @@ class Snapshot:
         group = np.flatnonzero(variants | (self.shown & (figures["id"] == item.limits_id)))
         return tuple(sorted(ItemSequence(self.columns.items, group), key=SORTS[RECOMMENDED]))
 
+    def at_hand(self, item: ItemView) -> ItemView:
+        """The item that stands for all of its choices: itself, or where it is sold out the first one with something left."""
+        if not self.stock[item.id].is_gone or item.limits_id not in self._leading:
+            return item
+        return next((one for one in self.variants_of(item) if not self.stock[one.id].is_gone), item)
+
+    @cached_property
+    def _leading(self) -> frozenset[int]:
+        """The ids of items with variants."""
+        led = self.columns.figures["variant_of"][self.shown]
+        return frozenset(led[led > 0].tolist())
+
     def live_drops(self, now: datetime) -> list[ItemView]:
         """Drops that are open, those that close first in front; sold-out ones at the end."""
         drops = [item for item in self.lists.drops if not item.is_coming(now) and not item.is_ended(now)]

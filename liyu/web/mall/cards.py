@@ -67,7 +67,8 @@ class Shelf:
 
     def own_line(self, item: ItemView) -> str:
         """What a card says to its reader alone."""
-        line = self.availability(item, self.snapshot.stock_of(item))
+        at_hand = self.snapshot.at_hand(item)
+        line = self.availability(at_hand, self.snapshot.stock_of(at_hand))
         return f'<p class="note{" yes" if line[1] else ""}">{escape(line[0])}</p>' if line else ""
 
     def drops(self, items: Iterable[ItemView]) -> list[Markup]:
@@ -86,9 +87,12 @@ class Shelf:
         return drop
 
     def _parts(self, item: ItemView) -> tuple[str, str]:
-        stock = self.snapshot.stock_of(item)
-        key = (item.id, stock.is_gone, self.locale)
-        parts: tuple[str, str] = self.cache.get(self.snapshot.version, key, lambda: self._render_card(item, stock))
+        at_hand = self.snapshot.at_hand(item)
+        gone = self.snapshot.stock_of(at_hand).is_gone
+        key = (item.id, at_hand.id, gone, self.locale)
+        parts: tuple[str, str] = self.cache.get(
+            self.snapshot.version, key, lambda: self._render_card(item, at_hand, gone=gone)
+        )
         return parts
 
     def availability(self, item: ItemView, stock: Stock) -> tuple[str, bool] | None:
@@ -102,9 +106,9 @@ class Shelf:
             return translate(Message(SHORT_REFUSALS["tier_too_low"], {"needs": text_of(item.tier, "name")})), False
         return None
 
-    def _render_card(self, item: ItemView, stock: Stock) -> tuple[str, str]:
+    def _render_card(self, item: ItemView, at_hand: ItemView, *, gone: bool) -> tuple[str, str]:
         template = self.environment.get_template("mall/_item_card.html")
-        card = template.render(item=item, cover=cover_of(item), place=place_of(item), gone=stock.is_gone)
+        card = template.render(item=item, at_hand=at_hand, cover=cover_of(item), place=place_of(item), gone=gone)
         head, end, tail = card.rpartition("</div>")
         return head, f"{end}{tail}"
 

@@ -196,8 +196,9 @@ def choose_fitting(
     looked_at = looked_through(snapshot)
 
     def is_open(item: ItemView) -> bool:
-        stock = snapshot.stock_of(item)
-        return not check_availability(item, stock, member, now, payments_available=takes_payments)
+        at_hand = snapshot.at_hand(item)
+        stock = snapshot.stock_of(at_hand)
+        return not check_availability(at_hand, stock, member, now, payments_available=takes_payments)
 
     if member is None:
         open_items = [item for item in looked_at if is_open(item)]
@@ -208,7 +209,9 @@ def choose_fitting(
     found = list(islice(_mix_scenes(fitting), MOST_FITTING))
     if found:
         return found, True
-    cheapest = (item for item in snapshot.lists.ordered("points_up") if not snapshot.stock_of(item).is_gone)
+    cheapest = (
+        item for item in snapshot.lists.ordered("points_up") if not snapshot.stock_of(snapshot.at_hand(item)).is_gone
+    )
     return list(islice(cheapest, MOST_FITTING)), False
 
 

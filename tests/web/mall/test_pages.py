@@ -216,3 +216,28 @@ async def test_stock_is_told_as_json_where_no_stream_is_wanted(shop: Shop, clien
     assert answer.json() == {"items": [{"sku": "RARE", "left": 2, "total": 2}]}
     assert "2 left" in re.sub(r"<[^>]+>", "", (await client.get("/live/stock/RARE")).text).replace("of ", "")
     assert (await client.get("/live/stock/nothing")).status_code == 404
+
+
+async def test_a_card_stands_for_the_variant_that_is_left(shop: Shop, member: Client) -> None:
+    world = shop.world
+    await world.item("LAMP", kind="goods", points=40, stock=1)
+    await world.item("LAMP-RED", kind="goods", points=45, stock=1, variant_of="LAMP")
+    await world.redeem("M1", "LAMP")
+    await world.connection.execute("SELECT pg_notify('catalog', '')")
+    await expect(member, "/items?points_to=60", 'href="/items/LAMP-RED"')
+    card = re.search(r'<a[^>]*href="/items/LAMP-RED".*?</a>', (await member.get("/items?points_to=60")).text, re.DOTALL)
+    assert card is not None
+    assert "45" in card[0]
+    assert "You can have it" in card[0]
+    assert "All gone" not in card[0]
+    await world.redeem("M1", "LAMP-RED")
+    await expect(member, "/items?points_to=60", "All gone")
+
+
+async def expect(client: Client, path: str, words: str) -> None:
+    """Wait until a page that follows the database says something."""
+    for _ in range(100):
+        if words in (text := (await client.get(path)).text):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(text)

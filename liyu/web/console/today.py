@@ -7,6 +7,7 @@ from litestar import get
 from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from liyu.catalog.low_stock import list_low_stock
 from liyu.catalog.queries import ItemFilter, ItemLine, list_items
 from liyu.core.clock import start_of_day
 from liyu.core.database import driver_connection
@@ -15,6 +16,7 @@ from liyu.core.ledger.models import Proof
 from liyu.core.ledger.prove import latest_proofs
 from liyu.members.points.health import REDEMPTION_FLOOR, REDEMPTION_LIMIT, Health, MonthOfPoints, load_health
 from liyu.members.program import load_terms
+from liyu.partners.scope import EVERY_PARTNER
 from liyu.partners.settlement.queries import statements_waiting
 from liyu.redemption.queries import DayCounts, RedemptionFilter, count_today, list_redemptions
 from liyu.web.actor import actor_of, require_permission
@@ -61,6 +63,7 @@ async def show_today(request: AnyRequest, session: NamedDependency[AsyncSession]
         chart=draw_months(health.months) if health else None,
         months=[_month_row(row) for row in reversed(health.months)] if health else [],
         drops=await _live_drops(request, connection),
+        low=await list_low_stock(EVERY_PARTNER, connection, now=now_of(request), zone=current_zone()),
         latest=latest.lines,
         waiting=await statements_waiting(connection) if actor.may("statements.read") else None,
     )

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from liyu.catalog.low_stock import list_low_stock
 from liyu.core.database import driver_connection
 from liyu.partners.settlement.queries import partner_figures, statements_of
 from liyu.vouchers.queries import count_by_store, count_verifications, verifications_of_partner
@@ -47,6 +48,9 @@ async def show_today(request: AnyRequest, session: NamedDependency[AsyncSession]
         verified_this_month=counted[1],
         rows=[verification_row(request, line, names) for line in latest],
         stores=stores[:_STORES],
+        low=await list_low_stock(partner_id, connection, now=now_of(request), zone=zone)
+        if actor.may("codes.read")
+        else [],
         busiest=max((store.count for store in stores), default=0),
         **await _read_account(request, connection, actor),
     )

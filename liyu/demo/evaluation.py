@@ -32,7 +32,8 @@ SCENE_TARGETS = {
 }  # fmt: skip
 TIER_TARGETS = {"standard": 40, "silver": 8, "gold": 6, "platinum": 4}
 EVALUATED, VOTERS = 14, 60
-RECALLED, LOW = "CODE-CLOUD", "CODE-SLEEP"
+RECALLED = "CODE-CLOUD"
+LOW = ("CODE-SLEEP", "LUCKIN-APP-GIFT")
 
 
 async def evaluate_rights(connection: AsyncConnection[Any], now: datetime) -> None:
@@ -58,7 +59,10 @@ async def evaluate_rights(connection: AsyncConnection[Any], now: datetime) -> No
 
 
 async def recall_some_codes(connection: AsyncConnection[Any], settings: Settings, now: datetime) -> None:
-    """Two codes that members have and one that nobody has did not work; whoever had one has another now. One pool is low."""
+    """Two codes that members have and one that nobody has did not work; whoever had one has another now.
+
+    Two pools are low, one of them a partner's.
+    """
     key, codes = derive_key(settings.secret_key, HASHING), read_json("codes")[RECALLED]
     query = (
         "SELECT secret_hash FROM pool_code JOIN item i ON i.id = item_id WHERE sku = %s AND redemption_id IS NOT NULL "
@@ -72,8 +76,8 @@ async def recall_some_codes(connection: AsyncConnection[Any], settings: Settings
         connection, RECALLED, Recall("supplier_error", codes=given), secret_key=settings.secret_key, actor=ACTOR,
         now=now - timedelta(days=1),
     )  # fmt: skip
-    (low,) = await _column(connection, "SELECT id FROM item WHERE sku = %s", LOW)
-    await set_watch(connection, low, low_at=50, lead_days=14)
+    for low in await _column(connection, "SELECT id FROM item WHERE sku = ANY(%s) ORDER BY id", list(LOW)):
+        await set_watch(connection, low, low_at=50, lead_days=14)
 
 
 async def _propose(connection: AsyncConnection[Any], actor: str, now: datetime, dice: random.Random) -> None:

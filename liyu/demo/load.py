@@ -26,7 +26,7 @@ from liyu.demo.history import ACTOR, all_events, enrol_everybody, replay_years
 from liyu.demo.logins import STAFF_PASSWORD
 from liyu.demo.program import TERMS, TIERS, rules_from
 from liyu.demo.settle import settle_earlier_month
-from liyu.demo.storefront import arrange_storefront
+from liyu.demo.storefront import arrange_storefront, plan_prices
 from liyu.demo.tags import sort_members
 from liyu.demo.tiers import bring_growth_along, sell_memberships, set_one_by_hand
 from liyu.members.points.health_count import count_points
@@ -88,6 +88,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
         await expire_vouchers(connection, now)
         await evaluate_rights(connection, now)
         await recall_some_codes(connection, settings, now)
+        await plan_prices(connection, now, zone)
     report("The month before last is settled, last month is yours to settle")
     await settle_earlier_month(connection, today, zone)
     async with connection.transaction():

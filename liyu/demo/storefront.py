@@ -1,7 +1,8 @@
 """The demo's shop window: two collections, banners that lead there, and rows of the home page."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection
 
@@ -13,7 +14,11 @@ from liyu.catalog.curating import (
     save_collection,
     save_sections,
 )
+from liyu.catalog.planned_prices import PriceDraft, plan_price
+from liyu.core.clock import local_date, start_of_day
+from liyu.demo.history import ACTOR
 
+_SEASON_ITEM, _SEASON_PRICE = "G-FLASK", 690
 _COLLECTIONS = (
     (
         CollectionDraft(
@@ -52,6 +57,13 @@ _SECTIONS = (
     SectionDraft("collection", "home-comforts", 4),
     SectionDraft("scene", "travel", 4),
 )
+
+
+async def plan_prices(connection: AsyncConnection[Any], now: datetime, zone: ZoneInfo) -> None:
+    """A price that will hold in nine days, for the season's end."""
+    begins = start_of_day(local_date(now, zone) + timedelta(days=9), zone)
+    price = PriceDraft(points=_SEASON_PRICE, begins_at=begins, reason="Season sale")
+    await plan_price(connection, _SEASON_ITEM, price, actor=ACTOR, now=now, zone=zone)
 
 
 async def arrange_storefront(connection: AsyncConnection[Any], now: datetime) -> None:

@@ -13,6 +13,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from liyu.catalog.pinyin import spell_word
 from liyu.catalog.search_text import compact
 from liyu.catalog.views import ItemView
 
@@ -40,6 +41,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 NEVER = int(np.iinfo(np.int64).max)
 ALWAYS = int(np.iinfo(np.int64).min)
+LOOKED_AT_FOR_A_CITY = 32
+"""Slots that are asked what their city is called in English; most of them are alive."""
 MOST_INSERTED = 1_000
 """With more new items than this the orders are sorted anew, which is quicker."""
 
@@ -79,6 +82,19 @@ class Columns:
         """The slots that are alive in each order."""
         self.cities: dict[str, Array] = {}
         """The slots of each city in which there is a store."""
+
+    @cached_property
+    def cities_in_letters(self) -> dict[str, list[str]]:
+        """Cities by how they are written without characters, in small letters and one word: `shanghai`, `hongkong`, `xianggang`."""
+        found: dict[str, list[str]] = {}
+        for city, slots in self.cities.items():
+            latest = (self.items[slot] for slot in slots[-LOOKED_AT_FOR_A_CITY:].tolist())
+            stores = (store for item in latest if item for store in item.stores if store.city_zh == city)
+            english = compact(store.city_en) if (store := next(stores, None)) else ""
+            for name in {english, "".join(spell_word(city.removesuffix("市")))}:
+                if name.isascii() and name.isalpha():
+                    found.setdefault(name, []).append(city)
+        return found
 
     @property
     def is_sparse(self) -> bool:

@@ -90,7 +90,10 @@ class Finder:
         return telling or units
 
     def _is_phrase(self, words: list[str]) -> bool:
-        return self._lexicon.knows(" ".join(words)) and not is_chinese("".join(words))
+        together = "".join(words)
+        return not is_chinese(together) and (
+            self._lexicon.knows(" ".join(words)) or together in self._columns.cities_in_letters
+        )
 
     def _words(self, unit: str) -> list[str]:
         """The words of a unit without blanks: Chinese ones, and runs of letters or digits."""
@@ -115,6 +118,7 @@ class Finder:
             words += [self._literal(other) * OF_SYNONYM for other in known.alternatives(word)[:MOST_ALTERNATIVES]]
             words += [self._of_facet("scene", code) for code in known.scenes.get(_key(word), ())]
             words += [self._of_city(city) for city in (word, word.removesuffix("市"), f"{word}市")]
+            words += [self._of_city(city) for city in self._columns.cities_in_letters.get(compact(word), ())]
             words += [self._of_facet("kind", code) for code in known.kinds.get(_key(word), ())]
             if word.isascii() and word.isalpha() and len(word) > 1:
                 words.append(self._typed(word))

@@ -13,7 +13,7 @@ from liyu.catalog.load import load_items
 from liyu.catalog.records import ItemRecord
 from liyu.catalog.search import ItemPage, Wish, count_items, list_items, look_for
 from liyu.catalog.snapshot import SORTS, Snapshot
-from liyu.catalog.views import ItemView, PartnerView, Stock
+from liyu.catalog.views import ItemView, PartnerView, Stock, StoreView
 from liyu.core.errors import InvalidInputError
 from tests.catalog.conftest import NOW
 
@@ -111,6 +111,23 @@ def make_item(number: int, *, name_zh: str = "杯", partner: str | PartnerView |
 
 def make_snapshot(*items: ItemView, now: datetime = NOW) -> Snapshot:
     return Snapshot(items, {item.id: Stock(None, 0) for item in items}, now, 1, 1)
+
+
+def test_a_city_is_found_in_letters_too() -> None:
+    def store(city: str, english: str) -> tuple[StoreView, ...]:
+        return (StoreView(1, "s", "店", "Store", None, city, english, "", "", ""),)
+
+    snapshot = make_snapshot(
+        make_item(1, stores=store("上海市", "Shanghai")), make_item(2, stores=store("香港", "Hong Kong")),
+        make_item(3, stores=store("西安", "Xi'an")), make_item(4, name_zh="上海小笼"), make_item(5, stores=store("长沙", "")),
+    )  # fmt: skip
+    for text, cities in (
+        ("Shanghai", {1, 4}), ("上海", {1, 4}), ("hong kong", {2}), ("Xianggang", {2}), ("HongKong", {2}), ("xi'an", {3}),
+        ("xian", {3}), ("changsha", {5}), ("shanghai cup", set()),
+    ):  # fmt: skip
+        found = look_for(snapshot, text)
+        assert found_ids(snapshot, text) == cities or found.is_near, text
+        assert found.is_near is (not cities), text
 
 
 async def test_every_order_pages_through_everything_once(snapshot: Snapshot) -> None:

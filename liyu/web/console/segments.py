@@ -29,7 +29,8 @@ from liyu.web.console.condition_fields import ConditionsForm
 from liyu.web.formats import current_zone
 from liyu.web.forms import TextField
 from liyu.web.i18n import text_of
-from liyu.web.pages import Page, leave_notice, redirect
+from liyu.web.pages import Page, fragment, leave_notice, redirect
+from liyu.web.visit import visit_of
 
 
 class SegmentForm(ConditionsForm):
@@ -38,22 +39,27 @@ class SegmentForm(ConditionsForm):
 
 @get("/segments", guards=[require_permission("members.read")])
 async def show_segments(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
-    """All segments, and the export."""
+    """All segments, and the export. How many are in them is found out afterwards, one after the other: it reads all members."""
     connection = await driver_connection(session)
-    segments = await list_segments(connection)
-    today, zone = today_of(request), current_zone()
-    counts = {
-        one.id: await count_audience(connection, Audience(conditions=one.conditions), today, zone) for one in segments
-    }
     return show(
         request,
         "segments",
-        lines=segments,
-        counts=counts,
+        lines=await list_segments(connection),
         in_words=condition_fields.in_words,
         tiers=[(tier.code, text_of(tier, "name")) for tier in await list_tiers(connection)],
         tags=[(tag.code, text_of(tag, "name")) for tag in await list_tags(connection)],
     )
+
+
+@get("/segments/{segment_id:int}/count", guards=[require_permission("members.read")])
+async def count_segment(request: AnyRequest, session: NamedDependency[AsyncSession], segment_id: FromPath[int]) -> Page:
+    """How many members are in a segment now, for the list; without htmx the segment's own page, which says it too."""
+    if not visit_of(request).is_fragment:
+        return redirect(request, f"/console/segments/{segment_id}")
+    connection = await driver_connection(session)
+    audience = Audience(conditions=(await load_segment(connection, segment_id)).conditions)
+    count = await count_audience(connection, audience, today_of(request), current_zone())
+    return fragment(request, "console/_segment_count.html", count=count)
 
 
 @get("/segments/new", guards=[require_permission("tags.edit")])
@@ -156,4 +162,4 @@ async def _form_page(
     )  # fmt: skip
 
 
-ROUTES = [show_segments, show_new_segment, create_segment, show_segment, change_segment, remove_segment]
+ROUTES = [count_segment, show_segments, show_new_segment, create_segment, show_segment, change_segment, remove_segment]

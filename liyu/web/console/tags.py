@@ -32,24 +32,26 @@ from liyu.web.console.common import (
 from liyu.web.console.condition_fields import ConditionsForm
 from liyu.web.formats import current_zone
 from liyu.web.forms import CheckField, ChoiceField, Form, TextField
+from liyu.web.i18n import gettext
 from liyu.web.pages import Page, leave_notice, redirect
 
-ICONS = (
-    "tag",
-    "medal",
-    "trophy",
-    "crown",
-    "star",
-    "heart",
-    "flame",
-    "gift",
-    "cake",
-    "coffee",
-    "plane",
-    "leaf",
-    "sparkles",
-    "zap",
-)
+ICONS = {
+    "tag": N_("Tag"),
+    "medal": N_("Medal"),
+    "trophy": N_("Trophy"),
+    "crown": N_("Crown"),
+    "star": N_("Star"),
+    "heart": N_("Heart"),
+    "flame": N_("Flame"),
+    "gift": N_("Gift"),
+    "cake": N_("Cake"),
+    "coffee": N_("Coffee cup"),
+    "plane": N_("Plane"),
+    "leaf": N_("Leaf"),
+    "sparkles": N_("Sparkles"),
+    "zap": N_("Lightning"),
+}
+"""What a tag can be drawn as, and how that is called."""
 LONGEST_NAME = 60
 
 _CODE = re.compile(r"[A-Za-z0-9_-]+")
@@ -58,7 +60,7 @@ _CODE = re.compile(r"[A-Za-z0-9_-]+")
 class TagForm(ConditionsForm):
     name_zh = TextField(N_("Name in Chinese"), maximum=LONGEST_NAME)
     name_en = TextField(N_("Name in English"), required=False, maximum=LONGEST_NAME)
-    icon = ChoiceField(ICONS, N_("Icon"), required=False, default="tag")
+    icon = ChoiceField(tuple(ICONS), N_("Icon"), required=False, default="tag")
     needs_zh = TextField(N_("What it needs, in Chinese"), required=False, maximum=200)
     needs_en = TextField(N_("What it needs, in English"), required=False, maximum=200)
 
@@ -219,7 +221,7 @@ def _form_page(
     return show(
         request, "tag_form", status=status, refusal=refusal, form=form, rows=condition_fields.trimmed(rows),
         tag=tag, kinds=condition_fields.kinds(),
-        icons=ICONS,
+        icons=[(name, gettext(label)) for name, label in ICONS.items()],
     )  # fmt: skip
 
 

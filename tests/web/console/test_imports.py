@@ -185,6 +185,9 @@ async def test_a_segment_is_looked_at_saved_exported_and_noted_in_the_audit_log(
     assert (await submit(client, "/console/segments/new", "/console/segments/new", **fields)).status_code == 422
     segment = await world.one("SELECT id FROM segment")
     assert "Spent in CNY, at least: 1" in texts_of(await client.get("/console/segments"))
+    count = f"/console/segments/{segment}/count"
+    assert (await client.get(count, headers={"hx-request": "true"})).text.strip() == "<span>1</span>"
+    assert (await client.get(count)).headers["location"] == f"/console/segments/{segment}"
     rows = list(csv.reader(io.StringIO((await client.get(f"/console/export/members.csv?segment={segment}")).text)))
     assert [row[0] for row in rows[1:]] == ["m-1"]
     everybody = (await client.get("/console/export/members.csv")).text

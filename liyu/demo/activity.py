@@ -79,7 +79,7 @@ class Activity:
 
     async def live_through(self, events: list[Event], today: date, now: datetime) -> None:
         """Buy, redeem, verify and cancel day by day until now; everybody spends only what they had by then."""
-        members, offers = await self._members(), await self._offers()
+        members, offers = await self.members(), await self._offers()
         for back in range(DAYS, -1, -1):
             day = today - timedelta(days=back)
             await turn_day(self.connection, day, self.zone)
@@ -107,7 +107,7 @@ class Activity:
     async def rush(self, now: datetime) -> None:
         """Members storm the drops that have opened: some are sold out, of the others a part is taken."""
         self.clock.instant = now - timedelta(minutes=20)
-        members = await self._members()
+        members = await self.members()
         for item in read_json("items"):
             drop = item["drop"]
             if drop is None or not drop["opens"].startswith("-"):
@@ -118,6 +118,11 @@ class Activity:
             # More come than there is: the desk sees to it that nobody gets what is not there.
             comers = members if drop["sold_out"] else members[:wanted]
             await asyncio.gather(*(self._redeem(member, item["sku"]) for member in comers))
+
+    async def redeem_all(self, members: list[str], sku: str, at: datetime) -> None:
+        """Each of these members takes a unit of an item at some instant; a refusal is left at that."""
+        self.clock.instant = at
+        await asyncio.gather(*(self._redeem(member, sku) for member in members))
 
     async def _redeem_together(self, wishes: list[tuple[str, Offer]], at: datetime) -> None:
         """Several members at the same moment: the desk settles them as one batch."""
@@ -177,7 +182,8 @@ class Activity:
                 self.connection, request, now=at, zone=self.zone, tokens=self.tokens, on_used_up=complete_when_used_up
             )
 
-    async def _members(self) -> list[str]:
+    async def members(self) -> list[str]:
+        """Members with points to spend, in an order that is always the same."""
         found = await self.connection.execute(
             "SELECT m.external_id FROM member m JOIN account a ON a.member_id = m.id AND a.kind = 'member_points' "
             "WHERE a.balance >= 300 AND m.external_id <> %s ORDER BY m.name IS NULL, m.id LIMIT 120",

@@ -19,6 +19,7 @@ from liyu.core.database import make_engine, make_sessions, unit_of_work
 from liyu.core.settings import Settings
 from liyu.demo.accounts import tell_of_themselves
 from liyu.demo.activity import DAYS, SEED, open_activity
+from liyu.demo.draws import announce_draws, decide_due_draws, enter_draws
 from liyu.demo.evaluation import evaluate_rights, recall_some_codes
 from liyu.demo.favourites import keep_an_eye
 from liyu.demo.files import from_now, read_json
@@ -59,6 +60,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
         await replace_program(connection, structs.replace(TERMS, demo=False), TIERS, rules)
         await import_partners(connection, read_json("partners"), actor=ACTOR, now=opening, zone=zone)
         await publish_items(connection, _item_records(now), actor=ACTOR, now=opening, zone=zone)
+        await announce_draws(connection, settings, now)
         await arrange_storefront(connection, opening)
         for sku, codes in read_json("codes").items():
             given = [GivenCode(row, code) for row, code in enumerate(codes, 1)]
@@ -79,7 +81,9 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
         await activity.live_through(
             [event for event in events if event.occurred_at >= start_of_day(begin, zone)], today, now
         )
+        await enter_draws(activity, now)
         await activity.rush(now)
+    await decide_due_draws(connection, settings, now)
     await set_one_by_hand(connection, today, now, zone)
     await sell_memberships(connection, now, zone)
     await sort_members(connection, today, now, zone)
@@ -117,12 +121,13 @@ def _item_records(now: datetime) -> list[ItemRecord]:
     for item in read_json("items"):
         facts = {name: value for name, value in item.items() if value is not None}
         drop = facts.pop("drop", {})
+        window = drop or facts.pop("sale", {})
         if facts["kind"] == "code":
             facts.pop("stock", None)  # a pool offers as many as it has codes
         record = msgspec.convert(facts, ItemRecord)
         record.is_drop = bool(drop)
-        record.on_sale_from = from_now(drop.get("opens"), now)
-        record.on_sale_to = from_now(drop.get("closes"), now)
+        record.on_sale_from = from_now(window.get("opens"), now)
+        record.on_sale_to = from_now(window.get("closes"), now)
         records.append(record)
     return records
 

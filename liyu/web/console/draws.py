@@ -195,7 +195,7 @@ async def _show(
                 }
                 for step in steps
             ),
-            {"text": gettext(N_("Planned")), "when": draw.created_at, "by": names.of(draw.created_by)},
+            {"text": gettext(N_("Draft made")), "when": draw.created_at, "by": names.of(draw.created_by)},
         ],
         places=[_place(one) for one in await list_places(connection, draw.id)],
         asked=read_text(request, "member", 200),

@@ -39,8 +39,9 @@ from liyu.web.mall.member import AnyRequest, member_id_of, now_of
 from liyu.web.pages import Page, leave_notice, page, redirect
 from liyu.web.visit import visit_of
 
-SHOWN_ENTRIES = 50
+SHOWN_ENTRIES = 20
 """Lines of the list that the page shows; the file has all."""
+SHOWN_PLACES = 50
 
 
 @get("/draws")
@@ -85,7 +86,7 @@ async def show_proof(request: AnyRequest, session: NamedDependency[AsyncSession]
         **_row(request, draw),
         check=check,
         entries=entries[:SHOWN_ENTRIES],
-        places=[_place(one) for one in await list_places(connection, draw.id)],
+        places=[_place(one) for one in await list_places(connection, draw.id, SHOWN_PLACES)],
         lines=ten_lines(),
     )
 
@@ -155,7 +156,7 @@ async def _show(request: AnyRequest, session: AsyncSession, number: str, *, refu
         standing=_standing(own),
         is_mine=own is not None and own.place is not None and own.place.member_id == _member_of(request),
         chance=describe_chance(own, so_far, units) if own and own.entries and not draw.has_seed else None,
-        places=[_place(one) for one in await list_places(connection, draw.id, units + SHOWN_ENTRIES)],
+        places=[_place(one) for one in await list_places(connection, draw.id, units)],
     )
 
 

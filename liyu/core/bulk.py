@@ -1,6 +1,7 @@
 """Set-based writes: any number of rows travel as one JSON document into one statement."""
 
 import types
+from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -24,6 +25,11 @@ Bigints = Annotated[list[int], "bigint[]"]
 def encode_rows(rows: Any) -> str:
     """Rows (a list of structs, or one) as the JSON document that the statements below read."""
     return _encoder.encode(rows).decode()
+
+
+def array_of(numbers: Iterable[int]) -> str:
+    """Numbers as the text of an array, for `ANY(%s::bigint[])`; the driver would look into each element of a long list."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def record_of(row: type[msgspec.Struct], document: str = "%s") -> str:

@@ -114,14 +114,16 @@ async def test_without_following_under_the_lock_the_event_strands_on_the_source(
 ) -> None:
     from liyu.members.points import post_state
 
-    async def lock_once(connection: Any, external_ids: list[str]) -> dict[str, str]:
-        await connection.execute(
-            "SELECT FROM account WHERE member_id IN (SELECT id FROM member WHERE external_id = ANY(%s)) FOR UPDATE",
-            (external_ids,),
+    async def lock_once(connection: Any, external_ids: list[str]) -> dict[str, tuple[str, int]]:
+        found = await connection.execute(
+            "SELECT external_id, id FROM member WHERE external_id = ANY(%s)", (external_ids,)
         )
-        return {external_id: external_id for external_id in external_ids}
+        own = {external_id: (external_id, member_id) for external_id, member_id in await found.fetchall()}
+        ids = [member_id for _, member_id in own.values()]
+        await connection.execute("SELECT FROM account WHERE member_id = ANY(%s) FOR UPDATE", (ids,))
+        return own
 
-    monkeypatch.setattr(post_state, "lock_members", lock_once)
+    monkeypatch.setattr(post_state, "lock_leads", lock_once)
     async with open_world(database_url) as world:
         await _enrol(world)
         merging = await start(database_url)

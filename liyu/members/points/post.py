@@ -69,7 +69,9 @@ async def _save(connection: AsyncConnection[Any], state: PostState, writes: Writ
     entries = [LotEntryRow(writes.transfers[position].id, lot.id, amount) for position, lot, amount in writes.entries]
     await post_transfers(connection, writes.transfers)
     await connection.execute(INSERT_ENTRIES, (encode_rows(entries),))
-    await connection.execute(MOVE_LOTS, (encode_rows(net_lot_changes(entries)),))
+    opened = {lot.id for lot in writes.new_lots.values()}
+    if changes := net_lot_changes([entry for entry in entries if entry.lot_id not in opened]):
+        await connection.execute(MOVE_LOTS, (encode_rows(changes),))
     await connection.execute(insert_of("earning_event", EventRow), (encode_rows(writes.events),))
     await save_tiers(connection, writes.tiers)
     if writes.uses:
@@ -86,7 +88,7 @@ async def _open_lots(connection: AsyncConnection[Any], writes: Writes) -> None:
     ids = await reserve_ids(connection, "lot", len(writes.new_lots))
     rows = []
     for lot, lot_id in zip(writes.new_lots.values(), ids, strict=True):
-        rows.append(LotRow(lot_id, lot.account_id, FUNDER, lot.expires_on, lot.matures_on, 0))
+        rows.append(LotRow(lot_id, lot.account_id, FUNDER, lot.expires_on, lot.matures_on, lot.remaining))
     opened = await connection.execute(OPEN_LOTS, (encode_rows(rows),))
     # A lot of the same key that was emptied before keeps its own id.
     for lot_id, account_id, _, expires_on, matures_on in await opened.fetchall():

@@ -9,9 +9,10 @@ from msgspec import Struct, field
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from liyu.core.bulk import array_of, encode_rows
 from liyu.core.clock import local_date
 from liyu.core.ledger.posting import TransferRow, system_accounts
-from liyu.members.leads import lock_members
+from liyu.members.leads import lock_leads
 from liyu.members.points.events import Event
 from liyu.members.points.lots import OpenLot
 from liyu.members.points.pricing import CHECK_IN, FIRST_TIME, RETURN, RULE_COLUMNS, STREAK, Line, Rule
@@ -85,18 +86,16 @@ _EARNERS = """
     FROM member m JOIN account p ON p.member_id = m.id AND p.kind = 'member_points'
     JOIN account w ON w.member_id = m.id AND w.kind = 'member_pending'
     JOIN account d ON d.member_id = m.id AND d.kind = 'member_debt'
-    WHERE m.external_id = ANY(%s)"""
+    WHERE m.id = ANY(%s::bigint[])"""
 
 _LOTS = """
-    SELECT m.external_id, l.id, l.account_id, l.expires_on, l.remaining, l.matures_on
-    FROM member m JOIN account a ON a.member_id = m.id JOIN lot l ON l.account_id = a.id
-    WHERE m.external_id = ANY(%s) AND l.is_open"""
+    SELECT id, account_id, expires_on, remaining, matures_on FROM lot WHERE account_id = ANY(%s::bigint[]) AND is_open"""
 
 _RULES = f"SELECT {RULE_COLUMNS} FROM earning_rule ORDER BY id"
 
 _KNOWN = """
     SELECT e.type, e.reference, e.body_hash, e.points, e.growth, e.lines
-    FROM earning_event e JOIN unnest(%s::text[], %s::text[]) AS r(type, reference) USING (type, reference)"""
+    FROM earning_event e JOIN json_to_recordset(%s::json) AS r(type text, reference text) USING (type, reference)"""
 
 # The key of its transfer leads from a purchase to the lot that it filled; for a member who was merged, to the lot of the same
 # key of the one who lives on, who has the purchase now.
@@ -119,7 +118,7 @@ _CHECK_INS = """
     SELECT member_id, array_agg(DISTINCT (occurred_at AT TIME ZONE %s)::date) FROM earning_event
     WHERE type = 'check_in' AND member_id = ANY(%s) GROUP BY 1"""
 
-_USED = "SELECT member_id, rule_code, period, used FROM earning_use WHERE member_id = ANY(%s)"
+_USED = "SELECT member_id, rule_code, period, used FROM earning_use WHERE member_id = ANY(%s::bigint[])"
 
 
 async def load_state(
@@ -131,19 +130,20 @@ async def load_state(
     terms: ProgramTerms,
 ) -> PostState:
     """Lock the members' points accounts (in id order) and load what posting these events needs."""
-    leads = await lock_members(connection, members)
-    members = sorted(set(leads.values()))
-    earners = {earner.external_id: earner for earner in await _read(connection, Earner, _EARNERS, (members,))}
-    ids = [earner.id for earner in earners.values()]
+    leads = await lock_leads(connection, members)
+    ids = sorted({member_id for _, member_id in leads.values()})
+    earners = {earner.external_id: earner for earner in await _read(connection, Earner, _EARNERS, (array_of(ids),))}
     standings = await load_standings(connection, ids)
     for earner in earners.values():
         earner.standing = standings[earner.id]
-    for external_id, *lot in await _fetch(connection, _LOTS, (members,)):
+    owners = {account: one for one in earners.values() for account in (one.points_account, one.pending_account)}
+    for lot in await _fetch(connection, _LOTS, (array_of(owners),)):
         found = OpenLot(*lot)
-        earners[external_id].lots[(found.account_id, found.expires_on, found.matures_on)] = found
+        owners[found.account_id].lots[(found.account_id, found.expires_on, found.matures_on)] = found
     # The ids of members who were merged mean the one who lives on.
-    earners |= {external_id: earners[meant] for external_id, meant in leads.items()}
-    known = await _fetch(connection, _KNOWN, ([one.type for one in events], [one.reference for one in events]))
+    earners |= {external_id: earners[meant] for external_id, (meant, _) in leads.items()}
+    places = [{"type": one.type, "reference": one.reference} for one in events]
+    known = await _fetch(connection, _KNOWN, (encode_rows(places),))
     rules: list[Rule] = await _read(connection, Rule, _RULES, ())
     accounts = await system_accounts(connection)
     return PostState(
@@ -158,7 +158,8 @@ async def load_state(
         known={(row[0], row[1]): row[2:] for row in known},
         purchases=await _load_purchases(connection, events, earners, accounts["points_issued"], zone),
         used={
-            (member, code, period): amount for member, code, period, amount in await _fetch(connection, _USED, (ids,))
+            (member, code, period): amount
+            for member, code, period, amount in await _fetch(connection, _USED, (array_of(ids),))
         },
         seen=await _load_seen(connection, rules, events, ids),
         check_ins=await _load_check_ins(connection, rules, events, ids, zone),

@@ -16,7 +16,7 @@ class LotEntryRow(Struct):
 
 
 class LotRow(Struct):
-    """A lot that a posting needs; its id is kept only if no lot of the same key is there yet."""
+    """A lot that a posting needs; its id is kept only if no lot of the same key is there yet, which it fills up then."""
 
     id: int
     account_id: int
@@ -40,8 +40,8 @@ MOVE_LOTS = (
 )
 OPEN_LOTS = (
     f"INSERT INTO lot (id, account_id, funder, expires_on, matures_on, remaining) "
-    f"SELECT id, account_id, funder, expires_on, matures_on, 0 FROM {record_of(LotRow)} "
-    f"ON CONFLICT (account_id, expires_on, funder, matures_on) DO UPDATE SET funder = excluded.funder "
+    f"SELECT id, account_id, funder, expires_on, matures_on, remaining FROM {record_of(LotRow)} "
+    f"ON CONFLICT (account_id, expires_on, funder, matures_on) DO UPDATE SET remaining = lot.remaining + excluded.remaining "
     f"RETURNING id, account_id, funder, expires_on, matures_on"
 )
 

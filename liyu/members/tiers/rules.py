@@ -51,7 +51,7 @@ class Ladder(Struct, frozen=True):
 
     def reached(self, growth: int) -> TierStep:
         """The highest tier whose threshold is met; the lowest is everybody's."""
-        return [step for step in self.steps if step.threshold <= growth or step is self.steps[0]][-1]
+        return next((step for step in reversed(self.steps) if step.threshold <= growth), self.steps[0])
 
     def above(self, tier_id: int) -> TierStep | None:
         """The next higher tier."""

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-from liyu.core.bulk import encode_rows, insert_of, record_of
+from liyu.core.bulk import array_of, encode_rows, insert_of, record_of
 from liyu.members.program import ProgramTerms, load_terms
 from liyu.members.tiers.near import NEXT, nears
 from liyu.members.tiers.overlay import EARNED, lay_over
@@ -24,9 +24,9 @@ _STANDINGS = f"""
     SELECT id, {EARNED} AS tier_id, tier_period AS period, tier_since AS since, tier_until AS until, growth, period_growth,
         growth_counted_from AS counted_from, tier_fallback_id AS fallback_id, state <> 'pre_registered' AS active,
         tier_paid_id, tier_paid_until
-    FROM member WHERE id = ANY(%s)"""
+    FROM member WHERE id = ANY(%s::bigint[])"""
 
-_LOCK = "SELECT id FROM account WHERE member_id = ANY(%s) AND kind = 'member_points' ORDER BY id FOR UPDATE"
+_LOCK = "SELECT id FROM account WHERE member_id = ANY(%s::bigint[]) AND kind = 'member_points' ORDER BY id FOR UPDATE"
 
 
 class StandingRow(Struct):
@@ -136,7 +136,7 @@ async def load_ladder(connection: AsyncConnection[Any], terms: ProgramTerms | No
 
 async def load_standings(connection: AsyncConnection[Any], member_ids: list[int]) -> dict[int, Standing]:
     """Where members stand, by id; the caller holds their locks when it means to change anything."""
-    found = await connection.execute(_STANDINGS, (member_ids,))
+    found = await connection.execute(_STANDINGS, (array_of(member_ids),))
     return {
         member_id: Standing(*own, *[PaidTier(paid_id, paid_until)] * (paid_id is not None))
         for member_id, *own, paid_id, paid_until in await found.fetchall()
@@ -145,7 +145,7 @@ async def load_standings(connection: AsyncConnection[Any], member_ids: list[int]
 
 async def lock_standings(connection: AsyncConnection[Any], member_ids: list[int]) -> dict[int, Standing]:
     """Lock members in the order that everybody keeps, and load where they stand."""
-    await connection.execute(_LOCK, (member_ids,))
+    await connection.execute(_LOCK, (array_of(member_ids),))
     return await load_standings(connection, member_ids)
 
 

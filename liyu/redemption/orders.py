@@ -31,6 +31,7 @@ class Order(Struct, frozen=True):
     name_en: str
     partner_zh: str | None
     partner_en: str | None
+    cancel_hours: int | None
 
 
 class OrderStep(Struct, frozen=True):
@@ -55,7 +56,7 @@ class OrderVoucher(Struct, frozen=True):
 
 _ORDERS = """
     SELECT r.id, r.number, r.state, r.quantity, r.points, r.cash_minor, r.created_at, i.id AS item_id, i.sku, i.kind, i.scene,
-        i.name_zh, i.name_en, p.name_zh AS partner_zh, p.name_en AS partner_en
+        i.name_zh, i.name_en, p.name_zh AS partner_zh, p.name_en AS partner_en, i.cancel_hours
     FROM redemption r JOIN item i ON i.id = r.item_id LEFT JOIN partner p ON p.id = i.partner_id
     WHERE r.member_id = %(member)s"""
 

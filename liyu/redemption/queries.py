@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row
 
@@ -80,6 +80,10 @@ class RedemptionFilter(Struct, frozen=True):
     member: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    partner: str | None = None
+    """A partner's code."""
+    hangs_since: datetime | None = None
+    """Orders for which somebody should do something, and nothing has happened since then."""
 
 
 class RedemptionLine(Struct, frozen=True):
@@ -157,9 +161,7 @@ class DayCounts(Struct, frozen=True):
     week_before: int
 
 
-_LIST = """
-    SELECT r.id, r.number, r.state, i.kind, i.sku, i.name_zh, i.name_en, p.name_zh AS partner_zh, p.name_en AS partner_en,
-        m.external_id AS member, m.name AS member_name, r.quantity, r.points, r.cash_minor, r.created_at
+_WANTED = """
     FROM redemption r JOIN member m ON m.id = r.member_id JOIN item i ON i.id = r.item_id LEFT JOIN partner p ON p.id = i.partner_id
     WHERE (%(text)s = '' OR r.number = upper(%(text)s) OR m.external_id = %(text)s OR m.card_number = %(text)s
             OR m.phone = %(phone)s OR strpos(lower(m.name), lower(%(text)s)) > 0)
@@ -167,8 +169,14 @@ _LIST = """
         AND (%(sku)s::text IS NULL OR i.sku = %(sku)s) AND (%(member)s::text IS NULL OR m.external_id = %(member)s)
         AND (%(since)s::timestamptz IS NULL OR r.created_at >= %(since)s)
         AND (%(until)s::timestamptz IS NULL OR r.created_at < %(until)s)
-        AND (%(after)s::bigint IS NULL OR r.id < %(after)s)
-    ORDER BY r.id DESC LIMIT %(most)s"""
+        AND (%(partner)s::text IS NULL OR p.code = %(partner)s)
+        AND (%(hangs_since)s::timestamptz IS NULL OR (
+            (r.state = 'held' OR (r.state IN ('confirmed', 'fulfilling') AND i.kind IN ('goods', 'top_up')))
+            AND (SELECT max(t.at) FROM redemption_transition t WHERE t.redemption_id = r.id) <= %(hangs_since)s))"""
+_LIST = f"""
+    SELECT r.id, r.number, r.state, i.kind, i.sku, i.name_zh, i.name_en, p.name_zh AS partner_zh, p.name_en AS partner_en,
+        m.external_id AS member, m.name AS member_name, r.quantity, r.points, r.cash_minor, r.created_at
+    {_WANTED} AND (%(after)s::bigint IS NULL OR r.id < %(after)s) ORDER BY r.id DESC LIMIT %(most)s"""
 
 _LOTS = """
     SELECT l.id AS lot_id, l.expires_on, -e.amount AS points
@@ -195,13 +203,20 @@ async def list_redemptions(
     connection: AsyncConnection[Any], wanted: RedemptionFilter, *, after: int | None = None, size: int = 50
 ) -> RedemptionLines:
     """For operators: one page of the redemptions that the filter leaves, the newest first."""
-    text = wanted.text.replace("\0", "").strip()
-    values = {
-        "text": text, "phone": parse_phone(text), "state": wanted.state, "kind": wanted.kind, "sku": wanted.sku,
-        "member": wanted.member, "since": wanted.since, "until": wanted.until, "after": after, "most": size + 1,
-    }  # fmt: skip
+    values = {**_values(wanted), "after": after, "most": size + 1}
     lines = await _rows(connection, RedemptionLine, _LIST, values)
     return RedemptionLines(lines[:size], lines[size - 1].id if len(lines) > size else None)
+
+
+async def count_redemptions(connection: AsyncConnection[Any], wanted: RedemptionFilter) -> int:
+    """For operators: how many redemptions the filter leaves."""
+    found = await connection.execute(f"SELECT count(*) {_WANTED}", _values(wanted))
+    return int((await found.fetchone() or (0,))[0])
+
+
+def _values(wanted: RedemptionFilter) -> dict[str, Any]:
+    text = wanted.text.replace("\0", "").strip()
+    return {**structs.asdict(wanted), "text": text, "phone": parse_phone(text)}
 
 
 async def redemption_trail(connection: AsyncConnection[Any], redemption_id: int) -> RedemptionTrail:

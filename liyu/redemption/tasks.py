@@ -13,6 +13,7 @@ from procrastinate import Blueprint, JobContext, RetryStrategy
 from psycopg import AsyncConnection
 
 from liyu.catalog.favourites import watch_favourites
+from liyu.catalog.names import KIND_NAMES
 from liyu.catalog.planned_prices import publish_due_prices
 from liyu.catalog.pools.watch import watch_pools
 from liyu.core.clock import Clock, local_date
@@ -42,7 +43,13 @@ from liyu.members.tiers.evaluate import evaluate_tiers
 from liyu.redemption.books import prove_books
 from liyu.redemption.closing import close_due_accounts
 from liyu.redemption.draws.run import run_draws
+from liyu.redemption.aftersale.photos import delete_erased_photos
+from liyu.redemption.names import STATE_NAMES
+from liyu.redemption.orderdesk.export import forget_old_exports as forget_order_exports
+from liyu.redemption.orderdesk.export import load_export as load_redemption_export
+from liyu.redemption.orderdesk.export import write_export as write_order_export
 from liyu.redemption.orderdesk.hanging import release_hanging
+from liyu.redemption.queries import RedemptionLine
 from liyu.redemption.drops.hand_on import lapse_offers
 from liyu.redemption.drops.line import forget_lines
 from liyu.redemption.drops.service import end_due
@@ -286,10 +293,13 @@ async def write_ordered_export(context: JobContext, export_id: int) -> None:
 @tasks.periodic(cron="35 * * * *")
 @tasks.task(name="forget_exports", pass_context=True, queueing_lock="forget_exports", retry=RETRY)
 async def forget_exports(context: JobContext, timestamp: int) -> None:
-    """Delete large files of members whose day is over."""
+    """Delete files of members and orders whose day is over, and photos of members who were erased."""
     services = _services(context)
     async with await services.connect() as connection:
-        await forget_old_exports(connection, open_storage(services.settings), services.clock.now())
+        storage, now = open_storage(services.settings), services.clock.now()
+        await forget_old_exports(connection, storage, now)
+        await forget_order_exports(connection, storage, now)
+        await delete_erased_photos(connection, storage)
 
 
 @tasks.periodic(cron="40 20 * * *")
@@ -384,6 +394,31 @@ async def refund_payment(context: JobContext, refund_id: int) -> None:
         return
     async with await services.connect() as connection:
         await refund(connection, provider, refund_id, services.clock.now())
+
+
+@tasks.task(name="write_redemption_export", pass_context=True, retry=RETRY)
+async def write_redemption_export(context: JobContext, export_id: int) -> None:
+    """Write a file of orders, in the language in which it was ordered."""
+    services = _services(context)
+    async with await services.connect() as connection:
+        locale = (await load_redemption_export(connection, export_id)).locale
+
+        def say(text: str) -> str:
+            return services.translate(Message(text), locale)
+
+        def words(line: RedemptionLine) -> tuple[str, str, str, str]:
+            names = (line.name_zh, line.partner_zh) if locale != "en" else (line.name_en, line.partner_en)
+            return say(STATE_NAMES[line.state]), say(KIND_NAMES[line.kind]), names[0] or line.name_zh, names[1] or ""
+
+        await write_order_export(
+            connection,
+            export_id,
+            storage=open_storage(services.settings),
+            translate=say,
+            words=words,
+            zone=services.settings.timezone,
+            now=services.clock.now(),
+        )
 
 
 @tasks.periodic(cron="* * * * *")

@@ -46,6 +46,8 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
                 Place(N_("Today"), "/partner", "house", "today.read"),
                 Place(N_("Verify"), "/partner/verify", "scan-line", "vouchers.verify"),
                 Place(N_("Verifications"), "/partner/orders", "ticket-check", "orders.read"),
+                Place(N_("Shipping"), "/partner/shipping", "truck", "orders.ship"),
+                Place(N_("After-sale"), "/partner/after-sales", "undo-2", "aftersale.decide"),
                 Place(N_("Statements"), "/partner/statements", "receipt-text", "statements.read"),
             ],
         ),
@@ -72,6 +74,9 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
                 Place(N_("Code pools"), "/console/pools", "key-round", "codes.read"),
                 Place(N_("Rights evaluation"), "/console/evaluation", "target", "items.read"),
                 Place(N_("Redemptions"), "/console/redemptions", "ticket", "redemptions.read"),
+                Place(N_("Shipping"), "/console/shipping", "truck", "redemptions.fulfil"),
+                Place(N_("After-sale"), "/console/after-sales", "undo-2", "redemptions.read"),
+                Place(N_("Top-ups"), "/console/top-ups", "smartphone", "topups.edit"),
             ],
         ),
         (

@@ -1,15 +1,11 @@
 """What orders and vouchers are called to everybody, and in which tone; marked here, translated where they are shown."""
 
 from liyu.core.i18n import N_
+from liyu.redemption.names import STATE_NAMES
 
 ORDER_STATES: dict[str, tuple[str, str]] = {
-    "held": (N_("Waiting for payment"), "gold"),
-    "confirmed": (N_("Confirmed"), ""),
-    "fulfilling": (N_("On its way"), "blue"),
-    "completed": (N_("Completed"), "grey"),
-    "released": (N_("Released"), "grey"),
-    "cancelled": (N_("Cancelled"), "grey"),
-    "refunded": (N_("Refunded"), "grey"),
+    state: (name, {"held": "gold", "confirmed": "", "fulfilling": "blue"}.get(state, "grey"))
+    for state, name in STATE_NAMES.items()
 }
 """Label and tone of each state of a redemption."""
 

@@ -11,6 +11,7 @@ _SERVICE_ACTS = frozenset(
         "redemptions.cancel",
         "redemptions.fulfil",
         "redemptions.reveal",
+        "aftersale.decide",
         "members.freeze",
         "members.card",
         "members.note",
@@ -26,6 +27,9 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
         | {
             "items.edit",
             "items.publish",
+            "redemptions.export",
+            "topups.edit",
+            "orders.rules",
             "codes.edit",
             "members.adjust",
             "members.tier",
@@ -52,7 +56,7 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
     PARTNER: {
         "manager": _PARTNER_READS
         | {"vouchers.verify", "vouchers.undo", "orders.read", "stores.read", "stores.edit", "team.read", "offers.edit"}
-        | {"codes.read", "codes.edit"},
+        | {"codes.read", "codes.edit", "orders.ship", "aftersale.decide"},
         "cashier": _PARTNER_READS | {"vouchers.verify", "vouchers.undo", "orders.read"},
         "finance": _PARTNER_READS | {"orders.read", "statements.read", "statements.confirm", "stores.read"},
     },

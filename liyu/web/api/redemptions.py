@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from litestar import Request, get, post
 from litestar.params import FromPath
+from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
@@ -12,10 +13,13 @@ from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.members.personal.addresses import AddressDraft, check_address
 from liyu.redemption.addresses import Delivery, snapshot_of
 from liyu.redemption.cancel import cancel_redemption
+from liyu.redemption.decide import is_posted
 from liyu.redemption.desk import Redeemed
 from liyu.redemption.errors import RefusedError
+from liyu.redemption.payments.holds import find_hold
 from liyu.redemption.queries import RedemptionRecord, VoucherRecord, read_redemption
 from liyu.redemption.save import hash_request
+from liyu.redemption.shipping.queries import ParcelLine, list_parcels
 from liyu.redemption.state import RedeemRequest
 from liyu.vouchers.codes import mask_code
 from liyu.vouchers.states import OPEN
@@ -24,7 +28,15 @@ from liyu.web.api.bodies import is_storable, read_body
 from liyu.web.api.calls import Call, route
 from liyu.web.api.idempotency import REPLAYED, answer_once, idempotency_key
 from liyu.web.api.problems import json_answer, problem
-from liyu.web.api.schemas import AddressBody, CancelBody, RedeemBody, RedemptionAnswer, VoucherAnswer
+from liyu.web.api.schemas import (
+    AddressBody,
+    CancelBody,
+    ParcelAnswer,
+    PayAnswer,
+    RedeemBody,
+    RedemptionAnswer,
+    VoucherAnswer,
+)
 from liyu.web.pages import Page
 from liyu.web.services import Services, services_of
 
@@ -108,9 +120,11 @@ async def post_redemption(request: ApiRequest) -> Page:
     except RefusedError as refusal:
         # In a drop most requests end here: answered at once, they do not pass through all layers of error handling.
         return problem(request, refusal)
-    return json_answer(
-        _answer_of_desk(redeemed, wish, services), status=201, headers=[REPLAYED] if redeemed.replayed else ()
-    )
+    answer = _answer_of_desk(redeemed, wish, services)
+    if redeemed.state == "held":
+        async with services.sessions() as session:
+            answer.pay = await _pay_of(await driver_connection(session), redeemed.number, services)
+    return json_answer(answer, status=201, headers=[REPLAYED] if redeemed.replayed else ())
 
 
 @get(
@@ -135,7 +149,12 @@ async def get_redemption(request: ApiRequest, number: FromPath[str]) -> Page:
     async with services.sessions() as session:
         connection = await driver_connection(session)
         record = await read_redemption(connection, _known(number), partner_id=partner_id)
-    return json_answer(_answer_of_record(record, services, masked=partner_id is not None))
+        answer = _answer_of_record(record, services, masked=partner_id is not None)
+        if record.state == "held":
+            answer.pay = await _pay_of(connection, number, services)
+        elif is_posted(record.kind):
+            answer.shipping = [_parcel_of(parcel) for parcel in await list_parcels(connection, record.id)]
+    return json_answer(answer)
 
 
 @post(
@@ -231,6 +250,21 @@ def _answer_of_record(record: RedemptionRecord, services: Services, *, masked: b
         )
     return RedemptionAnswer(
         record.number, record.state, record.points, vouchers, record.member, record.sku, record.quantity
+    )
+
+
+async def _pay_of(connection: AsyncConnection[Any], number: str, services: Services) -> PayAnswer | None:
+    """What a held order waits for; None once it does not wait any more."""
+    hold = await find_hold(connection, number)
+    if hold is None or hold.outcome is not None:
+        return None
+    address = f"{services.settings.base_url}/redemptions/{number}/pay"
+    return PayAnswer(hold.amount_minor, hold.currency, hold.deadline, address)
+
+
+def _parcel_of(parcel: ParcelLine) -> ParcelAnswer:
+    return ParcelAnswer(
+        parcel.carrier, parcel.tracking_number, parcel.quantity, parcel.sent_at, parcel.received_at, parcel.follow_href
     )
 
 

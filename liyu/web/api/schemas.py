@@ -311,7 +311,27 @@ class VoucherAnswer(Struct):
     expires_at: Instant
 
 
-class RedemptionAnswer(Struct):
+class ParcelAnswer(Struct):
+    """A parcel of an order."""
+
+    carrier: Annotated[str, Meta(description="SF, ZTO, YTO, STO, YUNDA, EMS or JD")]
+    tracking_number: str
+    quantity: int
+    sent_at: Instant
+    received_at: Instant | None
+    follow: Annotated[str, Meta(description="A page that follows the parcel.")]
+
+
+class PayAnswer(Struct):
+    """What a held order waits for."""
+
+    amount_minor: int
+    currency: str
+    deadline: Annotated[datetime, Meta(description="When the order is released if it is not paid.")]
+    address: Annotated[str, Meta(description="The page on which the member pays, signed in.")]
+
+
+class RedemptionAnswer(Struct, omit_defaults=True):
     """A redemption. `points` are those of all units together."""
 
     number: Annotated[str, Meta(examples=["R4073952816648"])]
@@ -321,6 +341,8 @@ class RedemptionAnswer(Struct):
     member: str
     sku: str
     quantity: int
+    pay: Annotated[PayAnswer | None, Meta(description="Only while the order is held.")] = None
+    shipping: Annotated[list[ParcelAnswer], Meta(description="Only once something was sent.")] = []
 
 
 class CancelBody(Struct, forbid_unknown_fields=True):

@@ -1,5 +1,6 @@
 """Redemptions: the list, one with where its points came from and what happened since, and the steps that staff may take."""
 
+from datetime import timedelta
 from typing import Any
 
 from litestar import get, post
@@ -13,8 +14,11 @@ from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError, NotAllowedError
 from liyu.core.i18n import N_, Message
+from liyu.partners.queries import partner_choices
+from liyu.redemption.addresses import find_delivery_address
 from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.fulfil import move_redemption
+from liyu.redemption.fulfilment import read_fulfilment
 from liyu.redemption.payments.queries import find_payment
 from liyu.redemption.queries import (
     RedemptionFilter,
@@ -24,8 +28,12 @@ from liyu.redemption.queries import (
     read_redemption,
     redemption_trail,
 )
+from liyu.redemption.reasons import STAFF_REASONS
+from liyu.redemption.shipping.parcels import SHIPPABLE
 from liyu.redemption.states import GIVEN_BACK, TRANSITIONS, may_become
+from liyu.web import order_words
 from liyu.web.actor import Actor, actor_of, require_permission
+from liyu.web.after_sales import carrier_choices
 from liyu.web.audit import record_act
 from liyu.web.console import words
 from liyu.web.console.common import (
@@ -34,6 +42,7 @@ from liyu.web.console.common import (
     Names,
     bounds_of_day,
     choice_links,
+    count_message,
     cursor_links,
     name_people,
     now_of,
@@ -41,6 +50,7 @@ from liyu.web.console.common import (
     read_cursor,
     read_day,
     read_text,
+    same_list,
     segment,
     show,
     try_act,
@@ -52,10 +62,12 @@ from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.visit import visit_of
 
 STATES = tuple(state for state in TRANSITIONS if state is not None)
+HANGING_DAYS = ("1", "3", "7", "14")
 NEEDED = {
     "cancelled": "redemptions.cancel",
     "fulfilling": "redemptions.fulfil",
     "completed": "redemptions.fulfil",
+    "released": "redemptions.cancel",
 }
 """The permission that each step of staff needs."""
 
@@ -69,29 +81,41 @@ class RevealForm(Form):
     why = TextField(N_("Why you look"), maximum=LONGEST_REASON)
 
 
-@get("/redemptions", guards=[require_permission("redemptions.read")])
-async def show_redemptions(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
-    """The list with its filters."""
-    connection = await driver_connection(session)
-    day, state = read_day(request), read_choice(request, "state", STATES)
+def read_filter(request: AnyRequest) -> RedemptionFilter:
+    """The filter of the address; what makes no sense does not filter."""
+    day, hangs = read_day(request), read_choice(request, "hangs", HANGING_DAYS)
     since, until = bounds_of_day(day) if day else (None, None)
-    wanted = RedemptionFilter(
+    return RedemptionFilter(
         text=read_text(request, "q"),
-        state=state,
+        state=read_choice(request, "state", STATES),
         kind=read_choice(request, "kind", ITEM_KINDS),
         sku=read_text(request, "item") or None,
         member=read_text(request, "member", 200) or None,
         since=since,
         until=until,
+        partner=read_text(request, "partner") or None,
+        hangs_since=now_of(request) - timedelta(days=int(hangs)) if hangs else None,
     )
+
+
+@get("/redemptions", guards=[require_permission("redemptions.read")])
+async def show_redemptions(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """The list with its filters."""
+    connection = await driver_connection(session)
+    wanted = read_filter(request)
     found = await list_redemptions(connection, wanted, after=read_cursor(request))
     return show(
         request,
         "redemptions",
         lines=found.lines,
         wanted=wanted,
-        day=day,
-        states=choice_links(request, "state", [(name, words.order_state(name), None) for name in STATES], state),
+        day=read_day(request),
+        hangs=read_choice(request, "hangs", HANGING_DAYS),
+        hanging_days=[(days, count_message(N_("%(days)s days or longer"), days=int(days))) for days in HANGING_DAYS],
+        partners=[(one.code, text_of(one, "name")) for one in await partner_choices(connection)],
+        states=choice_links(request, "state", [(name, words.order_state(name), None) for name in STATES], wanted.state),
+        reasons=order_words.reason_choices(STAFF_REASONS),
+        export_href=same_list(request).partition("?")[2],
         **cursor_links(request, found.next),
     )
 
@@ -120,7 +144,7 @@ async def take_step(request: AnyRequest, session: NamedDependency[AsyncSession],
     await record_act(
         request,
         session,
-        "redemption.cancel" if form.wanted == "cancelled" else "redemption.move",
+        "redemption.cancel" if form.wanted in ("cancelled", "released") else "redemption.move",
         f"redemption:{number}",
         before={"state": before.state},
         after={"state": form.wanted, "reason": form.reason},
@@ -152,7 +176,7 @@ async def reveal_codes(request: AnyRequest, session: NamedDependency[AsyncSessio
 
 async def _step(request: AnyRequest, connection: Any, number: str, form: StepForm, actor: Actor) -> None:
     now = now_of(request)
-    if form.wanted == "cancelled":
+    if form.wanted in ("cancelled", "released"):
         await cancel_redemption(
             connection,
             number,
@@ -167,7 +191,7 @@ async def _step(request: AnyRequest, connection: Any, number: str, form: StepFor
 
 
 def _done(wanted: str, before: RedemptionRecord) -> Message | str:
-    if wanted == "cancelled":
+    if wanted in ("cancelled", "released"):
         return Message(N_("Cancelled. %(points)s points went back to the member."), {"points": before.points})
     return words.order_state(wanted)
 
@@ -185,6 +209,8 @@ async def show_one(
     connection = await driver_connection(session)
     redemption = await read_redemption(connection, number)
     trail = await redemption_trail(connection, redemption.id)
+    after = await read_fulfilment(connection, redemption)
+    left = redemption.quantity - sum(one.quantity for one in after.parcels if not one.is_replacement)
     names = await name_people(
         connection,
         [f"member:{redemption.member_id}", *(s.actor for s in trail.steps), *(u.verifier for u in trail.uses)],
@@ -209,14 +235,23 @@ async def show_one(
         has_codes=trail.codes > 0 and redemption.state not in (*GIVEN_BACK, "held"),
         codes=codes,
         form=form,
+        after=after,
+        parcels=after.parcels,
+        left=left,
+        may_send=actor.may("redemptions.fulfil") and redemption.kind == "goods" and redemption.state in SHIPPABLE and left > 0,
+        carriers=carrier_choices(),
+        address=await find_delivery_address(connection, redemption.id) if redemption.kind == "goods" else None,
+        order_words=order_words,
     )
 
 
 def _makes_sense(redemption: RedemptionRecord, wanted: str) -> bool:
     """Vouchers are completed by their use, not by hand; used ones cannot be cancelled."""
-    if wanted == "cancelled":
+    if wanted in ("cancelled", "released"):
         return all(voucher.uses == 0 for voucher in redemption.vouchers)
-    return not redemption.vouchers
+    # Goods are sent with their parcel, and a top-up is decided by its own words.
+    is_told_elsewhere = redemption.kind == "top_up" or (redemption.kind == "goods" and wanted == "fulfilling")
+    return not redemption.vouchers and not is_told_elsewhere
 
 
 def _history(trail: RedemptionTrail, names: Names, own: str) -> list[dict[str, Any]]:

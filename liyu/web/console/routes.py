@@ -3,6 +3,7 @@
 from litestar.types import ControllerRouterHandler
 
 from liyu.web.console import (
+    after_sales,
     approvals,
     audit_log,
     books,
@@ -27,6 +28,7 @@ from liyu.web.console import (
     member_tier,
     member_paid,
     members,
+    order_desk,
     partners,
     paid_plans,
     points_expiry,
@@ -40,11 +42,13 @@ from liyu.web.console import (
     rules,
     segments,
     settlements,
+    shipping,
     statement,
     storefront,
     tags,
     tiers,
     today,
+    top_ups,
 )
 
 OPEN: list[ControllerRouterHandler] = [*login.ROUTES]
@@ -66,6 +70,10 @@ STAFF: list[ControllerRouterHandler] = [
     *draws.ROUTES,
     *redemptions.ROUTES,
     redemption_refunds.refund,
+    *order_desk.ROUTES,
+    *shipping.ROUTES,
+    *after_sales.ROUTES,
+    *top_ups.ROUTES,
     *members.ROUTES,
     *tiers.ROUTES,
     *member_tier.ROUTES,

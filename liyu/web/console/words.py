@@ -8,6 +8,7 @@ from liyu.partners.settlement.states import STATE_NAMES as STATEMENT_STATE_NAMES
 from liyu.partners.settlement.terms import MODE_NAMES
 from liyu.partners.states import STATE_NAMES as PARTNER_STATE_NAMES
 from liyu.web.i18n import gettext
+from liyu.web.order_words import REASONS as ORDER_REASONS
 from liyu.web.pages import ROLE_NAMES
 from liyu.web.state_words import ORDER_STATES, VOUCHER_STATES
 
@@ -74,6 +75,7 @@ PARTNER_STEPS = {
 }
 
 REASONS = {
+    **ORDER_REASONS,
     "account_closed": N_("The member left and was erased"),
     "published": N_("Published"),
     "imported": N_("Imported from a file"),

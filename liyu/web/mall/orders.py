@@ -1,5 +1,6 @@
 """A member's orders: the list, one order with what came of it, its codes, and cancelling it."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,13 +14,21 @@ from liyu.catalog.pools.reveal import Revealed, reveal
 from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
-from liyu.redemption.cancel import cancel_redemption
+from liyu.redemption.aftersale.offer import find_offer
+from liyu.redemption.aftersale.queries import load_order_facts
+from liyu.redemption.cancel import cancel_redemption, is_cancel_time_over
+from liyu.redemption.fulfilment import read_fulfilment
 from liyu.redemption.orders import Order, find_order, list_order_vouchers, list_orders, list_steps
 from liyu.redemption.payments.queries import PaymentView, find_payment
+from liyu.redemption.reasons import CANCEL_REASONS
+from liyu.redemption.shipping.errors import NothingToReceiveError
+from liyu.redemption.shipping.parcels import receive_parcels
 from liyu.redemption.states import GIVEN_BACK, may_become
+from liyu.redemption.topup.queries import find_top_up
+from liyu.web import order_words
 from liyu.web.actor import actor_of
 from liyu.web.formats import current_zone, format_money
-from liyu.web.forms import Form, IntegerField
+from liyu.web.forms import ChoiceField, Form, IntegerField
 from liyu.web.i18n import gettext, translate
 from liyu.web.mall.cards import cover_of
 from liyu.web.mall.item import cancel_rule
@@ -32,6 +41,10 @@ from liyu.web.visit import visit_of
 
 FRESH = timedelta(minutes=10)
 """For how long an order is greeted as new."""
+
+
+class CancelForm(Form):
+    reason = ChoiceField(CANCEL_REASONS, N_("Reason"), required=False, default=CANCEL_REASONS[0])
 
 
 class CursorForm(Form):
@@ -88,15 +101,29 @@ async def ask_to_cancel(request: AnyRequest, session: NamedDependency[AsyncSessi
         return redirect(request, f"/redemptions/{number}")
     payment = await find_payment(connection, order.id)
     rule = _rule(request, order, payment)
-    context: dict[str, Any] = {"order": order, "cover": cover_of(order), "rule": rule}
+    reasons = order_words.reason_choices(CANCEL_REASONS)
+    context: dict[str, Any] = {"order": order, "cover": cover_of(order), "rule": rule, "reasons": reasons}
     if visit_of(request).is_fragment:
         return fragment(request, "mall/_cancel.html", **context)
     return page(request, "mall/cancel.html", tab="me", **context)
 
 
+@post("/redemptions/{number:str}/received")
+async def note_received(request: AnyRequest, session: NamedDependency[AsyncSession], number: FromPath[str]) -> Page:
+    """The member has the parcels that were on their way."""
+    actor, connection = actor_of(request), await driver_connection(session)
+    order = await find_order(connection, member_id_of(actor), number)
+    # Saying it twice is no fault: the page shows that they arrived.
+    with suppress(NothingToReceiveError):
+        await receive_parcels(connection, order.id, actor=actor.reference, now=now_of(request))
+        leave_notice(request, N_("Thank you. Enjoy it!"))
+    return redirect(request, f"/redemptions/{number}")
+
+
 @post("/redemptions/{number:str}/cancel")
 async def cancel(request: AnyRequest, session: NamedDependency[AsyncSession], number: FromPath[str]) -> Page:
     """Give an unused redemption back; the points return to their lots."""
+    form = await CancelForm.read(request)
     actor, connection = actor_of(request), await driver_connection(session)
     order = await find_order(connection, member_id_of(actor), number)
     payment = await find_payment(connection, order.id)
@@ -104,7 +131,7 @@ async def cancel(request: AnyRequest, session: NamedDependency[AsyncSession], nu
         connection,
         number,
         member_id=member_id_of(actor),
-        reason="changed_mind",
+        reason=form.reason if form.is_valid else CANCEL_REASONS[0],
         actor=actor.reference,
         now=now_of(request),
         zone=current_zone(),
@@ -125,6 +152,7 @@ async def _show_order(
     order = await find_order(connection, member_id_of(actor_of(request)), number)
     now = now_of(request)
     payment = await find_payment(connection, order.id)
+    after = await read_fulfilment(connection, order)
     is_yours = order.state not in (*GIVEN_BACK, "held")
     return page(
         request,
@@ -145,7 +173,12 @@ async def _show_order(
             }
             for one in await list_order_vouchers(connection, order)
         ],
-        steps=tell_saga(await list_steps(connection, order), payment),
+        steps=tell_saga(await list_steps(connection, order), payment, order.kind, after),
+        after=after,
+        on_its_way=any(one.received_at is None for one in after.parcels),
+        units_left=order.quantity - sum(one.quantity for one in after.parcels if not one.is_replacement),
+        offer=find_offer(await load_order_facts(connection, order.id), now),
+        order_words=order_words,
         revealed=revealed,
         has_codes=order.kind == "code" and is_yours,
         can_cancel=await _can_cancel(connection, order, now),
@@ -157,7 +190,7 @@ def _rule(request: AnyRequest, order: Order, payment: PaymentView | None) -> str
     """What becomes of points and cash when the order is cancelled now."""
     if order.state == "held":
         return gettext(N_("Nothing has been charged; the points go back into their lots"))
-    rule = cancel_rule(request, order.kind)
+    rule = cancel_rule(request, order.kind, order.cancel_hours)
     if payment is None or not payment.left_minor:
         return rule
     cash = format_money(payment.left_minor, payment.currency)
@@ -170,6 +203,11 @@ async def _can_cancel(connection: AsyncConnection[Any], order: Order, now: datet
     """Whether cancelling makes sense: nothing was used, and the state allows it."""
     if not may_become(order.state, "cancelled"):
         return may_become(order.state, "released")
+    if order.state == "fulfilling" or is_cancel_time_over(order.created_at, order.cancel_hours, now):
+        return False
+    top_up = await find_top_up(connection, order.id)
+    if top_up is not None and top_up.state != "waiting":
+        return False
     vouchers = await list_order_vouchers(connection, order)
     return all(one.state == "issued" and now < one.expires_at for one in vouchers)
 
@@ -180,4 +218,4 @@ def order_row(order: Order) -> dict[str, Any]:
     return {"order": order, "cover": cover_of(order), "label": gettext(label), "tone": tone}
 
 
-ROUTES = [show_orders, show_order, reveal_codes, ask_to_cancel, cancel]
+ROUTES = [show_orders, show_order, reveal_codes, ask_to_cancel, cancel, note_received]

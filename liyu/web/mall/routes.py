@@ -4,6 +4,7 @@ from litestar.types import ControllerRouterHandler
 
 from liyu.web.mall import (
     addresses,
+    after_sales,
     badges,
     browse,
     candidates,
@@ -54,6 +55,7 @@ MEMBERS: list[ControllerRouterHandler] = [
     *redeem.ROUTES,
     *drops.ROUTES,
     *orders.ROUTES,
+    *after_sales.ROUTES,
     *payments.ROUTES,
     *wallet.ROUTES,
     *points.ROUTES,

@@ -2,7 +2,19 @@
 
 from litestar.types import ControllerRouterHandler
 
-from liyu.web.partner import business, codes, files, login, offers, statements, till, today, verifications
+from liyu.web.partner import (
+    after_sales,
+    business,
+    codes,
+    files,
+    login,
+    offers,
+    shipping,
+    statements,
+    till,
+    today,
+    verifications,
+)
 
 OPEN: list[ControllerRouterHandler] = [*login.ROUTES]
 STAFF: list[ControllerRouterHandler] = [
@@ -14,4 +26,6 @@ STAFF: list[ControllerRouterHandler] = [
     *offers.ROUTES,
     *business.ROUTES,
     *codes.ROUTES,
+    *shipping.ROUTES,
+    *after_sales.ROUTES,
 ]

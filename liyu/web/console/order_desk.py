@@ -1,0 +1,187 @@
+"""The order desk: many orders at once, orders as a file, the rules of orders, and top-ups that people decide."""
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from liyu.core.database import driver_connection
+from liyu.core.errors import NotFoundError
+from liyu.core.i18n import N_, Message
+from liyu.core.storage import open_storage
+from liyu.redemption.cancel import cancel_redemption
+from liyu.redemption.orderdesk.export import FORMATS, KEPT, load_export, order_export
+from liyu.redemption.orderdesk.rules import OrderRules, load_rules, save_rules
+from liyu.redemption.queries import read_redemption
+from liyu.redemption.reasons import STAFF_REASONS
+from liyu.redemption.topup.deliver import settle_top_up
+from liyu.web.actor import actor_of, require_permission
+from liyu.web.attachments import CSV, XLSX, attach
+from liyu.web.audit import record_act
+from liyu.web.console.common import LONGEST_REASON, AnyRequest, now_of, segment, show, try_act
+from liyu.web.console.redemptions import read_filter, show_one
+from liyu.web.formats import current_zone
+from liyu.web.forms import ChoiceField, Form, IntegerField, TextField
+from liyu.web.i18n import current_locale, translate
+from liyu.web.pages import Page, fragment, leave_notice, redirect
+from liyu.web.visit import visit_of
+
+MEDIA_TYPES = {"csv": CSV, "xlsx": XLSX}
+MOST_AT_ONCE = 200
+LIST = "/console/redemptions"
+RULES = require_permission("orders.rules")
+EXPORT = require_permission("redemptions.export")
+
+
+class BulkForm(Form):
+    reason = ChoiceField(STAFF_REASONS, N_("Reason"))
+
+
+class FormatForm(Form):
+    format = ChoiceField(FORMATS)
+
+
+class TopUpForm(Form):
+    delivered = ChoiceField(("yes", "no"), N_("Was it credited?"))
+    why = TextField(N_("How you know"), maximum=LONGEST_REASON)
+
+
+class RulesForm(Form):
+    received_after_days = IntegerField(N_("A parcel counts as received after days"), minimum=1, maximum=90)
+    return_days = IntegerField(N_("Goods may be given back for days"), minimum=0, maximum=365)
+    decide_hours = IntegerField(N_("Requests are decided within hours"), minimum=1, maximum=720)
+    send_back_days = IntegerField(N_("Members send goods back within days"), minimum=1, maximum=90)
+    cancel_unsent_days = IntegerField(
+        N_("Unsent orders are cancelled after days"), required=False, minimum=1, maximum=365
+    )
+
+
+@post("/redemptions/bulk", guards=[require_permission("redemptions.cancel")])
+async def cancel_many(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """Release or cancel the orders that are ticked, each by itself: what cannot be is told, the others are done."""
+    form, numbers = await BulkForm.read(request), await _ticked(request)
+    if not form.is_valid or not numbers:
+        words = N_("Tick some orders and choose a reason. Nothing was changed.")
+        leave_notice(request, words, "error")
+        return redirect(request, LIST)
+    connection, actor, now = await driver_connection(session), actor_of(request).reference, now_of(request)
+    done, refused = [], []
+    for number in numbers:
+        refusal = await try_act(
+            connection,
+            cancel_redemption(
+                connection, number, member_id=None, reason=form.reason, actor=actor, now=now, zone=current_zone()
+            ),
+        )
+        if refusal is None:
+            done.append(number)
+        else:
+            refused.append(f"{number}: {translate(refusal.text)}")
+    await record_act(
+        request, session, "redemption.bulk", "redemption:many", after={"orders": done, "reason": form.reason}
+    )
+    leave_notice(request, Message(N_("%(orders)s orders were given back."), {"orders": len(done)}))
+    for words in refused[:5]:
+        leave_notice(request, words, "error")
+    return redirect(request, LIST)
+
+
+@post("/redemptions/export", guards=[EXPORT])
+async def export(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """Order the orders that the filter of the address leaves as a file."""
+    form = await FormatForm.read(request)
+    wanted = read_filter(request)
+    export_id, total = await order_export(
+        await driver_connection(session), wanted, form.format if form.is_valid else FORMATS[0], locale=current_locale(),
+        actor=actor_of(request).reference, now=now_of(request),
+    )  # fmt: skip
+    await record_act(request, session, "redemptions.export", f"redemption_export:{export_id}", after={"orders": total})
+    return redirect(request, f"/console/order-exports/{export_id}")
+
+
+@get("/order-exports/{export_id:int}", guards=[EXPORT])
+async def show_export(request: AnyRequest, session: NamedDependency[AsyncSession], export_id: FromPath[int]) -> Page:
+    """How far a file has come, and the file once it is there."""
+    found = await load_export(await driver_connection(session), export_id)
+    return show(request, "order_export", found=found, kept_hours=int(KEPT.total_seconds()) // 3600)
+
+
+@get("/order-exports/{export_id:int}/progress", guards=[EXPORT])
+async def show_progress(request: AnyRequest, session: NamedDependency[AsyncSession], export_id: FromPath[int]) -> Page:
+    """The progress alone; once the file is there, the page is loaded anew."""
+    found = await load_export(await driver_connection(session), export_id)
+    headers = [(b"hx-refresh", b"true")] if found.finished_at else []
+    return fragment(request, "console/_order_export_progress.html", found=found, headers=headers)
+
+
+@get("/order-exports/{export_id:int}/file", guards=[EXPORT])
+async def download_export(
+    request: AnyRequest, session: NamedDependency[AsyncSession], export_id: FromPath[int]
+) -> Page:
+    """The finished file. Raises NotFoundError when there is none, or none any more."""
+    found = await load_export(await driver_connection(session), export_id)
+    if found.storage_name is None:
+        raise NotFoundError
+    content = await open_storage(visit_of(request).services.settings).get(found.storage_name)
+    after = {"orders": found.total}
+    await record_act(request, session, "redemptions.export", f"redemption_export:{export_id}", after=after)
+    return attach(content, MEDIA_TYPES[found.format], f"orders.{found.format}")
+
+
+@post("/redemptions/{number:str}/top-up", guards=[require_permission("redemptions.fulfil")])
+async def decide_top_up(request: AnyRequest, session: NamedDependency[AsyncSession], number: FromPath[str]) -> Page:
+    """Say whether a top-up was credited: it completes the order, or its points go back."""
+    form = await TopUpForm.read(request)
+    if not form.is_valid:
+        return await show_one(request, session, number, form=form)
+    connection, delivered = await driver_connection(session), form.delivered == "yes"
+    order = await read_redemption(connection, number)
+    refusal = await try_act(
+        connection,
+        settle_top_up(
+            connection, number, order.id, delivered=delivered, actor=actor_of(request).reference, reason=form.why,
+            now=now_of(request), zone=current_zone(),
+        ),
+    )  # fmt: skip
+    if refusal:
+        return await show_one(request, session, number, refusal=refusal)
+    after = {"delivered": delivered, "reason": form.why}
+    await record_act(request, session, "redemption.top_up", f"redemption:{number}", after=after)
+    leave_notice(request, N_("Decided."))
+    return redirect(request, f"{LIST}/{segment(number)}")
+
+
+@get("/order-rules", guards=[RULES])
+async def show_rules(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """The rules in force."""
+    rules = await load_rules(await driver_connection(session))
+    values = {name: "" if (value := getattr(rules, name)) is None else str(value) for name in RulesForm.fields}
+    return show(request, "order_rules", form=RulesForm.blank(**values))
+
+
+@post("/order-rules", guards=[RULES])
+async def change_rules(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """Change the rules from now on."""
+    form = await RulesForm.read(request)
+    if not form.is_valid:
+        return show(request, "order_rules", status=422, form=form)
+    connection = await driver_connection(session)
+    before = await load_rules(connection)
+    rules = OrderRules(**form.values)
+    await save_rules(connection, rules, now_of(request))
+    await record_act(
+        request, session, "orders.rules", "program:1",
+        before={name: getattr(before, name) for name in form.values}, after=dict(form.values),
+    )  # fmt: skip
+    leave_notice(request, N_("The rules hold from now on. Deadlines that were told stay."))
+    return redirect(request, "/console/order-rules")
+
+
+async def _ticked(request: AnyRequest) -> list[str]:
+    sent = await request.form()
+    return [str(one) for one in sent.getall("number", [])][:MOST_AT_ONCE]
+
+
+ROUTES = [
+    cancel_many, export, show_export, show_progress, download_export, decide_top_up, show_rules, change_rules,
+]  # fmt: skip

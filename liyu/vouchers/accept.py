@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import Struct, convert
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
@@ -13,6 +13,7 @@ from liyu.vouchers.errors import (
     AlreadyVerifiedSomewhereError,
     MemberFrozenError,
     NotYetValidError,
+    NowhereTakenError,
     OtherStoreError,
     StaleTokenError,
     UnknownStoreError,
@@ -26,6 +27,8 @@ from liyu.vouchers.errors import (
 from liyu.vouchers.facts import VoucherFacts, fetch_facts
 from liyu.vouchers.tokens import Presented
 
+MOST_NAMED = 4
+"""Stores that a refusal names."""
 NO_VOUCHER = 0
 """Stands for every unreadable code, so that it costs the same questions to the database as one that reads well."""
 
@@ -56,7 +59,16 @@ class Known(Struct, frozen=True):
 
     facts: VoucherFacts | None
     store_takes_it: bool
+    taken_at: "list[StoreName]"
+    """The first open stores that take it."""
     last_use: "LastUse | None"
+
+
+class StoreName(Struct, array_like=True):
+    """What a store is called."""
+
+    zh: str
+    en: str
 
 
 class LastUse(Struct):
@@ -76,6 +88,14 @@ STORE_TAKES = """(v.partner_id IS NULL OR EXISTS (
         NOT EXISTS (SELECT FROM item_store t WHERE t.item_id = v.item_id)
         OR EXISTS (SELECT FROM item_store t WHERE t.item_id = v.item_id AND t.store_id = s.id))))"""
 """Whether the store takes the voucher `v`; the operator's own vouchers are taken anywhere."""
+
+_TAKEN_AT = f"""
+    SELECT {STORE_TAKES}, coalesce((SELECT json_agg(json_build_array(s.name_zh, s.name_en) ORDER BY s.id) FROM (
+        SELECT s.id, s.name_zh, s.name_en FROM store s WHERE s.active AND s.partner_id = v.partner_id AND (
+            NOT EXISTS (SELECT FROM item_store t WHERE t.item_id = v.item_id)
+            OR EXISTS (SELECT FROM item_store t WHERE t.item_id = v.item_id AND t.store_id = s.id))
+        ORDER BY s.id LIMIT {MOST_NAMED + 1}) AS s), '[]')
+    FROM voucher v WHERE v.id = %(voucher)s"""
 
 _LAST_USE = """
     SELECT f.verified_at, s.name_zh AS store_zh, s.name_en AS store_en
@@ -109,12 +129,11 @@ async def load_known(connection: AsyncConnection[Any], presented: Presented | No
         "store": asked.store.id if asked.store else None,
     }
     facts = await fetch_facts(connection, "WHERE v.id = %(voucher)s", values)
-    taken = await connection.execute(f"SELECT {STORE_TAKES} FROM voucher v WHERE v.id = %(voucher)s", values)
-    row = await taken.fetchone()
+    takes_it, taken_at = await (await connection.execute(_TAKEN_AT, values)).fetchone() or (False, [])
     async with connection.cursor(row_factory=class_row(LastUse)) as cursor:
         await cursor.execute(_LAST_USE, values)
         last_use = await cursor.fetchone()
-    return Known(facts[0] if facts else None, bool(row and row[0]), last_use)
+    return Known(facts[0] if facts else None, bool(takes_it), convert(taken_at, list[StoreName]), last_use)
 
 
 def find_refusal(presented: Presented | None, known: Known, asked: Asked) -> VoucherRefusedError | None:
@@ -147,7 +166,16 @@ def _refuse_by_time(facts: VoucherFacts, asked: Asked) -> VoucherRefusedError | 
 def _refuse_by_place(facts: VoucherFacts, known: Known, asked: Asked) -> VoucherRefusedError | None:
     if known.store_takes_it:
         return None
-    return WrongStoreError() if asked.names_store else UnknownStoreError()
+    if not asked.names_store:
+        return UnknownStoreError()
+    if not known.taken_at:
+        return NowhereTakenError()
+    return WrongStoreError(stores={"zh": _list_names(known, "、"), "en": _list_names(known, ", ")})
+
+
+def _list_names(known: Known, separator: str) -> str:
+    names = [one.zh if separator == "、" else one.en or one.zh for one in known.taken_at]
+    return separator.join(names[:MOST_NAMED]) + ("…" if len(names) > MOST_NAMED else "")
 
 
 def _refuse_by_use(facts: VoucherFacts, known: Known) -> VoucherRefusedError | None:

@@ -83,6 +83,13 @@ class WrongStoreError(VoucherRefusedError):
     """The item is taken at other stores of the partner."""
 
     code = "wrong_store"
+    message = N_("This voucher is not taken at this store. It is taken at: %(stores)s.")
+
+
+class NowhereTakenError(VoucherRefusedError):
+    """The same while no store that takes it is open."""
+
+    code = "wrong_store"
     message = N_("This voucher is not taken at this store.")
 
 

@@ -104,7 +104,8 @@ async def test_refusals_change_nothing_and_say_why(database_url: str) -> None:
         shops = await open_shops(world)
         voucher = await shops.voucher(stores=("SH1",))
         await _refused(shops, voucher, "wrong_partner", partner="TEA", store="BJ1")
-        await _refused(shops, voucher, "wrong_store", store="SH2")
+        elsewhere = await _refused(shops, voucher, "wrong_store", store="SH2")
+        assert elsewhere.text.values == {"stores": {"zh": "SH1店", "en": "SH1 store"}}
         await _refused(shops, voucher, "wrong_store", store="BJ1")
         await _refused(shops, voucher, "wrong_store", store="NOWHERE")
         await _refused(shops, voucher, "unknown_store", store=None)

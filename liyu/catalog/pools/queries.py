@@ -47,7 +47,8 @@ _RECALLS = f"""
         count(c.replaced_by) AS replaced, count(*) FILTER (WHERE {WAITS} AND {KEPT}) AS waiting,
         count(*) FILTER (WHERE {WAITS} AND NOT {KEPT}) AS refunded
     FROM pool_recall x LEFT JOIN pool_code c ON c.recall_id = x.id LEFT JOIN redemption r ON r.id = c.redemption_id
-    WHERE x.item_id = %(item)s GROUP BY x.id ORDER BY x.id DESC LIMIT %(size)s"""
+    WHERE x.item_id = %(item)s AND (%(recall)s::bigint IS NULL OR x.id = %(recall)s)
+    GROUP BY x.id ORDER BY x.id DESC LIMIT %(size)s"""
 
 _REVEALS = """
     SELECT v.actor, v.by_staff, v.reason, v.codes, v.at, r.number FROM pool_reveal v JOIN redemption r ON r.id = v.redemption_id
@@ -179,7 +180,15 @@ async def list_imports(connection: AsyncConnection[Any], item_id: int, *, size: 
 
 async def list_recalls(connection: AsyncConnection[Any], item_id: int, *, size: int = PAGE_SIZE) -> list[RecallLine]:
     """The latest recalls of a pool."""
-    return await _rows(connection, RecallLine, _RECALLS, {"item": item_id, "size": size})
+    return await _rows(connection, RecallLine, _RECALLS, {"item": item_id, "recall": None, "size": size})
+
+
+async def find_recall(connection: AsyncConnection[Any], item_id: int, recall_id: int) -> RecallLine:
+    """A recall of a pool. Raises NotFoundError, also for another pool's."""
+    lines = await _rows(connection, RecallLine, _RECALLS, {"item": item_id, "recall": recall_id, "size": 1})
+    if not lines:
+        raise NotFoundError
+    return cast(RecallLine, lines[0])
 
 
 async def list_reveals(connection: AsyncConnection[Any], item_id: int, *, size: int = PAGE_SIZE) -> list[RevealLine]:

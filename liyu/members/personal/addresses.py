@@ -164,7 +164,7 @@ def check_address(draft: AddressDraft) -> AddressDraft:
         faults["phone"] = Message(N_("Enter a mobile number, such as 138 0013 8000."))
     faults |= _check_division(draft)
     if faults:
-        raise InvalidInputError.of_fields(faults)
+        raise InvalidInputError.of_fields({name: faults[name] for name in draft.__struct_fields__ if name in faults})
     return structs.replace(draft, phone=phone)
 
 

@@ -9,7 +9,7 @@ from litestar import Request
 from psycopg import AsyncConnection
 
 from liyu.core.clock import local_date, start_of_day
-from liyu.core.errors import DomainError, InvalidInputError, NotAllowedError, NotFoundError
+from liyu.core.errors import DomainError, NotAllowedError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.members.people import name_actors
 from liyu.web.actor import actor_of
@@ -154,13 +154,6 @@ def show(request: AnyRequest, template: str, *, refusal: DomainError | None = No
 
 def _refusal_in_words(refusal: DomainError) -> dict[str, Any]:
     return {"text": translate(refusal.text), "reasons": [translate(reason.message) for reason in refusal.reasons]}
-
-
-def adopt_faults(form: Form, refusal: DomainError | None) -> DomainError | None:
-    """Hand faults that the domain found in single fields to the form; what is left is a refusal of the page."""
-    if not isinstance(refusal, InvalidInputError):
-        return refusal
-    return None if form.adopt(refusal) else refusal
 
 
 def choice_links(

@@ -30,7 +30,6 @@ from liyu.web.console.common import (
     AnyRequest,
     Connection,
     ReasonForm,
-    adopt_faults,
     name_people,
     now_of,
     read_text,
@@ -39,6 +38,7 @@ from liyu.web.console.common import (
 )
 from liyu.web.console.draw_form import DrawForm, form_of, list_choices, list_tiers
 from liyu.web.draw_words import PLACE_REASONS, claim_rule, phase_label, phase_of, place_label, points_rule
+from liyu.web.forms import adopt_faults
 from liyu.web.i18n import ENGLISH, current_locale, gettext, text_of
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.visit import visit_of

@@ -23,8 +23,8 @@ from liyu.core.i18n import N_
 from liyu.core.storage import open_storage
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
-from liyu.web.console.common import AnyRequest, adopt_faults, now_of, segment, show, try_act
-from liyu.web.forms import FileField, Form, TextField
+from liyu.web.console.common import AnyRequest, now_of, segment, show, try_act
+from liyu.web.forms import FileField, Form, TextField, adopt_faults
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.pictures import address_of
 from liyu.web.visit import visit_of

@@ -19,7 +19,6 @@ from liyu.web.audit import record_act
 from liyu.web.console.common import (
     LONGEST_REASON,
     AnyRequest,
-    adopt_faults,
     name_people,
     now_of,
     segment,
@@ -28,7 +27,7 @@ from liyu.web.console.common import (
     try_act,
 )
 from liyu.web.formats import current_zone
-from liyu.web.forms import Form, MoneyField, TextField
+from liyu.web.forms import Form, MoneyField, TextField, adopt_faults
 from liyu.web.i18n import text_of
 from liyu.web.pages import Page, leave_notice, redirect
 

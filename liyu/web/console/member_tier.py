@@ -23,7 +23,6 @@ from liyu.web.console.common import (
     AnyRequest,
     Names,
     ReasonForm,
-    adopt_faults,
     name_people,
     now_of,
     segment,
@@ -32,7 +31,7 @@ from liyu.web.console.common import (
     try_act,
 )
 from liyu.web.formats import current_zone
-from liyu.web.forms import DateField, Form, TextField
+from liyu.web.forms import DateField, Form, TextField, adopt_faults
 from liyu.web.i18n import gettext, text_of, translate
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.tier_words import explain_change, name_change, tone_of

@@ -28,7 +28,6 @@ from liyu.web.console import words
 from liyu.web.console.common import (
     LONGEST_REASON,
     AnyRequest,
-    adopt_faults,
     choice_links,
     cursor_links,
     name_people,
@@ -40,7 +39,7 @@ from liyu.web.console.common import (
 )
 from liyu.web.console.members_page import page_of, show_member_page
 from liyu.web.formats import current_zone
-from liyu.web.forms import ChoiceField, Form, IntegerField, TextField
+from liyu.web.forms import ChoiceField, Form, IntegerField, TextField, adopt_faults
 from liyu.web.pages import Page, leave_notice, redirect
 
 QUEUE = "/console/adjustments"

@@ -30,7 +30,6 @@ from liyu.web.console.common import (
     LONGEST_REASON,
     AnyRequest,
     Connection,
-    adopt_faults,
     choice_links,
     cursor_links,
     name_people,
@@ -45,7 +44,7 @@ from liyu.web.console.common import (
 from liyu.web.console.members_timeline import KINDS, movement_row, read_place, row_of, write_place
 from liyu.web.console.tags import member_tags
 from liyu.web.formats import current_zone
-from liyu.web.forms import ChoiceField, Form, TextField
+from liyu.web.forms import ChoiceField, Form, TextField, adopt_faults
 from liyu.web.i18n import gettext
 from liyu.web.pages import Page, leave_notice, redirect
 

@@ -34,7 +34,6 @@ from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
     AnyRequest,
-    adopt_faults,
     cursor_links,
     name_people,
     now_of,
@@ -48,7 +47,7 @@ from liyu.web.console.common import (
 )
 from liyu.web.console.points_health import worth
 from liyu.web.formats import current_zone, format_year_month
-from liyu.web.forms import ChoiceField, DateField, Form, IntegerField, TextField
+from liyu.web.forms import ChoiceField, DateField, Form, IntegerField, TextField, adopt_faults
 from liyu.web.i18n import current_locale, gettext, translate
 from liyu.web.pages import Page, leave_notice, redirect
 

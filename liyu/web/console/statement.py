@@ -27,7 +27,6 @@ from liyu.web.console.common import (
     AnyRequest,
     Names,
     ReasonForm,
-    adopt_faults,
     name_people,
     now_of,
     segment,
@@ -37,7 +36,7 @@ from liyu.web.console.common import (
 )
 from liyu.web.console.settlements import month_label
 from liyu.web.formats import current_zone
-from liyu.web.forms import DateField, Form, TextField
+from liyu.web.forms import DateField, Form, TextField, adopt_faults
 from liyu.web.i18n import translate
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.statement_words import describe_basis

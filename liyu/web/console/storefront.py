@@ -32,8 +32,8 @@ from liyu.core.i18n import N_, Message
 from liyu.core.storage import open_storage
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
-from liyu.web.console.common import AnyRequest, adopt_faults, now_of, segment, show, try_act
-from liyu.web.forms import CheckField, FileField, Form, InstantField, IntegerField, TextField
+from liyu.web.console.common import AnyRequest, now_of, segment, show, try_act
+from liyu.web.forms import CheckField, FileField, Form, InstantField, IntegerField, TextField, adopt_faults
 from liyu.web.i18n import gettext, text_of
 from liyu.web.lines import split_names
 from liyu.web.pages import Page, leave_notice, redirect

@@ -16,7 +16,6 @@ from liyu.web.actor import actor_of, require_permission
 from liyu.web.after_sales import DecisionForm
 from liyu.web.console.common import (
     AnyRequest,
-    adopt_faults,
     cursor_links,
     name_people,
     now_of,
@@ -25,7 +24,7 @@ from liyu.web.console.common import (
     segment,
     show,
 )
-from liyu.web.forms import Form
+from liyu.web.forms import Form, adopt_faults
 from liyu.web.i18n import gettext
 from liyu.web.pages import Page, leave_notice, redirect
 

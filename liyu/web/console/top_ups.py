@@ -19,8 +19,8 @@ from liyu.redemption.topup.queries import list_open
 from liyu.web import order_words
 from liyu.web.actor import require_permission
 from liyu.web.audit import record_act
-from liyu.web.console.common import AnyRequest, adopt_faults, now_of, show
-from liyu.web.forms import CheckField, Form, TextField
+from liyu.web.console.common import AnyRequest, now_of, show
+from liyu.web.forms import CheckField, Form, TextField, adopt_faults
 from liyu.web.lines import split_names
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.visit import visit_of

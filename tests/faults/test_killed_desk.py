@@ -10,6 +10,7 @@ from tests.races.processes import finish, let_go, start
 from tests.world import open_world
 
 MEMBERS = 40
+STOCK = 17
 ROUNDS = at_size(4, 10)
 
 pytestmark = pytest.mark.proof
@@ -31,6 +32,28 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_doubled_by_a_kill(dat
         assert len(numbers) == len(wishes)  # the retries of all wishes, each with its first answer
         assert acknowledged <= numbers
         assert await world.one("SELECT count(*) FROM redemption") == len(wishes)
+
+
+async def test_a_drop_gives_out_exactly_what_there_is_though_its_desks_are_killed(database_url: str) -> None:
+    """The short form of `test_drop_rush.py`: two desks at once, both killed, then all wishes once more."""
+    async with open_world(database_url) as world:
+        sku = await world.item(points=10, stock=STOCK, per_member_limit=1)
+        members = await world.members(*(f"m-{number}" for number in range(MEMBERS)), points=5_000)
+        wishes = [world.wish(member, sku) for _ in range(4) for member in members]
+        sides = wishes[::2], wishes[1::2]
+        started = [await start(Orders(database_url, side, batch_size=8)) for side in sides]
+        for process in started:
+            let_go(process)
+        acknowledged = set().union(*await asyncio.gather(*(_read_until_killed(one, 20) for one in started)))
+        again = [await start(Orders(database_url, side)) for side in sides]
+        for process in again:
+            let_go(process)
+        outcomes = [line for lines in await asyncio.gather(*(finish(one) for one in again)) for line in lines]
+        numbers = {line[1] for line in outcomes if line[0] == "granted"}
+        assert len(outcomes) == len(wishes)
+        assert acknowledged <= numbers
+        assert len(numbers) == STOCK == await world.one("SELECT count(DISTINCT member_id) FROM redemption")
+        assert await world.one("SELECT taken FROM item_stock") == STOCK
 
 
 async def _read_until_killed(process: asyncio.subprocess.Process, lines: int) -> set[str]:

@@ -85,3 +85,10 @@ class CandidateNotOpenError(DomainError):
 
     code = "candidate_not_open"
     message = N_("The vote on this is closed.")
+
+
+class TermsAnnouncedError(DomainError):
+    """The item stands for the entries of a draw, whose terms are announced: the database keeps them as they are."""
+
+    code = "terms_announced"
+    message = N_("A draw is announced with this item. Its price, times, limits and stock stay as they were announced.")

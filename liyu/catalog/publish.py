@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
+from psycopg.errors import RestrictViolation
 
-from liyu.catalog.errors import FileFaultyError, RowFault
+from liyu.catalog.errors import FileFaultyError, RowFault, TermsAnnouncedError
 from liyu.catalog.notify import announce_items
 from liyu.catalog.plan import LIVE, Plan, PlannedItem, plan_publication
 from liyu.catalog.records import ImportResult, ItemRecord, ItemRow
@@ -84,7 +85,9 @@ async def write_publication(
     keep_states: bool = False,
     new_state: str = LIVE,
 ) -> ImportResult:
-    """Write a plan without faults. Raises FileFaultyError when members have taken more meanwhile than a new stock."""
+    """Write a plan without faults. Raises FileFaultyError when members have taken more meanwhile than a new stock, and
+    TermsAnnouncedError for what a draw was announced with.
+    """
     created = [item for item in plan.items if item.known is None]
     changed = [item for item in plan.items if item.needs_writing(keep_states=keep_states)]
     ids = await reserve_ids(connection, "item", len(created))
@@ -96,8 +99,11 @@ async def write_publication(
         [_NewItem(**_columns(item), id=i, state=new_state, created_at=now, changed_at=now) for i, item in new],
     )
     await _insert(connection, "item_stock", [_StockRow(i, item.total) for i, item in new])
-    await _update_items(connection, changed, now, keep_states=keep_states)
-    await _update_stocks(connection, [item for item in changed if item.known and item.known.total != item.total])
+    try:
+        await _update_items(connection, changed, now, keep_states=keep_states)
+        await _update_stocks(connection, [item for item in changed if item.known and item.known.total != item.total])
+    except RestrictViolation as refusal:
+        raise TermsAnnouncedError from refusal
     old = [(item.known.id, item) for item in changed if item.known]
     await _replace_stores(
         connection, new + [(i, item) for i, item in old if item.known and item.known.stores != item.stores]

@@ -5,8 +5,9 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
+from psycopg.errors import RestrictViolation
 
-from liyu.catalog.errors import ItemNotFoundError, StateNotReachableError, StockBelowTakenError, StockOfPoolError
+from liyu.catalog.errors import ItemNotFoundError, StateNotReachableError, StockBelowTakenError, StockOfPoolError, TermsAnnouncedError
 from liyu.catalog.names import name_state
 from liyu.catalog.notify import announce_items
 from liyu.catalog.plan import ONE_WRITER_AT_A_TIME
@@ -78,7 +79,8 @@ async def set_stock(
 ) -> StockChanged:
     """Set how many units were ever offered; None is unlimited.
 
-    Raises ItemNotFoundError, StockOfPoolError for items with a code pool, and StockBelowTakenError.
+    Raises ItemNotFoundError, StockOfPoolError for items with a code pool, StockBelowTakenError, and
+    TermsAnnouncedError once the list of a draw is frozen.
     """
     async with connection.transaction():
         await connection.execute(ONE_WRITER_AT_A_TIME)
@@ -90,11 +92,14 @@ async def set_stock(
             raise ItemNotFoundError
         before, taken = row
         await _refuse_pools(connection, item_id)
-        changed = await connection.execute(
-            "UPDATE item_stock SET total = %(total)s "
-            "WHERE item_id = %(item)s AND (%(total)s::bigint IS NULL OR taken <= %(total)s)",
-            {"total": total, "item": item_id},
-        )
+        try:
+            changed = await connection.execute(
+                "UPDATE item_stock SET total = %(total)s "
+                "WHERE item_id = %(item)s AND (%(total)s::bigint IS NULL OR taken <= %(total)s)",
+                {"total": total, "item": item_id},
+            )
+        except RestrictViolation as refusal:
+            raise TermsAnnouncedError from refusal
         if changed.rowcount == 0:
             raise StockBelowTakenError(taken=taken)
         await connection.execute("UPDATE item SET changed_at = %s WHERE id = %s", (now, item_id))

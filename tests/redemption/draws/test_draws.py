@@ -127,8 +127,7 @@ FORBIDDEN = [
     "UPDATE draw SET entries = 1",
     "UPDATE item_stock SET total = 99 WHERE item_id = (SELECT entry_item_id FROM draw)",
     "UPDATE draw SET state = 'decided', decided_at = now(), seed = 'another'",
-    "INSERT INTO draw_place (draw_id, place, code, state) SELECT draw_id, 1, code, 'waiting' FROM draw_entry LIMIT 1;"
-     "UPDATE draw_place SET code = 'X'",
+    "INSERT INTO draw_place (draw_id, place, code, state) SELECT draw_id, 0, code, 'won' FROM draw_entry",
 ]
 
 

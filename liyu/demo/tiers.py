@@ -29,6 +29,7 @@ SET_BY_HAND = ("17409", "gold", 3, "来自合作品牌的金卡会员，等级�
 PLANS = [
     PlanDraft("gold-month", "gold", "金卡体验月卡", "Gold for a month", 1, 800, 3_000, 7, offered=True),
     PlanDraft("gold-season", "gold", "金卡季卡", "Gold for a season", 3, 2_000, 7_800, 7, offered=True),
+    PlanDraft("platinum-month", "platinum", "白金体验月卡", "Platinum for a month", 1, 3_000, 6_800, 7, offered=True),
     PlanDraft("platinum-year", "platinum", "白金年卡", "Platinum for a year", 12, None, 59_800, 7, offered=True),
 ]
 SOLD = (("15320", "gold-season", 7_800, 20), ("15417", "platinum-year", 59_800, 200))

@@ -30,6 +30,7 @@ class TierProgress(Struct, frozen=True):
     pre_registered: bool
     fall: str
     grace_days: int
+    earned_rank: int
     earned_zh: str
     earned_en: str
     """The tier of the growth value, which is what all of this is about; a higher one may be bought on top."""
@@ -60,7 +61,7 @@ _PROGRESS = """
         m.tier_until + CASE WHEN m.tier_fallback_id IS NULL THEN p.tier_grace_days::int ELSE 0 END AS decided_by,
         m.growth, n.threshold AS next_threshold, t.threshold AS keep_threshold, m.period_growth,
         m.tier_fallback_id IS NOT NULL AS by_hand, m.state = 'pre_registered' AS pre_registered,
-        p.tier_fall AS fall, p.tier_grace_days AS grace_days, t.name_zh AS earned_zh, t.name_en AS earned_en,
+        p.tier_fall AS fall, p.tier_grace_days AS grace_days, t.rank AS earned_rank, t.name_zh AS earned_zh, t.name_en AS earned_en,
         n.name_zh AS next_zh, n.name_en AS next_en, b.name_zh AS paid_zh, b.name_en AS paid_en,
         m.tier_paid_until AS paid_until, coalesce(b.rank > t.rank, false) AS is_covered
     FROM member m JOIN tier t ON t.id = coalesce(m.tier_earned_id, m.tier_id) CROSS JOIN program p

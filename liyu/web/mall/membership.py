@@ -134,6 +134,7 @@ async def _show_offer(
         ends_on=last_day_of(begins_on, plan.months),
         follows=running is not None,
         is_first=not await list_periods(connection, member_id),
+        is_there=plan.tier_rank <= progress.earned_rank,
         lots=draw_lots(account, plan.points or 0),
         reasons=reasons or [],
         key=make_token(),

@@ -55,7 +55,10 @@ class _Listener(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        request = f"GET /live/stock?sku={HOT}&sku={MARKED} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nAccept: text/event-stream\r\n\r\n"
+        request = (
+            f"GET /live/stock?sku={HOT}&sku={MARKED} HTTP/1.1\r\n"
+            f"Host: 127.0.0.1:{self.port}\r\nAccept: text/event-stream\r\n\r\n"
+        )
         transport.write(request.encode())
 
     def data_received(self, data: bytes) -> None:

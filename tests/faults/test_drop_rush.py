@@ -33,7 +33,7 @@ CONNECTIONS = 64
 WAITING = 10
 KILL_SECONDS = (0.05, 1.5)
 
-pytestmark = [pytest.mark.proof, pytest.mark.timeout(1_800)]
+pytestmark = pytest.mark.proof
 
 
 @pytest.fixture

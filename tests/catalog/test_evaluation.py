@@ -106,6 +106,20 @@ async def test_no_vote_slips_in_behind_the_close(connection: Connection, databas
     with pytest.raises(CandidateNotOpenError):
         await late
     assert await votes(connection, candidate) == 0
+
+
+async def test_no_vote_is_taken_back_behind_the_close(connection: Connection, database_url: str) -> None:
+    candidate, member = await add_candidate(connection, FACTS, actor="t", now=NOW), await add_member(connection, "m")
+    await vote(connection, member, candidate, now=NOW)
+    async with await AsyncConnection.connect(database_url) as closing:
+        await step(closing, candidate, "planned")
+        late = asyncio.create_task(take_vote_back(connection, member, candidate))
+        await asyncio.sleep(0.3)
+        assert not late.done()
+        await closing.commit()
+    with pytest.raises(CandidateNotOpenError):
+        await late
+    assert await votes(connection, candidate) == 1
     with pytest.raises(NotFoundError):
         await vote(connection, member, candidate + 1, now=NOW)
 

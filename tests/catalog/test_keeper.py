@@ -1,5 +1,6 @@
 import asyncio
 import random
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
@@ -85,6 +86,30 @@ async def test_the_snapshot_follows_any_edits(
         if number % 20 == 19:
             await until(lambda: contents(keeper.snapshot) == loaded_anew(database_url))
     assert keeper.snapshot.version > 1
+
+
+async def test_stock_that_moves_while_items_load_is_not_lost(
+    keeper: SnapshotKeeper, connection: AsyncConnection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item, make_next = keeper.snapshot.by_sku["G-LAMP"], keeper._make_next
+    loaded, may_go_on = threading.Event(), threading.Event()
+
+    def make_next_slowly(*asked: Any) -> Any:
+        made = make_next(*asked)
+        loaded.set()
+        assert may_go_on.wait(PATIENCE)
+        return made
+
+    monkeypatch.setattr(keeper, "_make_next", make_next_slowly)
+    record = ItemRecord(sku=item.sku, points=item.points + 1)
+    await publish_items(connection, [record], actor="test", now=NOW, zone=ZONE)
+    await asyncio.to_thread(loaded.wait, PATIENCE)
+    # The items are read, with the stock of then; what is taken now is read beside them.
+    await take(connection, item.id, 3)
+    await until(lambda: keeper.snapshot.stock_of(item).taken == 3)
+    may_go_on.set()
+    await until(lambda: keeper.snapshot.by_sku[item.sku].points == item.points + 1)
+    assert keeper.snapshot.stock_of(item).taken == 3
 
 
 async def test_nothing_is_told_before_the_commit(keeper: SnapshotKeeper, connection: AsyncConnection[Any]) -> None:

@@ -24,6 +24,8 @@ TITLES = {
     "liyu.redemption.drops.states": ("drop", "A drop 限量抢兑"),
     "liyu.redemption.draws.states": ("draw", "A draw 抽签"),
     "liyu.redemption.states": ("redemption", "A redemption 兑换单"),
+    "liyu.redemption.aftersale.states": ("after-sale", "An after-sale request 售后申请"),
+    "liyu.redemption.topup.states": ("top-up", "A top-up 充值"),
     "liyu.partners.settlement.states": ("statement", "A statement 对账单"),
 }
 """The file and the heading of each table."""

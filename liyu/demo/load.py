@@ -25,6 +25,7 @@ from liyu.demo.favourites import keep_an_eye
 from liyu.demo.files import from_now, read_json
 from liyu.demo.history import ACTOR, all_events, enrol_everybody, replay_years
 from liyu.demo.logins import STAFF_PASSWORD
+from liyu.demo.orders import fulfil_orders
 from liyu.demo.program import TERMS, TIERS, rules_from
 from liyu.demo.settle import settle_earlier_month
 from liyu.demo.storefront import arrange_storefront, plan_prices
@@ -84,6 +85,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
         await enter_draws(activity, now)
         await activity.rush(now)
     await decide_due_draws(connection, settings, now)
+    await fulfil_orders(connection, settings.database_url, now, zone)
     await set_one_by_hand(connection, today, now, zone)
     await sell_memberships(connection, now, zone)
     await sort_members(connection, today, now, zone)

@@ -7,6 +7,10 @@ import psycopg
 import pytest
 from psycopg.errors import CheckViolation, RestrictViolation
 
+from liyu.catalog.errors import TermsAnnouncedError
+from liyu.catalog.publish import publish_items
+from liyu.catalog.records import ItemRecord
+from liyu.catalog.service import set_stock
 from liyu.core.errors import InvalidInputError
 from liyu.core.sealing import unseal
 from liyu.redemption.draws.algorithm import draw_order, hash_list
@@ -140,6 +144,22 @@ async def test_what_was_announced_and_listed_cannot_be_changed(lottery: Lottery)
     for change in FORBIDDEN:
         with pytest.raises((RestrictViolation, CheckViolation)):
             await world.connection.execute(change)
+
+
+async def test_who_changes_the_item_of_a_draw_is_told_why_not(lottery: Lottery) -> None:
+    world = lottery.world
+    await lottery.open()
+    cheaper = ItemRecord(sku="entry", points=1)
+    with pytest.raises(TermsAnnouncedError):
+        await publish_items(
+            world.connection, [cheaper], actor="test", now=world.clock.now(), zone=ZONE, keep_states=True
+        )
+    world.clock.instant = CLOSES
+    await lottery.run()
+    with pytest.raises(TermsAnnouncedError):
+        await set_stock(world.connection, await world.one("SELECT entry_item_id FROM draw"), 99, now=CLOSES)
+    assert await world.one("SELECT points FROM item WHERE sku = 'entry'") == 50
+    assert await world.one("SELECT total FROM item_stock s JOIN item i ON i.id = s.item_id WHERE i.sku = 'entry'") == 0
 
 
 async def test_a_draw_whose_item_was_entered_before_cannot_have_a_commitment(lottery: Lottery) -> None:

@@ -272,7 +272,13 @@ def test_shares_of_the_units_add_up_to_the_whole(whole: int, parcels: list[int])
 
 def test_what_is_offered_depends_on_kind_state_and_age() -> None:
     def offer(kind: str = "goods", state: str = "completed", **changes: Any) -> tuple[str, ...]:
-        facts = {"quantity": 1, "given_back": 0, "received_at": NOW, "return_days": 7, "has_open": False} | changes
+        facts: dict[str, Any] = {
+            "quantity": 1,
+            "given_back": 0,
+            "received_at": NOW,
+            "return_days": 7,
+            "has_open": False,
+        } | changes
         return find_offer(OrderFacts(kind=kind, state=state, **facts), NOW + timedelta(days=1)).kinds
 
     assert offer() == ("return", "exchange", "refund")

@@ -59,7 +59,7 @@ async def _receive(world: World, number: str, actor: str = "member:1") -> None:
 def test_every_carrier_knows_its_own_numbers_however_they_are_typed(carrier: Any) -> None:
     typed = " ".join(carrier.example.lower())
     assert check_waybill(Waybill(carrier.code, typed)).tracking_number == carrier.example
-    assert find_carrier(carrier.name_zh) is find_carrier(carrier.names[0] if carrier.names else carrier.code) is carrier
+    assert {find_carrier(name) for name in (carrier.name_zh, carrier.name_en, *carrier.names)} == {carrier}
     assert carrier.follows(carrier.example).endswith(carrier.example)
     with pytest.raises(InvalidInputError) as refusal:
         check_waybill(Waybill(carrier.code, "12", 0))
@@ -137,7 +137,7 @@ async def test_a_file_sends_what_is_right_in_it_and_names_the_rest(world: World,
     )
     assert written == 3
     assert read_sheet(book.read_bytes()) == ([], [])
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (numbers[0], "顺丰", SF, "1"), (numbers[0], "SF", SF, "1"), (numbers[0], "中通", ZTO, ""), (numbers[1], "SF", SF, "3"),
         (numbers[2], "", SF, ""), ("R0", "SF", SF, "x"), (numbers[2], "", "", ""),
     ]  # fmt: skip

@@ -55,13 +55,13 @@ class TopUpPeer:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                names = ("webhook-id", "webhook-timestamp", "webhook-signature")
-                answer = peer.answer(*(self.headers[name] for name in names), body)
+                said = self.headers
+                answer = peer.answer(said["webhook-id"], said["webhook-timestamp"], said["webhook-signature"], body)
                 if answer is None:
                     self.connection.close()
                     return
-                status, said = answer
-                content = json.dumps(said).encode()
+                status, words = answer
+                content = json.dumps(words).encode()
                 self.send_response(status)
                 self.send_header("content-length", str(len(content)))
                 self.end_headers()

@@ -7,9 +7,12 @@ from liyu.core.database import Sessions
 from liyu.core.jobs import make_job_app
 from liyu.core.settings import Settings
 from liyu.redemption.tasks import WorkerServices, tasks
+from liyu.vouchers.pdf import PdfMaker
+from liyu.vouchers.tasks import PrintServices, print_tasks
 from liyu.web.i18n import translate
+from liyu.web.paper import open_sheets
 
-_app = make_job_app("", [tasks])
+_app = make_job_app("", [tasks, print_tasks])
 """One for all tests: tasks belong to the app that they were added to first."""
 
 
@@ -18,6 +21,7 @@ class Worker:
 
     def __init__(self, settings: Settings, clock: FixedClock, sessions: Sessions) -> None:
         self.services = WorkerServices(settings, clock, sessions, translate)
+        self.printing = PrintServices(settings, clock, PdfMaker(workers=1), open_sheets(settings))
         self.url = settings.database_url or ""
 
     async def run(self) -> None:
@@ -28,5 +32,6 @@ class Worker:
                     wait=False,
                     install_signal_handlers=False,
                     listen_notify=False,
-                    additional_context={"services": self.services},
+                    additional_context={"services": self.services, "printing": self.printing},
                 )
+        self.printing.maker.close()

@@ -1,16 +1,19 @@
 """`liyu vouchers`: vouchers on paper."""
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import rich_click as click
+from psycopg import AsyncConnection
 from rich.console import Console
 from rich.progress import Progress
 
-from liyu.cli.installation import connect, load_settings, report, run
+from liyu.cli.installation import clock, connect, load_settings, report, run
 from liyu.core.settings import Settings
+from liyu.vouchers.sheets import FORMS, LAYOUTS, Form, Layout
+
+ACTOR = "command"
 
 
 @click.group()
@@ -21,76 +24,64 @@ def command() -> None:
 @command.command("print")
 @click.argument("sku")
 @click.option(
-    "--form", type=click.Choice(["pdf", "zip"]), default="pdf", show_default=True, help="One document, or a file each."
+    "--form", type=click.Choice(FORMS), default="pdf", show_default=True, help="One document, or a file each in a ZIP."
 )
+@click.option(
+    "--paper", "layout", type=click.Choice(LAYOUTS), default="a6", show_default=True,
+    help="A page each, or four on a sheet with cut marks.",
+)  # fmt: skip
 @click.option("--locale", type=click.Choice(["zh_CN", "en"]), default="zh_CN", show_default=True)
 @click.option(
     "--to", "target", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write."
 )
-def print_vouchers(sku: str, form: Literal["pdf", "zip"], locale: str, target: Path) -> None:
+def print_vouchers(sku: str, form: Form, layout: Layout, locale: str, target: Path) -> None:
     """Print the vouchers of an item that can still be used. A run that was stopped goes on where it was."""
-    content = run(_print(load_settings(), sku, form, locale))
-    target.write_bytes(content)
-    report(f"{target}: {len(content):,} bytes")
+    run(_print(load_settings(), sku, form, layout, locale, target))
+    report(f"{target}: {target.stat().st_size:,} bytes")
 
 
-async def _print(settings: Settings, sku: str, form: Literal["pdf", "zip"], locale: str) -> bytes:
+async def _print(settings: Settings, sku: str, form: Form, layout: Layout, locale: str, target: Path) -> None:
     from liyu.core.storage import open_storage
-    from liyu.members.program import load_terms
-    from liyu.vouchers.batches import print_batch
+    from liyu.vouchers.batches import carry_out, load_print, order_print, resume_print
     from liyu.vouchers.pdf import PdfMaker
-    from liyu.vouchers.tokens import Tokens
-    from liyu.web.assets import Assets
-    from liyu.web.i18n import load_catalogs, use_locale
-    from liyu.web.pages import make_environment
-    from liyu.web.paper import VouchersWithStores, vouchers_to_html
+    from liyu.web.paper import open_sheets
 
-    load_catalogs()
-    use_locale(locale)
-    storage, maker, tokens, environment = (
-        open_storage(settings),
-        PdfMaker(),
-        Tokens(settings.secret_key),
-        make_environment(Assets.read().address),
-    )
+    storage, maker, now = open_storage(settings), PdfMaker(), clock().now()
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Printing", total=None)
+
+        def show_progress(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
         try:
             async with connect(settings) as connection:
-                found = await connection.execute(
-                    "SELECT v.id FROM voucher v JOIN item i ON i.id = v.item_id WHERE i.sku = %s "
-                    "AND v.state IN ('issued', 'partly_used') AND v.expires_at > %s ORDER BY v.id",
-                    (sku, datetime.now(UTC)),
+                await connection.set_autocommit(True)
+                item_id = await _find_item(connection, sku)
+                print_id, _ = await order_print(
+                    connection, item_id, locale=locale, layout=layout, form=form, actor=ACTOR, now=now
                 )
-                ids = [row[0] for row in await found.fetchall()]
-                if not ids:
-                    raise click.ClickException(f"the item {sku} has no vouchers that can be used")
-                terms = await load_terms(connection)
-
-                def to_html(vouchers: VouchersWithStores) -> str:
-                    return vouchers_to_html(
-                        environment,
-                        vouchers,
-                        locale,
-                        tokens=tokens,
-                        zone=settings.timezone,
-                        program_name=terms.name_en if locale == "en" else terms.name_zh,
-                        support_phone=terms.support_phone,
-                    )
-
-                async def show_progress(done: int, total: int) -> None:
-                    progress.update(task, completed=done, total=total)
-
-                printed = await print_batch(
+                if (await load_print(connection, print_id)).state == "stopped":
+                    await resume_print(connection, print_id)
+                await carry_out(
                     connection,
-                    ids,
-                    name=f"print/{sku}-{locale}.{form}",
-                    form=form,
+                    print_id,
                     storage=storage,
                     maker=maker,
-                    to_html=to_html,
+                    to_sheets=await open_sheets(settings)(connection),
+                    now=now,
                     progress=show_progress,
                 )
-            return await storage.get(printed.name)
+                printed = await load_print(connection, print_id)
+            with target.open("wb") as file:
+                async for piece in storage.pieces(printed.file_name):
+                    file.write(piece)
         finally:
             await asyncio.to_thread(maker.close)
+
+
+async def _find_item(connection: AsyncConnection[Any], sku: str) -> int:
+    found = await (await connection.execute("SELECT id FROM item WHERE sku = %s", (sku,))).fetchone()
+    if found is None:
+        raise click.ClickException(f"there is no item {sku}")
+    item_id: int = found[0]
+    return item_id

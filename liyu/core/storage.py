@@ -2,11 +2,15 @@
 
 import asyncio
 import hashlib
+import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from liyu.core.settings import Settings
+
+_PIECE = 1 << 20
 
 
 class Storage(Protocol):
@@ -16,8 +20,16 @@ class Storage(Protocol):
         """Keep a file and return the SHA-256 of its content in hexadecimal."""
         ...
 
+    async def put_file(self, name: str, path: Path, content_type: str) -> None:
+        """Keep a file of this machine, of any size: it is not read into memory."""
+        ...
+
     async def get(self, name: str) -> bytes:
         """The content of a file. Raises FileNotFoundError."""
+        ...
+
+    def pieces(self, name: str) -> AsyncIterator[bytes]:
+        """The content of a file of any size, piece by piece. Raises FileNotFoundError with the first piece."""
         ...
 
     async def delete(self, name: str) -> None:
@@ -36,9 +48,19 @@ class FolderStorage:
         await asyncio.to_thread(self._write, self._path(name), content)
         return hashlib.sha256(content).hexdigest()
 
+    async def put_file(self, name: str, path: Path, content_type: str) -> None:
+        """See Storage.put_file."""
+        await asyncio.to_thread(self._copy, self._path(name), path)
+
     async def get(self, name: str) -> bytes:
         """See Storage.get."""
         return await asyncio.to_thread(self._path(name).read_bytes)
+
+    async def pieces(self, name: str) -> AsyncIterator[bytes]:
+        """See Storage.pieces."""
+        with await asyncio.to_thread(self._path(name).open, "rb") as file:
+            while piece := await asyncio.to_thread(file.read, _PIECE):
+                yield piece
 
     async def delete(self, name: str) -> None:
         """See Storage.delete."""
@@ -57,6 +79,13 @@ class FolderStorage:
         aside.write_bytes(content)
         aside.replace(path)
 
+    @staticmethod
+    def _copy(path: Path, original: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.part")
+        shutil.copyfile(original, aside)
+        aside.replace(path)
+
 
 class BucketStorage:
     """Files in an S3 bucket or something that speaks its protocol. Calls run in a thread: boto3 is synchronous."""
@@ -73,21 +102,32 @@ class BucketStorage:
         await asyncio.to_thread(call, Bucket=self.bucket, Key=name, Body=content, ContentType=content_type)
         return hashlib.sha256(content).hexdigest()
 
+    async def put_file(self, name: str, path: Path, content_type: str) -> None:
+        """See Storage.put_file."""
+        call = self.client.upload_file
+        await asyncio.to_thread(call, str(path), self.bucket, name, ExtraArgs={"ContentType": content_type})
+
     async def get(self, name: str) -> bytes:
         """See Storage.get."""
-        return await asyncio.to_thread(self._read, name)
+        content: bytes = await asyncio.to_thread(lambda: self._open(name).read())
+        return content
+
+    async def pieces(self, name: str) -> AsyncIterator[bytes]:
+        """See Storage.pieces."""
+        body = await asyncio.to_thread(self._open, name)
+        while piece := await asyncio.to_thread(body.read, _PIECE):
+            yield piece
 
     async def delete(self, name: str) -> None:
         """See Storage.delete."""
         await asyncio.to_thread(self.client.delete_object, Bucket=self.bucket, Key=name)
 
-    def _read(self, name: str) -> bytes:
+    def _open(self, name: str) -> Any:
         try:
             answer = self.client.get_object(Bucket=self.bucket, Key=name)
         except self.client.exceptions.NoSuchKey as fault:
             raise FileNotFoundError(name) from fault
-        content: bytes = answer["Body"].read()
-        return content
+        return answer["Body"]
 
 
 def open_storage(settings: Settings) -> Storage:

@@ -1,109 +1,272 @@
-"""Printing many vouchers into storage: one PDF, or a ZIP with a PDF each. Done parts stay, so a broken run goes on."""
+"""Printing the vouchers of an item into storage, as a job that can be stopped and goes on where it was.
+
+Every finished part lies in storage and is counted in the row of the print; what is counted is never made again. The
+finished file stays for some days. Connections are in autocommit, so that the progress is seen while the work goes on.
+"""
 
 import asyncio
-import io
+import tempfile
 import zipfile
-from collections.abc import Awaitable, Callable, Sequence
-from hashlib import sha256
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, convert
 from psycopg import AsyncConnection
+from psycopg.rows import dict_row
 
+from liyu.core.errors import NotFoundError
+from liyu.core.ids import make_token
 from liyu.core.storage import Storage
-from liyu.vouchers.facts import StoreFacts, VoucherFacts, stores_of_item
-from liyu.vouchers.pdf import PdfMaker
-from liyu.vouchers.queries import facts_of
+from liyu.vouchers.errors import NothingToPrintError, PrintNotReadyError, TooManyToPrintError
+from liyu.vouchers.facts import StoreFacts, VoucherFacts, fetch_facts, stores_of_item
+from liyu.vouchers.pdf import PdfFailedError, PdfMaker
+from liyu.vouchers.sheets import Form, Layout, Sheet
+from liyu.vouchers.states import OPEN
 
-Progress = Callable[[int, int], Awaitable[None]]
-"""Called with how many vouchers are done, and of how many."""
-ToHtml = Callable[[Sequence[tuple[VoucherFacts, Sequence[StoreFacts]]]], str]
-"""Sets vouchers with their stores into one HTML document; the web layer has the templates and the language."""
+MEDIA_TYPES: dict[Form, str] = {"pdf": "application/pdf", "zip": "application/zip"}
+ToSheets = Callable[[Sequence[tuple[VoucherFacts, Sequence[StoreFacts]]], str], list[Sheet]]
+"""Sets vouchers with their stores into sheets of a language; the web layer has the templates and the words."""
 
-_PER_FILE = 1
-_PER_DOCUMENT = 500
-_AT_ONCE = 32
+MOST = 20_000
+PART = 500
+AT_ONCE = 2
+KEPT = timedelta(days=7)
+"""How long a finished file lies in storage: whoever has it has the vouchers."""
 _FIRST_MOMENT = (1980, 1, 1, 0, 0, 0)
 
 
-class PrintedBatch(Struct, frozen=True):
-    """Where the batch lies, and what it is."""
+class Print(Struct, frozen=True, kw_only=True):
+    """Vouchers on their way to paper. States: `printing`, `stopped`, `finished`, `gone` when its days are over."""
 
-    name: str
-    digest: str
-    media_type: str
-    vouchers: int
+    id: int
+    item_id: int
+    sku: str
+    item_zh: str
+    item_en: str
+    locale: str
+    layout: Layout
+    form: Form
+    voucher_ids: list[int]
+    total: int
+    done: int
+    state: str
+    problem: str | None
+    folder: str
+    made_by: str
+    made_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def file_name(self) -> str:
+        """The finished file in storage."""
+        return f"{self.folder}.{self.form}"
+
+    def part_name(self, start: int) -> str:
+        """A finished part in storage, by the place of its first voucher."""
+        return f"{self.folder}/{start:05d}.{self.form}"
 
 
-async def vouchers_of_item(connection: AsyncConnection[Any], item_id: int) -> list[int]:
-    """The ids of all vouchers of an item that can still be used."""
-    found = await connection.execute(
-        "SELECT id FROM voucher WHERE item_id = %s AND state IN ('issued', 'partly_used') ORDER BY id", (item_id,)
-    )
-    return [row[0] for row in await found.fetchall()]
+_USABLE = "SELECT id FROM voucher WHERE item_id = %s AND state = ANY(%s) AND expires_at > %s ORDER BY id LIMIT %s"
+# A second click asks for what is being printed already.
+_KNOWN = """
+    SELECT id FROM voucher_print WHERE state IN ('printing', 'stopped')
+    AND (item_id, locale, layout, form, made_by, voucher_ids) = (%s, %s, %s, %s, %s, %s::bigint[]) LIMIT 1"""
+_ORDER = """
+    INSERT INTO voucher_print
+        (item_id, locale, layout, form, made_by, voucher_ids, total, done, state, folder, made_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, 0, 'printing', %s, %s) RETURNING id"""
+_SELECT = """
+    SELECT p.*, i.sku, i.name_zh AS item_zh, i.name_en AS item_en FROM voucher_print p JOIN item i ON i.id = p.item_id"""
+_COUNT = "UPDATE voucher_print SET done = %s WHERE id = %s AND done = %s AND state = 'printing'"
+_FINISH = "UPDATE voucher_print SET state = 'finished', finished_at = %s WHERE id = %s AND state = 'printing'"
+_STOP = "UPDATE voucher_print SET state = 'stopped', problem = %s WHERE id = %s AND state = 'printing'"
+_RESUME = "UPDATE voucher_print SET state = 'printing', problem = NULL WHERE id = %s AND state = 'stopped'"
 
 
-async def print_batch(
+async def order_print(
     connection: AsyncConnection[Any],
-    voucher_ids: Sequence[int],
+    item_id: int,
     *,
-    name: str,
-    form: Literal["pdf", "zip"],
+    locale: str,
+    layout: Layout,
+    form: Form,
+    actor: str,
+    now: datetime,
+) -> tuple[int, bool]:
+    """Order the vouchers of an item that can be used now: the print's id, and whether it was not on its way already.
+
+    Raises NothingToPrintError, TooManyToPrintError.
+    """
+    found = await connection.execute(_USABLE, (item_id, list(OPEN), now, MOST + 1))
+    ids = [row[0] for row in await found.fetchall()]
+    if not ids:
+        raise NothingToPrintError
+    if len(ids) > MOST:
+        raise TooManyToPrintError(most=MOST)
+    values = (item_id, locale, layout, form, actor, ids)
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"print:{actor}",))
+        known = await (await connection.execute(_KNOWN, values)).fetchone()
+        if known is not None:
+            return known[0], False
+        made = await connection.execute(_ORDER, (*values, len(ids), f"prints/{make_token()}", now))
+        row = await made.fetchone()
+    assert row is not None
+    return row[0], True
+
+
+async def load_print(connection: AsyncConnection[Any], print_id: int) -> Print:
+    """One print. Raises NotFoundError."""
+    found = await _fetch(connection, f"{_SELECT} WHERE p.id = %s", (print_id,))
+    if not found:
+        raise NotFoundError
+    return found[0]
+
+
+async def list_prints(connection: AsyncConnection[Any], after: int | None, limit: int = 50) -> list[Print]:
+    """Prints from the newest on, older than the one with the id `after`."""
+    return await _fetch(connection, f"{_SELECT} WHERE p.id < %s ORDER BY p.id DESC LIMIT %s", (after or 2**62, limit))
+
+
+async def stop_print(connection: AsyncConnection[Any], print_id: int, problem: str | None = None) -> None:
+    """Let the worker stop after the parts in hand; they stay. Raises PrintNotReadyError for one that is not printing."""
+    if not (await connection.execute(_STOP, (problem, print_id))).rowcount:
+        raise PrintNotReadyError
+
+
+async def resume_print(connection: AsyncConnection[Any], print_id: int) -> None:
+    """Let it go on; the caller defers the job. Raises PrintNotReadyError for one that is not stopped."""
+    if not (await connection.execute(_RESUME, (print_id,))).rowcount:
+        raise PrintNotReadyError
+
+
+async def carry_out(
+    connection: AsyncConnection[Any],
+    print_id: int,
+    *,
     storage: Storage,
     maker: PdfMaker,
-    to_html: ToHtml,
-    progress: Progress | None = None,
-) -> PrintedBatch:
-    """Print vouchers into the storage file `name`, in the order of their ids; unknown ids are left out.
+    to_sheets: ToSheets,
+    now: datetime,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Print what is not printed yet, until it is finished or somebody stops it. A second worker at once does no harm.
 
-    Each finished part lies under `name` with the digest of its HTML until all is done; a second run takes it from there
-    instead of making it again. A PDF of more than 500 vouchers comes as a ZIP of several. Raises PdfFailedError.
+    Vouchers that have meanwhile been cancelled or used up are left out. Raises PdfFailedError, with the print stopped.
     """
-    facts = await facts_of(connection, list(voucher_ids))
-    stores = {item_id: await stores_of_item(connection, item_id) for item_id in sorted({one.item_id for one in facts})}
-    size = _PER_FILE if form == "zip" else _PER_DOCUMENT
-    parts = [facts[start : start + size] for start in range(0, len(facts), size)]
-    made: list[tuple[str, bytes]] = []
-    kept: list[str] = []
-    for start in range(0, len(parts), _AT_ONCE):
-        pages = [to_html([(one, stores[one.item_id]) for one in part]) for part in parts[start : start + _AT_ONCE]]
-        finished = await asyncio.gather(*(_make_part(html, name, storage, maker) for html in pages))
-        kept += [place for place, _ in finished]
-        made += [
-            (_file_name(part), content)
-            for part, (_, content) in zip(parts[start : start + _AT_ONCE], finished, strict=True)
-        ]
-        if progress is not None:
-            await progress(min((start + _AT_ONCE) * size, len(facts)), len(facts))
-    is_one = form == "pdf" and len(made) == 1
-    content = made[0][1] if is_one else await asyncio.to_thread(_pack, made)
-    media_type = "application/pdf" if is_one else "application/zip"
-    digest = await storage.put(name, content, media_type)
-    for place in kept:
-        await storage.delete(place)
-    return PrintedBatch(name, digest, media_type, len(facts))
-
-
-async def _make_part(html: str, name: str, storage: Storage, maker: PdfMaker) -> tuple[str, bytes]:
-    place = f"{name}.parts/{sha256(html.encode()).hexdigest()[:32]}.pdf"
     try:
-        return place, await storage.get(place)
+        while (found := await load_print(connection, print_id)).state == "printing":
+            if progress is not None:
+                progress(found.done, found.total)
+            if found.done == found.total:
+                await _join(found, storage, maker)
+                await connection.execute(_FINISH, (now, print_id))
+                await _delete_parts(found, storage)
+                return
+            await _print_next(connection, found, storage, maker, to_sheets)
+    except PdfFailedError as fault:
+        await connection.execute(_STOP, (str(fault), print_id))
+        raise
+
+
+async def forget_old_prints(connection: AsyncConnection[Any], storage: Storage, now: datetime) -> int:
+    """Delete the files of prints whose days are over, also those that were stopped and never resumed; how many."""
+    over = await _fetch(
+        connection,
+        f"{_SELECT} WHERE p.state IN ('finished', 'stopped') AND coalesce(p.finished_at, p.made_at) < %s ORDER BY p.id",
+        (now - KEPT,),
+    )
+    for one in over:
+        await storage.delete(one.file_name)
+        await _delete_parts(one, storage)
+        await connection.execute("UPDATE voucher_print SET state = 'gone', voucher_ids = '{}' WHERE id = %s", (one.id,))
+    return len(over)
+
+
+async def _fetch(connection: AsyncConnection[Any], query: str, values: tuple[Any, ...]) -> list[Print]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, values)
+        return convert(await cursor.fetchall(), list[Print])
+
+
+async def _print_next(
+    connection: AsyncConnection[Any], found: Print, storage: Storage, maker: PdfMaker, to_sheets: ToSheets
+) -> None:
+    """Make the next parts side by side, and count them."""
+    starts = range(found.done, min(found.done + AT_ONCE * PART, found.total), PART)
+    stores = await stores_of_item(connection, found.item_id)
+    parts = []
+    for start in starts:
+        ids = found.voucher_ids[start : start + PART]
+        facts = await fetch_facts(
+            connection,
+            "WHERE v.id = ANY(%(ids)s) AND v.state = ANY(%(open)s) ORDER BY v.id",
+            {"ids": ids, "open": list(OPEN)},
+        )
+        parts.append((start, facts, to_sheets([(one, stores) for one in facts], found.locale)))
+    await asyncio.gather(
+        *(_make_part(found, start, facts, sheets, storage, maker) for start, facts, sheets in parts if facts)
+    )
+    done = min(starts[-1] + PART, found.total)
+    await connection.execute(_COUNT, (done, found.id, found.done))
+
+
+async def _make_part(
+    found: Print, start: int, facts: list[VoucherFacts], sheets: list[Sheet], storage: Storage, maker: PdfMaker
+) -> None:
+    if found.form == "pdf":
+        content = await maker.print_all(sheets, found.layout)
+        await storage.put(found.part_name(start), content, MEDIA_TYPES["pdf"])
+        return
+    files = await maker.print_each(sheets)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "part.zip"
+        named = [(f"{one.redemption_number}-{one.id}.pdf", file) for one, file in zip(facts, files, strict=True)]
+        await asyncio.to_thread(_pack, path, named)
+        await storage.put_file(found.part_name(start), path, MEDIA_TYPES["zip"])
+
+
+async def _join(found: Print, storage: Storage, maker: PdfMaker) -> None:
+    """All parts as one file."""
+    names = [found.part_name(start) for start in range(0, found.total, PART)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"all.{found.form}"
+        if found.form == "pdf":
+            parts = [part for name in names if (part := await _read(storage, name)) is not None]
+            path.write_bytes(await maker.merge(parts))
+        else:
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+                for name in names:
+                    part = await _read(storage, name)
+                    if part is not None:
+                        await asyncio.to_thread(_unpack_into, archive, Path(folder) / "part.zip", part)
+        await storage.put_file(found.file_name, path, MEDIA_TYPES[found.form])
+
+
+async def _read(storage: Storage, name: str) -> bytes | None:
+    """A part; None when all its vouchers had gone."""
+    try:
+        return await storage.get(name)
     except FileNotFoundError:
-        content = await maker.render(html)
-    await storage.put(place, content, "application/pdf")
-    return place, content
+        return None
 
 
-def _file_name(part: Sequence[VoucherFacts]) -> str:
-    """A name that tells no code: order number and voucher id."""
-    first = part[0]
-    return f"{first.redemption_number}-{first.id}.pdf"
+async def _delete_parts(found: Print, storage: Storage) -> None:
+    for start in range(0, found.total, PART):
+        await storage.delete(found.part_name(start))
 
 
-def _pack(files: list[tuple[str, bytes]]) -> bytes:
+def _pack(path: Path, files: list[tuple[str, bytes]]) -> None:
     """A ZIP of files that are compressed already; without dates, so that the same files give the same bytes."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, content in files:
             archive.writestr(zipfile.ZipInfo(name, _FIRST_MOMENT), content)
-    return packed.getvalue()
+
+
+def _unpack_into(archive: zipfile.ZipFile, path: Path, part: bytes) -> None:
+    path.write_bytes(part)
+    with zipfile.ZipFile(path) as packed:
+        for entry in packed.infolist():
+            archive.writestr(entry, packed.read(entry))

@@ -1,15 +1,14 @@
-"""What stands on a printed voucher, in one language and ready for the template `pdf/voucher.html`."""
+"""What stands on a printed voucher, in one language and ready for the template `pdf/voucher.html` and the stamp."""
 
 import unicodedata
 from base64 import b64encode
 from collections.abc import Sequence
-from datetime import date
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from liyu.vouchers.facts import StoreFacts, VoucherFacts
-from liyu.vouchers.qr import print_qr
+from liyu.vouchers.sheets import Marks
 from liyu.vouchers.tokens import Tokens
 
 ENGLISH = "en"
@@ -29,58 +28,54 @@ class PrintedStore(Struct):
 
 
 class VoucherDocument(Struct, kw_only=True):
-    """One printed voucher. `cover` and `qr` are data: addresses; `made_at` fixes the date inside the PDF."""
+    """What the vouchers of one item have in common on paper. `cover` is a data: address."""
 
-    code: str
     name: str
     summary: str
     partner: str
     rules: list[str]
     stores: list[PrintedStore]
     more_stores: int
-    last_day: date
     uses_allowed: int
-    redemption_number: str
     support_phone: str
     cover: str
-    qr: str
-    made_at: str
     density: str
     """`roomy`, `dense`, or `overleaf` when rules and stores need a second page."""
 
 
 def voucher_document(
-    facts: VoucherFacts,
-    stores: Sequence[StoreFacts],
-    locale: str,
-    *,
-    tokens: Tokens,
-    zone: ZoneInfo,
-    cover_svg: str,
-    support_phone: str = "",
+    facts: VoucherFacts, stores: Sequence[StoreFacts], locale: str, *, cover: str, support_phone: str = ""
 ) -> VoucherDocument:
-    """Put a voucher into words of one language; English falls back to Chinese. The same facts give the same document."""
+    """Put a voucher's item into words of one language; English falls back to Chinese."""
     name = _pick(locale, facts.item_zh, facts.item_en)
     rules = (facts.rules_en if locale == ENGLISH and facts.rules_en else facts.rules_zh) or []
     printed = [_print_store(store, locale) for store in stores]
     density = choose_density(name, rules, printed)
     shown = printed if density == "overleaf" else printed[:_MOST_STORES]
     return VoucherDocument(
-        code=tokens.codes.code_of(facts.id),
         name=name,
         summary=_pick(locale, facts.summary_zh, facts.summary_en),
         partner=_pick(locale, facts.partner_zh or "", facts.partner_en or ""),
         rules=rules,
         stores=shown,
         more_stores=len(printed) - len(shown),
-        last_day=facts.last_day(zone),
         uses_allowed=facts.uses_allowed,
-        redemption_number=facts.redemption_number,
         support_phone=facts.partner_phone or support_phone,
-        cover=as_data_address("image/svg+xml", cover_svg.encode()),
-        qr=as_data_address("image/png", print_qr(tokens.static_token(facts.id, facts.last_day(zone)))),
-        made_at=facts.issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        cover=cover,
         density=density,
+    )
+
+
+def voucher_marks(facts: VoucherFacts, last_day: str, *, tokens: Tokens, zone: ZoneInfo) -> Marks:
+    """What stands on this voucher only; `last_day` in words. The same facts give the same marks."""
+    return Marks(
+        texts={
+            "code": tokens.codes.code_of(facts.id),
+            "last_day": last_day,
+            "number": facts.redemption_number,
+        },
+        qr=tokens.static_token(facts.id, facts.last_day(zone)),
+        made_at=facts.issued_at.strftime("D:%Y%m%d%H%M%SZ"),
     )
 
 

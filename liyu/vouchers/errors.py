@@ -146,3 +146,24 @@ class VouchersNotCancellableError(DomainError):
 
     code = "voucher_not_cancellable"
     message = N_("A voucher of this redemption was used or has run out, so it can no longer be cancelled.")
+
+
+class NothingToPrintError(DomainError):
+    """The item has no voucher that can be used."""
+
+    code = "nothing_to_print"
+    message = N_("No voucher of this item can be used, so there is none to print.")
+
+
+class TooManyToPrintError(DomainError):
+    """More than one print may hold; `most` is how many that is."""
+
+    code = "too_many_to_print"
+    message = N_("This item has more than %(most)s usable vouchers, which is the most that one print holds.")
+
+
+class PrintNotReadyError(DomainError):
+    """Somebody was quicker: what is finished cannot be stopped, and what prints needs no resuming."""
+
+    code = "print_not_ready"
+    message = N_("This print has gone on meanwhile. Please look again.")

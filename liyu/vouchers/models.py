@@ -2,7 +2,16 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, UniqueConstraint
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from liyu.core.database import Base
@@ -91,3 +100,34 @@ class VerificationRefusal(Base):
     voucher_id: Mapped[int | None] = mapped_column(ForeignKey("voucher.id"))
     code: Mapped[str]
     at: Mapped[datetime]
+
+
+class VoucherPrint(Base):
+    """Vouchers of an item on their way to paper: a job with its progress, and for some days its file in storage."""
+
+    __tablename__ = "voucher_print"
+    __table_args__ = (
+        CheckConstraint("layout IN ('a6', 'a4')", name="known_layout"),
+        CheckConstraint("form IN ('pdf', 'zip')", name="known_form"),
+        CheckConstraint("state IN ('printing', 'stopped', 'finished', 'gone')", name="known_state"),
+        CheckConstraint("done BETWEEN 0 AND total AND total BETWEEN 1 AND 20000", name="done_within_total"),
+        CheckConstraint("state <> 'finished' OR finished_at IS NOT NULL AND done = total", name="finished_is_whole"),
+        Index("ix_voucher_print_kept", "made_at", postgresql_where="state IN ('finished', 'stopped')"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
+    locale: Mapped[str]
+    layout: Mapped[str]
+    form: Mapped[str]
+    voucher_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    """In the order of printing, fixed when it was ordered; none when the file is gone."""
+    total: Mapped[int]
+    done: Mapped[int]
+    state: Mapped[str]
+    problem: Mapped[str | None]
+    """Why the worker stopped it."""
+    folder: Mapped[str]
+    made_by: Mapped[str]
+    made_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]

@@ -9,16 +9,22 @@ import asyncio
 import faulthandler
 import multiprocessing
 import re
+import resource
 import signal
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from liyu.vouchers.sheets import Layout, Sheet
+
+if TYPE_CHECKING:
+    from liyu.vouchers.stamp import Master
 
 STATIC = Path(__file__).parents[1] / "static"
 COMMON_FONT = STATIC / "vendor" / "fonts" / "LiyuSansSC.otf"
@@ -29,6 +35,11 @@ MISSING_HAN = "〓"
 """The printer's mark for a character that no font has (geta mark)."""
 
 FILES_PER_PROCESS = 500
+MEGABYTES = 2048
+"""Address space of one process; the fonts and libraries alone take a third of a gigabyte."""
+MASTERS_KEPT = 64
+
+Made = TypeVar("Made")
 
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
@@ -40,12 +51,20 @@ class PdfFailedError(Exception):
 class PdfMaker:
     """A pool of processes that turn HTML into PDF. Processes are replaced after some hundred files.
 
-    `seconds` limits one document; a document that hangs beyond Python's reach takes its process with it.
+    `seconds` and `megabytes` limit one document; one that hangs beyond Python's reach takes its process with it.
     """
 
-    def __init__(self, *, workers: int = 2, seconds: int = 30, files_per_process: int = FILES_PER_PROCESS) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int = 2,
+        seconds: int = 30,
+        megabytes: int = MEGABYTES,
+        files_per_process: int = FILES_PER_PROCESS,
+    ) -> None:
         self.workers = workers
         self.seconds = seconds
+        self.megabytes = megabytes
         # Python 3.11's own max_tasks_per_child can leave a full queue without a process (CPython issue 115634).
         self._files_per_pool = files_per_process * workers
         self._files_left = 0
@@ -53,15 +72,33 @@ class PdfMaker:
 
     async def render(self, html: str) -> bytes:
         """The PDF of a document; the same HTML gives the same bytes. Raises PdfFailedError."""
+        return await self._run(_Typesetter.set, html)
+
+    async def print_each(self, sheets: Sequence[Sheet]) -> list[bytes]:
+        """A PDF of each voucher; the same voucher gives the same bytes. Raises PdfFailedError."""
+        return await self._run(_Typesetter.print_each, sheets)
+
+    async def print_all(self, sheets: Sequence[Sheet], layout: Layout) -> bytes:
+        """One PDF of vouchers. Raises PdfFailedError."""
+        return await self._run(_Typesetter.print_all, sheets, layout)
+
+    async def merge(self, parts: Sequence[bytes]) -> bytes:
+        """PDFs as one. Raises PdfFailedError."""
+        return await self._run(_Typesetter.merge, parts)
+
+    async def _run(self, task: Callable[..., Made], *arguments: Any) -> Made:
+        """Let a process of the pool carry out a task of its typesetter."""
         for _ in range(2):
             pool = self._take_pool()
             try:
-                return await asyncio.get_running_loop().run_in_executor(pool, _render, html)
+                return await asyncio.get_running_loop().run_in_executor(pool, _carry_out, task, *arguments)
             except BrokenProcessPool:
                 # Another document may have broken the process, so each gets a second try.
                 self._drop(pool)
             except _TooSlowError as fault:
                 raise PdfFailedError(f"the document took longer than {self.seconds} s") from fault
+            except MemoryError as fault:
+                raise PdfFailedError(f"the document needed more than {self.megabytes} MB") from fault
         raise PdfFailedError("the document broke the process that made it")
 
     async def warm_up(self) -> None:
@@ -84,7 +121,7 @@ class PdfMaker:
                 self.workers,
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_prepare,
-                initargs=(self.seconds,),
+                initargs=(self.seconds, self.megabytes),
             )
         self._files_left -= 1
         return self._pool
@@ -110,7 +147,10 @@ class _Typesetter:
         self.fetcher = _make_fetcher()
         self.whole: frozenset[str] | None = None
         self.common = frozenset[str]()
+        self.glyphs: dict[str, int] = {}
+        """Numbers of the glyphs of the font that comes first."""
         self.sheet = lru_cache(maxsize=16)(self.read_sheet)
+        self.master = lru_cache(maxsize=MASTERS_KEPT)(self.make_master)
         if COMMON_FONT.exists():
             self.common = self._load(COMMON_FAMILY, COMMON_FONT)
 
@@ -127,6 +167,28 @@ class _Typesetter:
             pdf_identifier=sha256(html.encode()).hexdigest()[:32].encode(),
         )
         return made
+
+    def print_each(self, sheets: Sequence[Sheet]) -> list[bytes]:
+        """A PDF of each sheet."""
+        return [self.print_all([sheet]) for sheet in sheets]
+
+    def print_all(self, sheets: Sequence[Sheet], layout: Layout = "a6") -> bytes:
+        """One PDF of all sheets."""
+        from liyu.vouchers.stamp import stamp
+
+        return stamp([(self.master(sheet.html, tuple(sheet.places.items())), sheet.marks) for sheet in sheets], layout)
+
+    def merge(self, parts: Sequence[bytes]) -> bytes:
+        """PDFs as one."""
+        from liyu.vouchers.stamp import merge
+
+        return merge(parts)
+
+    def make_master(self, html: str, places: tuple[tuple[str, str], ...]) -> "Master":
+        """A sheet set once for all vouchers that differ in their marks only."""
+        from liyu.vouchers.stamp import Master
+
+        return Master(self.set(html), dict(places), self.glyphs)
 
     def read_sheet(self, style: str) -> Any:
         """A style sheet, read once for all documents that have it."""
@@ -155,7 +217,10 @@ class _Typesetter:
         rule = f'@font-face {{ font-family: "{family}"; src: url("font:{path.name}") }}'
         CSS(string=rule, font_config=self.fonts, url_fetcher=self.fetcher)
         with TTFont(path, lazy=True) as font:
-            return frozenset(map(chr, font.getBestCmap()))
+            names = font.getBestCmap()
+            if not self.glyphs:
+                self.glyphs = {chr(sign): font.getGlyphID(name) for sign, name in names.items()}
+            return frozenset(map(chr, names))
 
 
 def _take_styles_out(html: str) -> tuple[str, list[str]]:
@@ -206,12 +271,13 @@ _typesetter: _Typesetter | None = None
 _Handler = Callable[[int, Any], None]
 
 
-def _prepare(seconds: int) -> None:
+def _prepare(seconds: int, megabytes: int) -> None:
     """Make a process ready: import, load the font, and mind the clock from now on."""
     global _typesetter  # noqa: PLW0603 - a process of the pool has no other place of its own
     signal.signal(signal.SIGALRM, _stop)
     # The parent decides about the end of the pool; a Ctrl-C in the terminal reaches its children, too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
     _typesetter = _Typesetter(seconds)
 
 
@@ -219,13 +285,13 @@ def _stop(_signal: int, _frame: Any) -> None:
     raise _TooSlowError
 
 
-def _render(html: str) -> bytes:
+def _carry_out(task: Callable[..., Made], *arguments: Any) -> Made:
     assert _typesetter is not None
     # The alarm ends slow Python; the watchdog ends the process when a library of another language hangs.
     faulthandler.dump_traceback_later(2 * _typesetter.seconds, exit=True)
     signal.alarm(_typesetter.seconds)
     try:
-        return _typesetter.set(html)
+        return task(_typesetter, *arguments)
     finally:
         signal.alarm(0)
         faulthandler.cancel_dump_traceback_later()

@@ -2,30 +2,42 @@
 
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
+from string import digits
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 from jinja2 import Environment
 from markupsafe import Markup
+from psycopg import AsyncConnection
 
 from liyu.core.i18n import N_, Message
+from liyu.core.settings import Settings
+from liyu.members.program import load_terms
 from liyu.partners.settlement.document import LineTerms, StatementDocument
 from liyu.partners.settlement.export import KINDS
 from liyu.partners.settlement.queries import EntryView, PayoutView
 from liyu.partners.settlement.states import name_of
 from liyu.partners.settlement.terms import MODE_NAMES
-from liyu.vouchers.document import voucher_document
+from liyu.vouchers.alphabet import LETTERS
+from liyu.vouchers.batches import ToSheets
+from liyu.vouchers.document import as_data_address, voucher_document, voucher_marks
 from liyu.vouchers.facts import StoreFacts, VoucherFacts
+from liyu.vouchers.sheets import Sheet
+from liyu.vouchers.tasks import OpenSheets
 from liyu.vouchers.tokens import Tokens
+from liyu.web.assets import Assets
 from liyu.web.covers import choose_icon, draw_cover
 from liyu.web.formats import format_day, format_year_month
-from liyu.web.i18n import LANGUAGE_TAGS, gettext, text_of, translate
+from liyu.web.i18n import LANGUAGE_TAGS, gettext, load_catalogs, text_of, translate, use_locale
+from liyu.web.pages import make_environment
 from liyu.web.statement_words import describe_basis, describe_terms
 
 VouchersWithStores = Sequence[tuple[VoucherFacts, Sequence[StoreFacts]]]
 
 
-def vouchers_to_html(
+def vouchers_to_sheets(
     environment: Environment,
     vouchers: VouchersWithStores,
     locale: str,
@@ -34,22 +46,64 @@ def vouchers_to_html(
     zone: ZoneInfo,
     program_name: str,
     support_phone: str,
-) -> str:
-    """One document with a page for each voucher, in one language, with the signed code that does not renew."""
-    documents = [
-        voucher_document(
-            facts,
-            stores,
-            locale,
-            tokens=tokens,
-            zone=zone,
-            cover_svg=draw_cover(facts.scene, facts.item_id, choose_icon(facts.scene, facts.kind)),
-            support_phone=support_phone,
+) -> list[Sheet]:
+    """A sheet for each voucher in one language, with the signed code that does not renew. Those of one item share their HTML."""
+    template, places, known = environment.get_template("pdf/voucher.html"), places_of(locale), dict[bytes, str]()
+    sheets = []
+    for facts, stores in vouchers:
+        cover = as_data_address(
+            "image/svg+xml", draw_cover(facts.scene, facts.item_id, choose_icon(facts.scene, facts.kind)).encode()
         )
-        for facts, stores in vouchers
-    ]
-    template = environment.get_template("pdf/voucher.html")
-    return template.render(documents=documents, lang=LANGUAGE_TAGS[locale], program_name=program_name)
+        document = voucher_document(facts, stores, locale, cover=cover, support_phone=support_phone)
+        key = msgspec.json.encode(document)
+        if key not in known:
+            known[key] = template.render(
+                voucher=document, places=places, qr=PIXEL, lang=LANGUAGE_TAGS[locale], program_name=program_name
+            )
+        last_day = format_day(facts.last_day(zone), locale)
+        sheets.append(Sheet(known[key], places, voucher_marks(facts, last_day, tokens=tokens, zone=zone)))
+    return sheets
+
+
+def open_sheets(settings: Settings) -> OpenSheets:
+    """What sets sheets in a process without pages: the worker's and the command's."""
+    load_catalogs()
+    environment, tokens = make_environment(Assets.read().address), Tokens(settings.secret_key)
+
+    async def open_for(connection: AsyncConnection[Any]) -> ToSheets:
+        terms = await load_terms(connection)
+
+        def to_sheets(vouchers: VouchersWithStores, locale: str) -> list[Sheet]:
+            use_locale(locale)
+            return vouchers_to_sheets(
+                environment,
+                vouchers,
+                locale,
+                tokens=tokens,
+                zone=settings.timezone,
+                program_name=terms.name_en if locale == "en" else terms.name_zh,
+                support_phone=terms.support_phone,
+            )
+
+        return to_sheets
+
+    return open_for
+
+
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
+"""Keeps the place of a QR code."""
+
+
+@lru_cache
+def places_of(locale: str) -> dict[str, str]:
+    """The placeholders of a sheet: each has every character that may stand there, and the number its full length."""
+    days = (date(2000, month, day) for month in range(1, 13) for day in (1, 28))
+    signs = set(digits).union(*(format_day(day, locale) for day in days))
+    last_day = "".join(sorted(signs, reverse=True))
+    # The last sign of each stands there twice: the end of a line is spaced otherwise.
+    return {"code": f"{LETTERS}-0", "last_day": f"{last_day}0", "number": "R01234567890123"}
 
 
 _DIGEST_GROUP = 4

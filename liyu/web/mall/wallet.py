@@ -22,7 +22,7 @@ from liyu.web.i18n import current_locale, gettext, text_of, translate
 from liyu.web.mall.item import cancel_rule, group_stores
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
 from liyu.web.pages import Page, fragment, page
-from liyu.web.paper import vouchers_to_html
+from liyu.web.paper import vouchers_to_sheets
 from liyu.web.state_words import VOUCHER_STATES
 from liyu.web.visit import visit_of
 
@@ -113,7 +113,7 @@ async def download_pdf(request: AnyRequest, session: NamedDependency[AsyncSessio
     await session.rollback()
     services = visit_of(request).services
     program = services.program.current(services.sessions)
-    html = vouchers_to_html(
+    sheets = vouchers_to_sheets(
         request.app.state.environment,
         [(facts, stores)],
         current_locale(),
@@ -122,7 +122,7 @@ async def download_pdf(request: AnyRequest, session: NamedDependency[AsyncSessio
         program_name=text_of(program, "name"),
         support_phone=program.support_phone,
     )
-    body = await services.pdf.render(html)
+    (body,) = await services.pdf.print_each(sheets)
     name = f'attachment; filename="voucher-{facts.redemption_number}-{facts.id}.pdf"'
     return Page(body, headers=[_PDF, _PRIVATE, (b"content-disposition", name.encode("latin-1"))])
 

@@ -1272,6 +1272,44 @@ def upgrade() -> None:
     )
     op.create_index("ix_voucher_transition_voucher", "voucher_transition", ["voucher_id", "id"], unique=False)
     op.create_table(
+        "voucher_print",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("locale", sa.Text(), nullable=False),
+        sa.Column("layout", sa.Text(), nullable=False),
+        sa.Column("form", sa.Text(), nullable=False),
+        sa.Column("voucher_ids", sa.ARRAY(sa.BigInteger()), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("done", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.Column("folder", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("layout IN ('a6', 'a4')", name=op.f("ck_voucher_print_known_layout")),
+        sa.CheckConstraint("form IN ('pdf', 'zip')", name=op.f("ck_voucher_print_known_form")),
+        sa.CheckConstraint(
+            "state IN ('printing', 'stopped', 'finished', 'gone')", name=op.f("ck_voucher_print_known_state")
+        ),
+        sa.CheckConstraint(
+            "done BETWEEN 0 AND total AND total BETWEEN 1 AND 20000", name=op.f("ck_voucher_print_done_within_total")
+        ),
+        sa.CheckConstraint(
+            "state <> 'finished' OR finished_at IS NOT NULL AND done = total",
+            name=op.f("ck_voucher_print_finished_is_whole"),
+        ),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_voucher_print_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher_print")),
+    )
+    op.create_index(
+        "ix_voucher_print_kept",
+        "voucher_print",
+        ["made_at"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('finished', 'stopped')"),
+    )
+    op.create_table(
         "profile_field",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),

@@ -1,0 +1,286 @@
+"""Vouchers of one item differ in a few marks only: the sheet is set once, and the marks are stamped into copies of it.
+
+The only module that knows pikepdf. A master is a PDF in which placeholders stand where the marks will. A placeholder holds every
+character that may come in its place, so its drawing tells the glyphs and their widths, and the font in the master has
+them; a picture of one pixel keeps the place of the QR code. What is stamped looks as if it had been set with the rest.
+"""
+
+import io
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from pikepdf import (
+    Array,
+    Dictionary,
+    Name,
+    ObjectStreamMode,
+    Operator,
+    Page,
+    Pdf,
+    String,
+    parse_content_stream,
+    unparse_content_stream,
+)
+
+from liyu.vouchers.qr import trace_qr
+from liyu.vouchers.sheets import Layout, Marks
+
+_POINTS = 72 / 25.4
+_A4 = (210 * _POINTS, 297 * _POINTS)
+_SCALE = 0.92
+"""Of A6 on the A4 sheet, so that cut marks stand outside and no printer's margin bites."""
+_COLUMNS, _ROWS = 2, 2
+_MARK, _GAP = 5 * _POINTS, 1.5 * _POINTS
+_GLYPH_BYTES = 2
+
+
+class MarkDoesNotFitError(ValueError):
+    """A mark has a character that its placeholder has not."""
+
+
+class _TextPlace(Struct, frozen=True):
+    name: str
+    glyphs: dict[str, tuple[str, float]]
+    """Of each character its glyph in hexadecimal and what TJ takes off its width."""
+
+    def draw(self, text: str) -> bytes:
+        try:
+            glyphs = [self.glyphs[character] for character in text]
+        except KeyError as fault:
+            raise MarkDoesNotFitError(f"{self.name} has no {fault.args[0]!r}") from fault
+        return b"[%s] TJ\n" % "".join(f"<{glyph}>{off:g}" for glyph, off in glyphs).encode()
+
+
+class _QrPlace(Struct, frozen=True):
+    name: str
+    """Of the picture among the page's resources."""
+
+
+_Piece = bytes | _TextPlace | _QrPlace
+
+
+class _MasterPage(Struct, frozen=True):
+    page: Page
+    width: float
+    height: float
+    pieces: list[_Piece]
+
+
+class Master:
+    """A sheet with placeholders, taken apart at them. `glyph_of` gives the glyph's number of a character of its first font."""
+
+    def __init__(self, content: bytes, places: Mapping[str, str], glyph_of: Mapping[str, int]) -> None:
+        self.pdf = Pdf.open(io.BytesIO(content))
+        wanted = {"".join(f"{glyph_of[sign]:04x}" for sign in text): (name, text) for name, text in places.items()}
+        self.pages = [_take_apart(page, wanted) for page in self.pdf.pages]
+
+
+def stamp(vouchers: Sequence[tuple[Master, Marks]], layout: Layout = "a6") -> bytes:
+    """One PDF of vouchers in their order, on a page each or four on a sheet with cut marks. The same ones give the same bytes."""
+    printing = _Printing(vouchers[0][0])
+    if layout == "a4":
+        printing.lay_out([form for master, marks in vouchers for form in printing.forms(master, marks)])
+    else:
+        for master, marks in vouchers:
+            printing.add_pages(master, marks)
+    return printing.finish(vouchers[0][1].made_at)
+
+
+def merge(parts: Sequence[bytes]) -> bytes:
+    """PDFs one after the other, as one; a blank page when there are none."""
+    merged = Pdf.new()
+    for content in parts:
+        with Pdf.open(io.BytesIO(content)) as part:
+            if not merged.pages:
+                merged.trailer.Info = merged.copy_foreign(part.trailer.Info)
+                merged.Root.Lang = part.Root.Lang
+            merged.pages.extend(part.pages)
+    if not merged.pages:
+        merged.add_blank_page()
+    return _write(merged)
+
+
+class _Copied(Struct):
+    """A master's page as one output has it: what all copies share is there once."""
+
+    resources: dict[str, Any]
+    pictures: dict[str, Any]
+    pieces: list[Any]
+
+
+class _Printing:
+    """One PDF in the making."""
+
+    def __init__(self, first: Master) -> None:
+        self.pdf = Pdf.new()
+        self.pdf.trailer.Info = self.pdf.copy_foreign(first.pdf.trailer.Info)
+        self.pdf.Root.Lang = first.pdf.Root.get("/Lang", String(""))
+        self._copied: dict[int, list[_Copied]] = {}
+
+    def add_pages(self, master: Master, marks: Marks) -> None:
+        """A voucher on pages of its own; their drawing is shared but for the marks."""
+        for found, copied in zip(master.pages, self._copy(master), strict=True):
+            drawing = [
+                self._stream(_draw(piece, marks)) if shared is None else shared
+                for piece, shared in zip(found.pieces, copied.pieces, strict=True)
+            ]
+            self._add_page(found.width, found.height, Array(drawing), self._resources(found, copied, marks))
+
+    def forms(self, master: Master, marks: Marks) -> Iterator[tuple[Any, float]]:
+        """The pages of a voucher as drawings to be placed, with their heights."""
+        for found, copied in zip(master.pages, self._copy(master), strict=True):
+            drawing = b"\n".join(_draw(piece, marks) for piece in found.pieces)
+            yield (
+                self._stream(
+                    drawing,
+                    Type=Name.XObject,
+                    Subtype=Name.Form,
+                    BBox=[0, 0, found.width, found.height],
+                    Resources=self._resources(found, copied, marks),
+                ),
+                found.height,
+            )
+
+    def lay_out(self, forms: list[tuple[Any, float]]) -> None:
+        """Drawings of A6 on sheets of A4, row by row."""
+        each = _COLUMNS * _ROWS
+        for start in range(0, len(forms), each):
+            names, drawing = Dictionary(), [_CUT_MARKS]
+            for slot, (form, height) in enumerate(forms[start : start + each]):
+                x, y = _corner(slot)
+                names[f"/V{slot}"] = form
+                lift = _HEIGHT - height * _SCALE
+                drawing.append(b"q %.3f 0 0 %.3f %.3f %.3f cm /V%d Do Q" % (_SCALE, _SCALE, x, y + lift, slot))
+            self._add_page(*_A4, self._stream(b"\n".join(drawing)), Dictionary(XObject=names))
+
+    def finish(self, made_at: str) -> bytes:
+        """The bytes of the PDF."""
+        self.pdf.trailer.Info.CreationDate = String(made_at)
+        return _write(self.pdf)
+
+    def _copy(self, master: Master) -> list[_Copied]:
+        known = self._copied.get(id(master))
+        if known is None:
+            known = self._copied[id(master)] = [self._copy_page(found) for found in master.pages]
+        return known
+
+    def _copy_page(self, found: _MasterPage) -> _Copied:
+        resources = dict(self.pdf.copy_foreign(self._indirect(found)).items())
+        pictures = dict(resources.pop("/XObject", Dictionary()).items())
+        shared = [self._stream(piece) if isinstance(piece, bytes) else None for piece in found.pieces]
+        return _Copied(resources, pictures, shared)
+
+    @staticmethod
+    def _indirect(found: _MasterPage) -> Any:
+        resources = found.page.obj.Resources
+        if not resources.is_indirect:
+            raise ValueError("WeasyPrint keeps the resources of a page in an object of their own")
+        return resources
+
+    def _resources(self, found: _MasterPage, copied: _Copied, marks: Marks) -> Any:
+        own = {piece.name: self._qr(marks.qr) for piece in found.pieces if isinstance(piece, _QrPlace)}
+        return Dictionary({**copied.resources, "/XObject": Dictionary({**copied.pictures, **own})})
+
+    def _qr(self, text: str) -> Any:
+        """A QR code as a drawing that fills the unit square, as pictures do."""
+        modules, path = trace_qr(text)
+        return self._stream(
+            b"1 g 0 0 %d %d re f 0 g\n%s f" % (modules, modules, path),
+            Type=Name.XObject,
+            Subtype=Name.Form,
+            BBox=[0, 0, modules, modules],
+            Matrix=[1 / modules, 0, 0, 1 / modules, 0, 0],
+        )
+
+    def _stream(self, content: bytes, **entries: Any) -> Any:
+        packed = self.pdf.make_stream(zlib.compress(content), **entries)
+        packed.Filter = Name.FlateDecode
+        return packed
+
+    def _add_page(self, width: float, height: float, contents: Any, resources: Any) -> None:
+        page = Dictionary(Type=Name.Page, MediaBox=[0, 0, width, height], Contents=contents, Resources=resources)
+        self.pdf.pages.append(Page(self.pdf.make_indirect(page)))
+
+
+def _write(pdf: Pdf) -> bytes:
+    written = io.BytesIO()
+    pdf.save(written, deterministic_id=True, object_stream_mode=ObjectStreamMode.generate)
+    return written.getvalue()
+
+
+def _draw(piece: _Piece, marks: Marks) -> bytes:
+    if isinstance(piece, _TextPlace):
+        return piece.draw(marks.texts[piece.name])
+    return piece if isinstance(piece, bytes) else b"/%s Do\n" % piece.name.removeprefix("/").encode()
+
+
+def _take_apart(page: Page, wanted: Mapping[str, tuple[str, str]]) -> _MasterPage:
+    pieces: list[_Piece] = []
+    kept: list[Any] = []
+    pixels = {name for name, picture in page.images.items() if (picture.Width, picture.Height) == (1, 1)}
+    for instruction in parse_content_stream(page):
+        place = _find_place(instruction, wanted, pixels)
+        if place is None:
+            kept.append(instruction)
+            continue
+        pieces += [unparse_content_stream(kept) + b"\n", place]
+        kept = []
+    _, _, width, height = (float(edge) for edge in page.mediabox)
+    return _MasterPage(page, width, height, [*pieces, unparse_content_stream(kept)])
+
+
+def _find_place(
+    instruction: Any, wanted: Mapping[str, tuple[str, str]], pixels: set[str]
+) -> _TextPlace | _QrPlace | None:
+    if instruction.operator == Operator("Do") and str(instruction.operands[0]) in pixels:
+        return _QrPlace(str(instruction.operands[0]))
+    if instruction.operator != Operator("TJ"):
+        return None
+    glyphs = _read_glyphs(instruction.operands[0])
+    found = wanted.get("".join(glyph for glyph, _ in glyphs))
+    if found is None:
+        return None
+    name, signs = found
+    # The last glyph of a line carries no spacing; its sign stands earlier, too.
+    return _TextPlace(name, dict(reversed(list(zip(signs, glyphs, strict=True)))))
+
+
+def _read_glyphs(operand: Any) -> list[tuple[str, float]]:
+    """The glyphs of a TJ with all that is taken off after each of them."""
+    glyphs: list[tuple[str, float]] = []
+    for part in operand:
+        if isinstance(part, String):
+            numbers = bytes(part)
+            glyphs += [(numbers[at : at + _GLYPH_BYTES].hex(), 0.0) for at in range(0, len(numbers), _GLYPH_BYTES)]
+        elif glyphs:
+            glyph, off = glyphs[-1]
+            glyphs[-1] = (glyph, off + float(part))
+    return glyphs
+
+
+_WIDTH, _HEIGHT = 105 * _POINTS * _SCALE, 148 * _POINTS * _SCALE
+_LEFT, _BOTTOM = (_A4[0] - _COLUMNS * _WIDTH) / 2, (_A4[1] - _ROWS * _HEIGHT) / 2
+
+
+def _corner(slot: int) -> tuple[float, float]:
+    """The lower left corner of a place on A4; the first is at the top left."""
+    row, column = divmod(slot, _COLUMNS)
+    return _LEFT + column * _WIDTH, _BOTTOM + (_ROWS - 1 - row) * _HEIGHT
+
+
+def _draw_cut_marks() -> bytes:
+    right, top = _LEFT + _COLUMNS * _WIDTH, _BOTTOM + _ROWS * _HEIGHT
+    lines = []
+    for column in range(_COLUMNS + 1):
+        x = _LEFT + column * _WIDTH
+        lines += [(x, top + _GAP, x, top + _GAP + _MARK), (x, _BOTTOM - _GAP, x, _BOTTOM - _GAP - _MARK)]
+    for row in range(_ROWS + 1):
+        y = _BOTTOM + row * _HEIGHT
+        lines += [(right + _GAP, y, right + _GAP + _MARK, y), (_LEFT - _GAP, y, _LEFT - _GAP - _MARK, y)]
+    drawn = b" ".join(b"%.3f %.3f m %.3f %.3f l" % line for line in lines)
+    return b"q 0.3 w 0 G %s S Q" % drawn
+
+
+_CUT_MARKS = _draw_cut_marks()

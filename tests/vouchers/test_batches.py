@@ -1,0 +1,161 @@
+"""Many vouchers on paper: a job with progress that is stopped and goes on, and a file that is gone after its days."""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pikepdf import Pdf
+from psycopg.errors import CheckViolation
+
+from liyu.core.storage import FolderStorage
+from liyu.vouchers import batches
+from liyu.vouchers.batches import (
+    KEPT,
+    Print,
+    carry_out,
+    forget_old_prints,
+    load_print,
+    order_print,
+    resume_print,
+    stop_print,
+)
+from liyu.vouchers.errors import NothingToPrintError, PrintNotReadyError, TooManyToPrintError
+from liyu.vouchers.facts import StoreFacts, VoucherFacts
+from liyu.vouchers.pdf import PdfFailedError, PdfMaker
+from liyu.vouchers.sheets import Form, Layout, Marks, Sheet
+from tests.vouchers.tills import open_shops
+from tests.world import NOW, World, open_world
+
+
+class _Counting(PdfMaker):
+    """Makes documents of one blank page, counts vouchers, and fails or stops where it is told to."""
+
+    made = 0
+    fails_at = 0
+
+    async def print_each(self, sheets: Sequence[Sheet]) -> list[bytes]:
+        self._count(sheets)
+        return [b"%PDF " + one.marks.qr.encode() for one in sheets]
+
+    async def print_all(self, sheets: Sequence[Sheet], layout: Layout) -> bytes:
+        self._count(sheets)
+        made = Pdf.new()
+        for _ in sheets:
+            made.add_blank_page()
+        made.docinfo["/Title"] = layout
+        made.Root.Lang = "en"
+        written = io.BytesIO()
+        made.save(written)
+        return written.getvalue()
+
+    def _count(self, sheets: Sequence[Sheet]) -> None:
+        if any(one.marks.qr == str(self.fails_at) for one in sheets):
+            raise PdfFailedError("on purpose")
+        self.made += len(sheets)
+
+
+def to_sheets(vouchers: Sequence[tuple[VoucherFacts, Sequence[StoreFacts]]], locale: str) -> list[Sheet]:
+    return [Sheet(locale, {}, Marks({}, str(one.id), "")) for one, _ in vouchers]
+
+
+class Press:
+    """An item with five vouchers, printed two at a time."""
+
+    def __init__(self, world: World, vouchers: list[int], item_id: int, folder: Path) -> None:
+        self.world, self.vouchers, self.item_id = world, vouchers, item_id
+        self.storage, self.maker = FolderStorage(folder), _Counting()
+        self.folder = folder
+
+    async def order(self, form: Form = "zip", actor: str = "staff:1") -> tuple[int, bool]:
+        return await order_print(
+            self.world.connection, self.item_id, locale="en", layout="a4", form=form, actor=actor, now=NOW
+        )
+
+    async def print(self, print_id: int) -> Print:
+        await carry_out(
+            self.world.connection, print_id, storage=self.storage, maker=self.maker, to_sheets=to_sheets, now=NOW
+        )
+        return await load_print(self.world.connection, print_id)
+
+    def files(self) -> list[str]:
+        return sorted(path.suffix for path in self.folder.rglob("*") if path.is_file())
+
+
+async def test_a_print_is_stopped_fails_and_goes_on(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "PART", 1)
+    async with open_world(database_url) as world:
+        vouchers = sorted(await (await open_shops(world)).vouchers(5))
+        press = Press(world, vouchers, await world.one("SELECT id FROM item"), tmp_path)
+        print_id, is_new = await press.order()
+        assert is_new
+        assert await press.order() == (print_id, False)
+        assert await press.order(actor="staff:2") == (print_id + 1, True)
+
+        # The fourth fails: the first two are counted and lie in storage, the print says why it stands still.
+        press.maker.fails_at = vouchers[3]
+        with pytest.raises(PdfFailedError):
+            await press.print(print_id)
+        stopped = await load_print(world.connection, print_id)
+        assert (stopped.state, stopped.done, stopped.problem) == ("stopped", 2, "on purpose")
+        with pytest.raises(PrintNotReadyError):
+            await stop_print(world.connection, print_id)
+        made = press.maker.made
+        assert (await press.print(print_id)).state == "stopped"
+        assert press.maker.made == made
+
+        # One is cancelled meanwhile: it is left out, and nothing is made twice.
+        await world.connection.execute("UPDATE voucher SET state = 'cancelled' WHERE id = %s", (vouchers[4],))
+        press.maker.fails_at, press.maker.made = 0, 0
+        await resume_print(world.connection, print_id)
+        finished = await press.print(print_id)
+        assert (finished.state, finished.done, finished.problem) == ("finished", 5, None)
+        assert press.maker.made == 2
+        with zipfile.ZipFile(io.BytesIO(await press.storage.get(finished.file_name))) as archive:
+            assert [archive.read(name) for name in archive.namelist()] == [
+                f"%PDF {one}".encode() for one in vouchers[:4]
+            ]
+        assert press.files() == [".zip"]
+        for act in (stop_print, resume_print):
+            with pytest.raises(PrintNotReadyError):
+                await act(world.connection, print_id)
+        with pytest.raises(CheckViolation):
+            await world.connection.execute("UPDATE voucher_print SET done = 1 WHERE id = %s", (print_id,))
+
+        assert await forget_old_prints(world.connection, press.storage, NOW + KEPT) == 0
+        assert await forget_old_prints(world.connection, press.storage, NOW + KEPT + timedelta(seconds=1)) == 1
+        assert press.files() == []
+        assert (await load_print(world.connection, print_id)).voucher_ids == []
+
+
+async def test_one_document_of_all_parts(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "PART", 2)
+    async with open_world(database_url) as world:
+        vouchers = sorted(await (await open_shops(world)).vouchers(5))
+        press = Press(world, vouchers, await world.one("SELECT id FROM item"), tmp_path)
+        try:
+            finished = await press.print((await press.order("pdf"))[0])
+        finally:
+            press.maker.close()
+        pieces = [piece async for piece in press.storage.pieces(finished.file_name)]
+        with Pdf.open(io.BytesIO(b"".join(pieces))) as made:
+            assert (len(made.pages), str(made.docinfo["/Title"])) == (5, "a4")
+
+
+async def test_what_cannot_be_printed_is_refused(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(database_url) as world:
+        vouchers = await (await open_shops(world)).vouchers(3)
+        press = Press(world, vouchers, await world.one("SELECT id FROM item"), tmp_path)
+        monkeypatch.setattr(batches, "MOST", 2)
+        with pytest.raises(TooManyToPrintError):
+            await press.order()
+        await world.connection.execute("UPDATE voucher SET state = 'cancelled'")
+        with pytest.raises(NothingToPrintError):
+            await press.order()
+        assert await world.one("SELECT count(*) FROM voucher_print") == 0

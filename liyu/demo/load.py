@@ -20,6 +20,7 @@ from liyu.core.settings import Settings
 from liyu.demo.accounts import tell_of_themselves
 from liyu.demo.activity import DAYS, SEED, open_activity
 from liyu.demo.draws import announce_draws, decide_due_draws, enter_draws
+from liyu.demo.drops import plan_coming_drops
 from liyu.demo.evaluation import evaluate_rights, recall_some_codes
 from liyu.demo.favourites import keep_an_eye
 from liyu.demo.files import from_now, read_json
@@ -63,6 +64,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
         await publish_items(connection, _item_records(now), actor=ACTOR, now=opening, zone=zone)
         await announce_draws(connection, settings, now)
         await arrange_storefront(connection, opening)
+        await plan_coming_drops(connection, now)
         for sku, codes in read_json("codes").items():
             given = [GivenCode(row, code) for row, code in enumerate(codes, 1)]
             await import_codes(

@@ -68,18 +68,17 @@ async def test_a_rush_gives_out_exactly_what_there_is_whatever_is_killed(
     now = datetime.now(UTC)
     async with open_world(installation.url, now=now) as world:
         number = await _open_drop(world)
-        key = installation.call("apikey", "create", "--name", "rush", "--scopes", "all")
-        await installation.start(SERVERS, WORKERS)
-        rush = Rush(installation, key, "rush", [f"m-{place % MEMBERS}" for place in range(ATTEMPTS)])
-        running = asyncio.create_task(rush.run(CONNECTIONS))
-        draw, killed = random.Random(kills), []
-        for _ in range(kills):
-            await asyncio.sleep(draw.uniform(*KILL_SECONDS))
-            killed.append(await installation.kill_one(draw))
-        await running
-        print(f"killed {killed}; {rush.repeated} repeated; {rush.answers}")
-    # PostgreSQL may have been killed under the world's connection.
-    async with open_world(installation.url, now=now + timedelta(minutes=1)) as world:
+    key = installation.call("apikey", "create", "--name", "rush", "--scopes", "all")
+    await installation.start(SERVERS, WORKERS)
+    rush = Rush(installation, key, "rush", [f"m-{place % MEMBERS}" for place in range(ATTEMPTS)])
+    running = asyncio.create_task(rush.run(CONNECTIONS))
+    draw, killed = random.Random(kills), []
+    for _ in range(kills):
+        await asyncio.sleep(draw.uniform(*KILL_SECONDS))
+        killed.append(await installation.kill_one(draw))
+    await running
+    print(f"killed {killed}; {rush.repeated} repeated; {rush.answers}")
+    async with open_world(installation.url, now=datetime.now(UTC)) as world:
         assert sum(rush.answers.values()) == ATTEMPTS
         assert len(rush.numbers) == len(set(rush.numbers.values())) == UNITS
         found = await world.connection.execute("SELECT number, member_id FROM redemption")
@@ -87,11 +86,11 @@ async def test_a_rush_gives_out_exactly_what_there_is_whatever_is_killed(
         assert {order for order, _ in orders} == set(rush.numbers.values())
         assert len({member for _, member in orders}) == UNITS
         assert await world.one("SELECT taken FROM item_stock") == UNITS
-        await _hand_on(world, installation, number, [order for order, _ in orders][:WAITING])
+        await _hand_on(world, number, [order for order, _ in orders][:WAITING])
 
 
-async def _hand_on(world: World, installation: Installation, number: str, orders: list[str]) -> None:
-    """Some wait, some give back, holds run out: nothing that is kept hangs past its deadline, though a worker is killed."""
+async def _hand_on(world: World, number: str, orders: list[str]) -> None:
+    """Some wait, some give back, holds run out: nothing that is kept hangs past its deadline."""
     found = await world.connection.execute(
         "SELECT id FROM member WHERE id NOT IN (SELECT member_id FROM redemption) ORDER BY id LIMIT %s", (WAITING,)
     )
@@ -113,7 +112,7 @@ async def _hand_on(world: World, installation: Installation, number: str, orders
         == 0
     )
     later = world.clock.now() + timedelta(minutes=31)
-    await asyncio.gather(*(_settle(installation.url, later) for _ in range(3)))
+    await asyncio.gather(*(_settle(world.url, later) for _ in range(3)))
     assert await world.one("SELECT count(*) FROM drop_offer WHERE state = 'open'") == 0
     assert await world.one("SELECT count(*) FROM payment_hold WHERE outcome IS NULL") == 0
     assert (

@@ -109,6 +109,7 @@ def _render(
         seen=shelf.cards(find_items(snapshot, glance.seen)[:MOST_SIMILAR] if glance else ()),
         is_favourite=glance.is_favourite if glance else None,
         redeem_href=f"/items/{item.sku}/redeem",
+        drop=visit_of(request).services.drops.board.by_sku.get(item.sku),
     )
 
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import cast
 
 import msgspec
 import uvloop
@@ -54,12 +55,11 @@ class _Listener(asyncio.Protocol):
         self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
         request = (
             f"GET /live/stock?sku={HOT}&sku={MARKED} HTTP/1.1\r\n"
             f"Host: 127.0.0.1:{self.port}\r\nAccept: text/event-stream\r\n\r\n"
         )
-        transport.write(request.encode())
+        cast("asyncio.Transport", transport).write(request.encode())
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data

@@ -41,6 +41,12 @@ class DropKeeper:
         """The drops that are announced, as of a moment ago."""
         return self._board.current
 
+    def note(self, sku: str, what: str) -> None:
+        """Count what came of an attempt, if the item has a drop."""
+        drop = self.board.by_sku.get(sku)
+        if drop is not None:
+            self.tally.count(drop.id, what, now=self.clock.now())
+
     def remember(self, asked: asyncio.Task[Redeemed]) -> asyncio.Task[Redeemed]:
         """Keep hold of a request to the desk until it is settled, whether or not somebody still waits for it."""
         self._asked.add(asked)

@@ -113,6 +113,19 @@ async def list_tier_history(connection: AsyncConnection[Any], member_id: int, mo
         return await cursor.fetchall()
 
 
+# Both halves ask an index alone; those who have ended are few.
+_MEMBERS = """
+    WITH everybody AS (SELECT tier_id, count(*) AS members FROM member GROUP BY 1),
+    ended AS (SELECT tier_id, count(*) AS members FROM member WHERE state IN ('closed', 'merged') GROUP BY 1)
+    SELECT t.code, coalesce(a.members, 0) - coalesce(e.members, 0)
+    FROM tier t LEFT JOIN everybody a ON a.tier_id = t.id LEFT JOIN ended e ON e.tier_id = t.id"""
+
+
+async def count_members(connection: AsyncConnection[Any]) -> dict[str, int]:
+    """How many members are in each tier, by its code; those who have left are not counted."""
+    return dict(await (await connection.execute(_MEMBERS)).fetchall())
+
+
 class Mover(Struct, frozen=True):
     """A member who is about to rise or to fall."""
 

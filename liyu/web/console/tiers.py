@@ -13,7 +13,7 @@ from liyu.core.errors import DomainError, InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.members.tiers.edit import TierPlan, apply_plan, load_plan, preview_plan
 from liyu.members.tiers.evaluate import evaluate_reached
-from liyu.members.tiers.queries import OUTLOOK, list_fallers, list_risers
+from liyu.members.tiers.queries import OUTLOOK, count_members, list_fallers, list_risers
 from liyu.web.actor import require_permission
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
@@ -51,12 +51,11 @@ async def show_tiers(request: AnyRequest, session: NamedDependency[AsyncSession]
     """The tiers with their members, and those who are about to rise or to fall."""
     connection = await driver_connection(session)
     plan = await load_plan(connection)
-    outlook = {one.code: one for one in await preview_plan(connection, plan)}
     return show(
         request,
         "tiers",
         plan=plan,
-        outlook=outlook,
+        members=await count_members(connection),
         factor=factor,
         fall=gettext(FALLS[plan.fall]),
         risers=await list_risers(connection, size=SHORT_LIST),

@@ -15,7 +15,8 @@ APPEND_ONLY = (
     "lapse_reminder",
     "consent_text", "consent_entry", "data_export",
     "member_merge", "member_note",
-    "draw_transition", "draw_place_change", "pool_import_fault", "pool_recall", "pool_reveal", "right_candidate_change", "score_sheet",
+    "pool_import_fault", "pool_recall", "pool_reveal", "right_candidate_change", "score_sheet",
+    "draw_transition", "draw_place_change",
     "drop_transition", "drop_note",
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ from liyu.redemption import desk as desk_module
 from liyu.redemption.draws import award
 from liyu.redemption.draws.entries import freeze_list
 from liyu.redemption.draws.run import run_draws
+from liyu.redemption.save import save as save_batch
 from tests.redemption.draws.conftest import CLOSES, DRAWS, SECRET, Lottery
 from tests.world import ZONE
 
@@ -97,7 +98,7 @@ async def test_a_database_that_goes_away_in_the_middle_changes_nothing(
     world.clock.instant = CLOSES
     await lottery.run()
     world.clock.instant = DRAWS
-    save = award.save
+    save = save_batch
 
     async def lose(connection: AsyncConnection[Any], *arguments: Any) -> None:
         await world.connection.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
@@ -115,7 +116,7 @@ async def test_a_database_that_goes_away_in_the_middle_changes_nothing(
 async def test_no_entry_is_granted_that_the_list_lacks(lottery: Lottery, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch is decided in time, and the list is frozen before it is saved: the database refuses the batch."""
     world, number = lottery.world, await lottery.open()
-    draw, save = await lottery.draw(number), desk_module.save
+    draw, save = await lottery.draw(number), save_batch
     await lottery.enter("m0")
 
     async def late(connection: AsyncConnection[Any], *arguments: Any) -> None:

@@ -26,7 +26,7 @@ from liyu.redemption.shipping.batches import (
     take_in,
 )
 from liyu.redemption.shipping.carriers import CARRIERS
-from liyu.redemption.shipping.parcels import Waybill, send_parcel
+from liyu.redemption.shipping.parcels import Waybill, correct_parcel, send_parcel
 from liyu.redemption.shipping.queries import list_to_send
 from liyu.redemption.shipping.sheet import read_sheet, write_faults, write_to_send
 from liyu.web.actor import actor_of
@@ -92,6 +92,29 @@ async def send_one(
     except DomainError as refusal:
         return refusal
     after = {"carrier": form.carrier, "tracking_number": form.tracking_number, "units": units}
+    await record_act(request, session, "redemption.ship", f"redemption:{number}", after=after)
+    return None
+
+
+async def correct_one(
+    scope: PartnerScope, request: AnyRequest, session: AsyncSession, number: str, parcel_id: int, form: ParcelForm
+) -> DomainError | None:
+    """Put what stands on a parcel right, in a savepoint; a refusal is given back, for the page to say."""
+    connection = await driver_connection(session)
+    try:
+        async with connection.transaction():
+            await correct_parcel(
+                connection,
+                number,
+                parcel_id,
+                Waybill(form.carrier, form.tracking_number),
+                partner_id=partner_filter(scope),
+            )
+    except (NotFoundError, NotAllowedError):
+        raise
+    except DomainError as refusal:
+        return refusal
+    after = {"parcel": parcel_id, "carrier": form.carrier, "tracking_number": form.tracking_number}
     await record_act(request, session, "redemption.ship", f"redemption:{number}", after=after)
     return None
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError
-from liyu.core.i18n import Message
+from liyu.core.i18n import N_, Message
 from liyu.partners.scope import EVERY_PARTNER
 from liyu.web import shipping
 from liyu.web.actor import require_permission
@@ -35,6 +35,21 @@ async def ship(request: AnyRequest, session: NamedDependency[AsyncSession], numb
     if form.faults:
         return await show_one(request, session, number, form=form)
     leave_notice(request, shipping.SENT)
+    return redirect(request, f"/console/redemptions/{segment(number)}")
+
+
+@post("/redemptions/{number:str}/parcels/{parcel_id:int}", guards=[GUARD])
+async def correct(
+    request: AnyRequest, session: NamedDependency[AsyncSession], number: FromPath[str], parcel_id: FromPath[int]
+) -> Page:
+    """Put a wrong carrier or tracking number right."""
+    form = await ParcelForm.read(request)
+    if not form.is_valid:
+        return await show_one(request, session, number, form=form)
+    refusal = await shipping.correct_one(EVERY_PARTNER, request, session, number, parcel_id, form)
+    if refusal is not None:
+        return await show_one(request, session, number, refusal=refusal)
+    leave_notice(request, N_("Changed. It holds from now on."))
     return redirect(request, f"/console/redemptions/{segment(number)}")
 
 
@@ -103,4 +118,4 @@ async def _show_desk(request: AnyRequest, session: AsyncSession, form: FileForm)
     )  # fmt: skip
 
 
-ROUTES = [ship, show_desk, download, upload, show_file, download_faults, apply, discard]
+ROUTES = [ship, correct, show_desk, download, upload, show_file, download_faults, apply, discard]

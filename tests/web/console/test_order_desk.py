@@ -38,6 +38,10 @@ async def test_orders_are_sent_one_by_one_and_by_a_file(sign_in: SignIn, world: 
     assert await world.one("SELECT count(*) FROM parcel") == 0
     assert (await submit(client, page, f"{page}/ship", **(too_many | {"quantity": "1"}))).status_code == 303
     assert "SF1234567890123" in (await client.get(page)).text
+    parcel = f"{page}/parcels/{await world.one('SELECT id FROM parcel')}"
+    assert (await submit(client, page, parcel, carrier="SF", tracking_number="1")).status_code == 422
+    assert (await submit(client, page, parcel, carrier="JD", tracking_number="JDVA12345678901")).status_code == 303
+    assert await world.one("SELECT carrier FROM parcel") == "JD"
     desk = texts_of(await client.get("/console/shipping"))
     assert "1 / 2" in desk
     assert (await client.get("/console/shipping/to-send.xlsx")).content[:2] == b"PK"

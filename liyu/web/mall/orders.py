@@ -10,10 +10,12 @@ from litestar.params import FromPath
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from liyu.catalog.models import POSTED_KINDS
 from liyu.catalog.pools.reveal import Revealed, reveal
 from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
+from liyu.redemption.addresses import find_delivery_address
 from liyu.redemption.aftersale.offer import find_offer
 from liyu.redemption.aftersale.queries import load_order_facts
 from liyu.redemption.cancel import cancel_redemption, is_cancel_time_over
@@ -174,6 +176,7 @@ async def _show_order(
             for one in await list_order_vouchers(connection, order)
         ],
         steps=tell_saga(await list_steps(connection, order), payment, order.kind, after),
+        address=await find_delivery_address(connection, order.id) if order.kind in POSTED_KINDS else None,
         after=after,
         on_its_way=any(one.received_at is None for one in after.parcels),
         units_left=order.quantity - sum(one.quantity for one in after.parcels if not one.is_replacement),

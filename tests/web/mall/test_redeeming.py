@@ -76,6 +76,7 @@ async def test_goods_go_to_the_address_that_was_chosen(shop: Shop, member: Clien
     redeemed = await member.post("/redemptions", data=data)
     assert redeemed.status_code == 303
     await shop.world.connection.execute("DELETE FROM member_address")
+    assert "浙江省杭州市西湖区 文三路 1 号" in (await member.get(redeemed.headers["location"])).text
     redemption_id = await shop.world.one(
         "SELECT id FROM redemption WHERE number = %s", redeemed.headers["location"][13:]
     )

@@ -235,13 +235,13 @@ async def test_not_ready_while_migrations_are_missing(sessions: Sessions, client
 
 
 async def test_pages_are_compressed_only_where_they_hold_no_secret(client: httpx.AsyncClient) -> None:
-    def encoding_of(answer: httpx.Response) -> str | None:
-        return answer.headers.get("content-encoding")
+    def encoding_of(answer: httpx.Response) -> str:
+        return str(answer.headers.get("content-encoding", ""))
 
     first = await client.get("/items", headers={"accept-encoding": "gzip"})
     plain = await client.get("/items", headers={"accept-encoding": "identity"})
-    assert (encoding_of(first), encoding_of(plain)) == ("gzip", None)
+    assert (encoding_of(first), encoding_of(plain)) == ("gzip", "")
     assert first.text == plain.text
     assert "Accept-Encoding" in first.headers["vary"]
     # The page to sign in holds a token: the length of a compressed page would help to guess it.
-    assert encoding_of(await client.get("/login", headers={"accept-encoding": "gzip"})) is None
+    assert encoding_of(await client.get("/login", headers={"accept-encoding": "gzip"})) == ""

@@ -104,7 +104,12 @@ async def test_the_home_page_of_a_member_costs_one_statement(
     asked: list[Any] = []
     reader = app.state.services.reader
     read = reader.read
-    monkeypatch.setattr(reader, "read", lambda ask: asked.append(ask) or read(ask))
+
+    async def note(ask: Any) -> Any:
+        asked.append(ask)
+        return await read(ask)
+
+    monkeypatch.setattr(reader, "read", note)
     event.listen(app.state.services.engine.sync_engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
     await member.get("/")
     assert len(asked) == 1

@@ -14,8 +14,8 @@ _ITEMS = """
         i.rules_zh, i.rules_en, i.scene, i.points, i.cash_minor, i.value_minor, i.is_drop, i.on_sale_from, i.on_sale_to,
         i.per_member_limit, i.per_day_limit, i.voucher_days, i.uses, i.position, i.created_at, i.visible_from, i.visible_to,
         i.per_order_limit, i.per_person_limit, i.variant_of, i.variant_zh, i.variant_en, i.coupon_purpose, i.coupon_form,
-        i.coupon_threshold_minor, i.coupon_benefit, i.ships_days, i.cancel_hours, i.return_days, i.ships_not_to, i.cities, i.tag_ids,
-        i.tier_points, i.tier_id, i.partner_id
+        i.coupon_threshold_minor, i.coupon_benefit, i.ships_days, i.cancel_hours, i.return_days, i.ships_not_to, i.cities,
+        i.tag_ids, i.tier_points, i.tier_id, i.partner_id
     FROM item i WHERE i.state = 'live' AND (%(items)s::bigint[] IS NULL OR i.id = ANY(%(items)s))"""
 _STOCK = """
     SELECT s.item_id, s.total, s.taken FROM item_stock s JOIN item i ON i.id = s.item_id

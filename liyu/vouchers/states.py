@@ -8,7 +8,9 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
     "expired": ("cancelled",),
     "cancelled": (),
 }
-"""What was to be picked up and was not is cancelled after its last day, with its order. From `partly_used` and `used_up` back is an undo. A voucher of one use goes from `issued` to `used_up` at once."""
+"""From `partly_used` and `used_up` back is an undo. A voucher of one use goes from `issued` to `used_up` at once. What was to be
+picked up and was not is cancelled with its order after its last day.
+"""
 
 OPEN = ("issued", "partly_used")
 """States in which a voucher can be used, as long as it has not run out."""

@@ -10,7 +10,8 @@ from tests.world import open_world
 APPEND_ONLY = (
     "growth_entry", "card_change",
     "transfer", "lot_entry", "member_state_change", "tier_change", "partner_state_change", "item_state_change", "item_version",
-    "redemption_transition", "after_sale_transition", "top_up_attempt", "voucher_transition", "statement_transition", "verification_refusal", "audit_event", "payable_entry",
+    "redemption_transition", "voucher_transition", "statement_transition", "verification_refusal", "audit_event", "payable_entry",
+    "after_sale_transition", "top_up_attempt",
     "member_import_transition", "member_tag_change",
     "lapse_reminder",
     "consent_text", "consent_entry", "data_export",

@@ -2229,7 +2229,8 @@ def upgrade() -> None:
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_order_rule_only_one")),
         sa.CheckConstraint(
-            "received_after_days BETWEEN 1 AND 90 AND return_days BETWEEN 0 AND 365 AND decide_hours BETWEEN 1 AND 720 AND send_back_days BETWEEN 1 AND 90 AND cancel_unsent_days BETWEEN 1 AND 365",
+            "received_after_days BETWEEN 1 AND 90 AND return_days BETWEEN 0 AND 365 AND decide_hours BETWEEN 1 AND 720 "
+            "AND send_back_days BETWEEN 1 AND 90 AND cancel_unsent_days BETWEEN 1 AND 365",
             name=op.f("ck_order_rule_sensible"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_order_rule")),

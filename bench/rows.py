@@ -12,7 +12,7 @@ from statistics import mean, median
 import msgspec
 import psycopg
 
-from bench import events, lapse, members, search
+from bench import events, lapse, members, paper, search
 from bench.installation import Installation, add_items, free_port, running, serve, sign_in_members
 from bench.load import Findings, Load
 from bench.pgbench import Ceiling
@@ -56,6 +56,7 @@ def measure_all(installation: Installation, seconds: int, lapsing: int, visited:
     yield measure_lapse(installation, lapsing)
     yield measure_member_page(installation, visited)
     yield measure_search()
+    yield measure_paper()
     yield measure_list_growth(installation, seconds)
 
 
@@ -175,6 +176,13 @@ def measure_search() -> Row:
     )
     name = f"search among {MANY_ITEMS:,} items, a second"
     return Row(name, 1000 / took.search, "/s", 1000 / SEARCH_MILLISECONDS, SEARCH_MILLISECONDS / took.search, 1, note)
+
+
+def measure_paper() -> Row:
+    """Vouchers as separate PDFs on two processes, against bare WeasyPrint of the same pages in one, with the system's font."""
+    took = paper.measure()
+    note = f"{paper.FILES} files on {paper.PROCESSES} processes; a single voucher {took.single:.1f} ms (goal 60)"
+    return Row("voucher PDFs, separate files", took.ours, "/s", took.bare, took.ours / took.bare, 5, note)
 
 
 def measure_list_growth(installation: Installation, seconds: int) -> Row:

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct, convert
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
+from psycopg.rows import class_row, dict_row
 
 from liyu.core.errors import NotFoundError
 from liyu.core.ids import make_token
@@ -30,6 +30,7 @@ ToSheets = Callable[[Sequence[tuple[VoucherFacts, Sequence[StoreFacts]]], str], 
 """Sets vouchers with their stores into sheets of a language; the web layer has the templates and the words."""
 
 MOST = 20_000
+PAGE = 50
 PART = 500
 AT_ONCE = 2
 KEPT = timedelta(days=7)
@@ -68,6 +69,20 @@ class Print(Struct, frozen=True, kw_only=True):
         return f"{self.folder}/{start:05d}.{self.form}"
 
 
+class PrintableItem(Struct, frozen=True):
+    """An item and how many of its vouchers can be used."""
+
+    id: int
+    sku: str
+    name_zh: str
+    name_en: str
+    vouchers: int
+
+
+_PRINTABLE = """
+    SELECT i.id, i.sku, i.name_zh, i.name_en, v.vouchers FROM item i JOIN (
+        SELECT item_id, count(*) AS vouchers FROM voucher WHERE state = ANY(%s) AND expires_at > %s GROUP BY item_id) v
+    ON v.item_id = i.id ORDER BY v.vouchers DESC, i.id LIMIT 200"""
 _USABLE = "SELECT id FROM voucher WHERE item_id = %s AND state = ANY(%s) AND expires_at > %s ORDER BY id LIMIT %s"
 # A second click asks for what is being printed already.
 _KNOWN = """
@@ -117,6 +132,13 @@ async def order_print(
     return row[0], True
 
 
+async def list_printable_items(connection: AsyncConnection[Any], now: datetime) -> list[PrintableItem]:
+    """Items with vouchers that can be used now, those with the most first."""
+    async with connection.cursor(row_factory=class_row(PrintableItem)) as cursor:
+        await cursor.execute(_PRINTABLE, (list(OPEN), now))
+        return await cursor.fetchall()
+
+
 async def load_print(connection: AsyncConnection[Any], print_id: int) -> Print:
     """One print. Raises NotFoundError."""
     found = await _fetch(connection, f"{_SELECT} WHERE p.id = %s", (print_id,))
@@ -125,7 +147,7 @@ async def load_print(connection: AsyncConnection[Any], print_id: int) -> Print:
     return found[0]
 
 
-async def list_prints(connection: AsyncConnection[Any], after: int | None, limit: int = 50) -> list[Print]:
+async def list_prints(connection: AsyncConnection[Any], after: int | None, limit: int = PAGE) -> list[Print]:
     """Prints from the newest on, older than the one with the id `after`."""
     return await _fetch(connection, f"{_SELECT} WHERE p.id < %s ORDER BY p.id DESC LIMIT %s", (after or 2**62, limit))
 

@@ -31,6 +31,7 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
             "topups.edit",
             "orders.rules",
             "codes.edit",
+            "vouchers.print",
             "members.adjust",
             "members.tier",
             "tiers.edit",

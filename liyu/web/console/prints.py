@@ -1,0 +1,242 @@
+"""Vouchers on paper by the thousand: ordered for an item, made by the worker, fetched through an address of minutes."""
+
+from typing import Any, cast
+
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Stream
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from liyu.core.database import driver_connection
+from liyu.core.errors import DomainError, NotFoundError
+from liyu.core.i18n import N_
+from liyu.core.jobs import defer
+from liyu.core.storage import open_storage
+from liyu.vouchers.batches import (
+    KEPT,
+    MEDIA_TYPES,
+    PAGE,
+    Print,
+    list_printable_items,
+    list_prints,
+    load_print,
+    order_print,
+    resume_print,
+    stop_print,
+)
+from liyu.vouchers.sheets import FORMS, LAYOUTS, Form, Layout
+from liyu.web import forms
+from liyu.web.actor import actor_of, require_permission
+from liyu.web.attachments import headers_of
+from liyu.web.audit import record_act
+from liyu.web.console.common import (
+    AnyRequest,
+    Connection,
+    cursor_links,
+    name_people,
+    now_of,
+    read_cursor,
+    show,
+    try_act,
+)
+from liyu.web.i18n import LANGUAGE_TAGS, current_locale, gettext, text_of
+from liyu.web.pages import Page, fragment, redirect
+from liyu.web.visit import visit_of
+
+GUARD = require_permission("vouchers.print")
+ADDRESS_SECONDS = 300
+"""How long the address of a file is good; whoever has the file has the vouchers."""
+_LAYOUT_NAMES: dict[str, str] = {"a6": N_("A6, a page each"), "a4": N_("A4, four with cut marks")}
+_FORM_NAMES: dict[str, str] = {"pdf": N_("One PDF"), "zip": N_("ZIP with a PDF each")}
+_LANGUAGES = {"zh_CN": "中文", "en": "English"}
+_STATES: dict[str, tuple[str, str]] = {
+    "printing": (N_("Printing"), "gold"),
+    "stopped": (N_("Stopped"), "red"),
+    "finished": (N_("Finished"), "green"),
+    "gone": (N_("File deleted"), "grey"),
+}
+
+
+class PrintForm(forms.Form):
+    sku = forms.TextField(N_("Item"), maximum=64)
+    language = forms.ChoiceField(tuple(LANGUAGE_TAGS), label=N_("Language"))
+    layout = forms.ChoiceField(LAYOUTS, label=N_("Paper"))
+    form = forms.ChoiceField(FORMS, label=N_("File"))
+
+
+@get("/prints", guards=[GUARD])
+async def show_prints(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """What was printed, and the form for more."""
+    return await _show_list(request, session, PrintForm.blank())
+
+
+@post("/prints", guards=[GUARD])
+async def order(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """Order the usable vouchers of an item; the worker prints them."""
+    form = await PrintForm.read(request)
+    connection = await driver_connection(session)
+    items = {one.sku: one.id for one in await list_printable_items(connection, now_of(request))}
+    if not form.is_valid or form.sku not in items:
+        return await _show_list(request, session, form, status=422)
+    layout, wanted = cast("Layout", form.layout), cast("Form", form.form)
+    ordered: list[tuple[int, bool]] = []
+
+    async def act() -> None:
+        ordered.append(
+            await order_print(
+                connection, items[form.sku], locale=form.language, layout=layout, form=wanted,
+                actor=actor_of(request).reference, now=now_of(request),
+            )
+        )  # fmt: skip
+
+    refusal = await try_act(connection, act())
+    if refusal:
+        return await _show_list(request, session, form, refusal=refusal)
+    print_id, is_new = ordered[0]
+    if is_new:
+        await defer(connection, "print_vouchers", print_id=print_id)
+        found = await load_print(connection, print_id)
+        after = {"item": found.sku, "vouchers": found.total, "layout": layout, "form": wanted}
+        await record_act(request, session, "print.order", f"print:{print_id}", after=after)
+    return redirect(request, f"/console/prints/{print_id}")
+
+
+@get("/prints/{print_id:int}", guards=[GUARD])
+async def show_print(request: AnyRequest, session: NamedDependency[AsyncSession], print_id: FromPath[int]) -> Page:
+    """How far a print has come, and the file once it is there."""
+    return await _show(request, await driver_connection(session), print_id)
+
+
+@get("/prints/{print_id:int}/progress", guards=[GUARD])
+async def show_print_progress(
+    request: AnyRequest, session: NamedDependency[AsyncSession], print_id: FromPath[int]
+) -> Page:
+    """The progress alone; once it stands still, the page is loaded anew."""
+    found = await load_print(await driver_connection(session), print_id)
+    headers = [] if found.state == "printing" else [(b"hx-refresh", b"true")]
+    return fragment(request, "console/_print_progress.html", found=found, headers=headers)
+
+
+@post("/prints/{print_id:int}/stop", guards=[GUARD])
+async def stop(request: AnyRequest, session: NamedDependency[AsyncSession], print_id: FromPath[int]) -> Page:
+    """Let it stop; what is printed stays."""
+    connection = await driver_connection(session)
+    refusal = await try_act(connection, stop_print(connection, print_id))
+    if refusal:
+        return await _show(request, connection, print_id, refusal=refusal)
+    await record_act(request, session, "print.stop", f"print:{print_id}")
+    return redirect(request, f"/console/prints/{print_id}")
+
+
+@post("/prints/{print_id:int}/resume", guards=[GUARD])
+async def resume(request: AnyRequest, session: NamedDependency[AsyncSession], print_id: FromPath[int]) -> Page:
+    """Let it go on where it was."""
+    connection = await driver_connection(session)
+    refusal = await try_act(connection, resume_print(connection, print_id))
+    if refusal:
+        return await _show(request, connection, print_id, refusal=refusal)
+    await defer(connection, "print_vouchers", print_id=print_id)
+    await record_act(request, session, "print.resume", f"print:{print_id}")
+    return redirect(request, f"/console/prints/{print_id}")
+
+
+@post("/prints/{print_id:int}/address", guards=[GUARD])
+async def make_address(request: AnyRequest, session: NamedDependency[AsyncSession], print_id: FromPath[int]) -> Page:
+    """Lead to the file by an address for this person and some minutes."""
+    found = await load_print(await driver_connection(session), print_id)
+    if found.state != "finished":
+        raise NotFoundError
+    ticket = _tickets(request).dumps([print_id, actor_of(request).reference])
+    return redirect(request, f"/console/prints/{print_id}/file/{ticket}")
+
+
+@get("/prints/{print_id:int}/file/{ticket:str}", guards=[GUARD])
+async def download_print(
+    request: AnyRequest, session: NamedDependency[AsyncSession], print_id: FromPath[int], ticket: FromPath[str]
+) -> Stream:
+    """The file, noted in the audit log. Raises NotFoundError for an address that is over or another's."""
+    try:
+        meant = _tickets(request).loads(ticket, max_age=ADDRESS_SECONDS)
+    except BadSignature as fault:
+        raise NotFoundError from fault
+    found = await load_print(await driver_connection(session), print_id)
+    if meant != [print_id, actor_of(request).reference] or found.state != "finished":
+        raise NotFoundError
+    await record_act(request, session, "print.fetch", f"print:{print_id}", after={"vouchers": found.total})
+    pieces = open_storage(visit_of(request).services.settings).pieces(found.file_name)
+    name = f"vouchers-{found.sku}-{found.id}.{found.form}"
+    return Stream(pieces, media_type=MEDIA_TYPES[found.form], headers=headers_of(name))
+
+
+def _tickets(request: AnyRequest) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(visit_of(request).services.settings.secret_key, salt="voucher print")
+
+
+async def _show_list(
+    request: AnyRequest,
+    session: AsyncSession,
+    form: PrintForm,
+    *,
+    refusal: DomainError | None = None,
+    status: int | None = None,
+) -> Page:
+    connection = await driver_connection(session)
+    found = await list_prints(connection, read_cursor(request))
+    items = await list_printable_items(connection, now_of(request))
+    return show(
+        request,
+        "prints",
+        refusal=refusal,
+        **({"status": status} if status else {}),
+        form=form,
+        rows=[_words(one) for one in found],
+        names=await name_people(connection, [one.made_by for one in found]),
+        items=[(one.sku, f"{text_of(one, 'name')} · {one.vouchers}") for one in items],
+        languages=list(_LANGUAGES.items()),
+        layouts=[(name, gettext(label)) for name, label in _LAYOUT_NAMES.items()],
+        file_forms=[(name, gettext(label)) for name, label in _FORM_NAMES.items()],
+        own_language=current_locale(),
+        **cursor_links(request, found[-1].id if len(found) == PAGE else None),
+    )
+
+
+async def _show(
+    request: AnyRequest, connection: Connection, print_id: int, *, refusal: DomainError | None = None
+) -> Page:
+    found = await load_print(connection, print_id)
+    return show(
+        request,
+        "print",
+        refusal=refusal,
+        found=found,
+        line=_words(found),
+        kept_days=KEPT.days,
+        minutes=ADDRESS_SECONDS // 60,
+    )
+
+
+def _words(found: Print) -> dict[str, Any]:
+    label, tone = _STATES[found.state]
+    return {
+        "print": found,
+        "name": text_of(found, "item"),
+        "state": gettext(label),
+        "tone": tone,
+        "paper": gettext(_LAYOUT_NAMES[found.layout]),
+        "file": gettext(_FORM_NAMES[found.form]),
+        "language": _LANGUAGES[found.locale],
+    }
+
+
+ROUTES = [
+    show_prints,
+    order,
+    show_print,
+    show_print_progress,
+    stop,
+    resume,
+    make_address,
+    download_print,
+]

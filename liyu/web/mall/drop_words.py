@@ -56,7 +56,9 @@ def list_waves(drop: AnnouncedDrop, now: datetime) -> list[dict[str, Any]]:
             "opens_at": wave.opens_at,
             "units": wave.units,
             "is_next": wave == upcoming,
-            "label": gettext(N_("Opened") if wave.opens_at <= now else N_("Opens next") if wave == upcoming else N_("Later")),
+            "label": gettext(
+                N_("Opened") if wave.opens_at <= now else N_("Opens next") if wave == upcoming else N_("Later")
+            ),
             "tone": "" if wave.opens_at <= now else "gold" if wave == upcoming else "grey",
         }
         for wave in drop.waves

@@ -43,10 +43,10 @@ def print_vouchers(sku: str, form: Form, layout: Layout, locale: str, target: Pa
 async def _print(settings: Settings, sku: str, form: Form, layout: Layout, locale: str, target: Path) -> None:
     from liyu.core.storage import open_storage
     from liyu.vouchers.batches import carry_out, load_print, order_print, resume_print
-    from liyu.vouchers.pdf import PdfMaker
+    from liyu.vouchers.pdf import BATCH_SECONDS, PdfMaker
     from liyu.web.paper import open_sheets
 
-    storage, maker, now = open_storage(settings), PdfMaker(), clock().now()
+    storage, maker, now = open_storage(settings), PdfMaker(seconds=BATCH_SECONDS), clock().now()
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Printing", total=None)
 

@@ -21,7 +21,7 @@ async def _work(settings: Settings) -> None:
     from liyu.core.database import make_engine, make_sessions
     from liyu.core.jobs import make_job_app
     from liyu.redemption.tasks import WorkerServices, tasks
-    from liyu.vouchers.pdf import PdfMaker
+    from liyu.vouchers.pdf import BATCH_SECONDS, PdfMaker
     from liyu.vouchers.tasks import PrintServices, print_tasks
     from liyu.web.i18n import load_catalogs, translate
     from liyu.web.paper import open_sheets
@@ -30,7 +30,7 @@ async def _work(settings: Settings) -> None:
     engine = make_engine(settings.database_url, pool_size=2)
     load_catalogs()
     services = WorkerServices(settings, clock(), make_sessions(engine), translate)
-    printing = PrintServices(settings, services.clock, PdfMaker(), open_sheets(settings))
+    printing = PrintServices(settings, services.clock, PdfMaker(seconds=BATCH_SECONDS), open_sheets(settings))
     app = make_job_app(settings.database_url, [tasks, print_tasks])
     try:
         async with app.open_async():

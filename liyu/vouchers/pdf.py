@@ -37,6 +37,8 @@ MISSING_HAN = "〓"
 FILES_PER_PROCESS = 500
 MEGABYTES = 2048
 """Address space of one process; the fonts and libraries alone take a third of a gigabyte."""
+BATCH_SECONDS = 600
+"""For one task of a batch: joining 20,000 pages takes far longer than setting one."""
 MASTERS_KEPT = 64
 
 Made = TypeVar("Made")

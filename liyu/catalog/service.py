@@ -7,7 +7,13 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.errors import RestrictViolation
 
-from liyu.catalog.errors import ItemNotFoundError, StateNotReachableError, StockBelowTakenError, StockOfPoolError, TermsAnnouncedError
+from liyu.catalog.errors import (
+    ItemNotFoundError,
+    StateNotReachableError,
+    StockBelowTakenError,
+    StockOfPoolError,
+    TermsAnnouncedError,
+)
 from liyu.catalog.names import name_state
 from liyu.catalog.notify import announce_items
 from liyu.catalog.plan import ONE_WRITER_AT_A_TIME

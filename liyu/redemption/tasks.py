@@ -40,25 +40,25 @@ from liyu.members.service.index import index_due
 from liyu.members.tags.export_job import forget_old_exports, load_export, write_export
 from liyu.members.tags.service import evaluate_rules
 from liyu.members.tiers.evaluate import evaluate_tiers
+from liyu.redemption.aftersale.photos import delete_erased_photos
 from liyu.redemption.books import prove_books
 from liyu.redemption.closing import close_due_accounts
 from liyu.redemption.draws.run import run_draws
-from liyu.redemption.aftersale.photos import delete_erased_photos
-from liyu.redemption.names import STATE_NAMES
-from liyu.redemption.orderdesk.export import forget_old_exports as forget_order_exports
-from liyu.redemption.orderdesk.export import load_export as load_redemption_export
-from liyu.redemption.orderdesk.export import write_export as write_order_export
-from liyu.redemption.orderdesk.hanging import release_hanging
-from liyu.redemption.queries import RedemptionLine
 from liyu.redemption.drops.hand_on import lapse_offers
 from liyu.redemption.drops.line import forget_lines
 from liyu.redemption.drops.service import end_due
 from liyu.redemption.drops.tally import forget_subjects
 from liyu.redemption.drops.waves import open_due_waves
+from liyu.redemption.names import STATE_NAMES
+from liyu.redemption.orderdesk.export import forget_old_exports as forget_order_exports
+from liyu.redemption.orderdesk.export import load_export as load_redemption_export
+from liyu.redemption.orderdesk.export import write_export as write_order_export
+from liyu.redemption.orderdesk.hanging import release_hanging
 from liyu.redemption.payments.cash import refund
 from liyu.redemption.payments.events import handle_event
 from liyu.redemption.payments.provider import make_provider
 from liyu.redemption.payments.settle import check_payment, settle_due
+from liyu.redemption.queries import RedemptionLine
 from liyu.redemption.recall import refund_recall
 from liyu.redemption.topup.deliver import carry_out_due
 from liyu.vouchers.expire import expire_vouchers

@@ -238,7 +238,10 @@ async def show_one(
         after=after,
         parcels=after.parcels,
         left=left,
-        may_send=actor.may("redemptions.fulfil") and redemption.kind == "goods" and redemption.state in SHIPPABLE and left > 0,
+        may_send=actor.may("redemptions.fulfil")
+        and redemption.kind == "goods"
+        and redemption.state in SHIPPABLE
+        and left > 0,
         carriers=carrier_choices(),
         address=await find_delivery_address(connection, redemption.id) if redemption.kind == "goods" else None,
         order_words=order_words,

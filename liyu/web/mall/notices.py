@@ -29,24 +29,6 @@ MOST_VOUCHER_NOTICES = 5
 TOPICS: dict[str, tuple[str, str, str]] = {
     "item_affordable": ("heart", "/items", N_("Your points are enough for “%(item)s” now: %(points)s points.")),
     "item_available": ("bell-ring", "/items", N_("“%(item)s” can be had again: %(points)s points.")),
-    "draw_won": ("dices", "/draws", N_("You have won “%(prize)s” in the draw “%(draw)s”.")),
-    "draw_offered": (
-        "dices",
-        "/draws",
-        N_("You are drawn in “%(draw)s”: claim “%(prize)s” in time, or it goes to the next."),
-    ),
-    "draw_waiting": (
-        "dices",
-        "/draws",
-        N_("“%(draw)s” is drawn. You have place %(place)s and wait for what is not claimed."),
-    ),
-    "draw_missed": ("dices", "/draws", N_("“%(draw)s” is drawn. You have not won this time; see for yourself why.")),
-    "draw_lapsed": ("hourglass", "/draws", N_("You did not claim “%(prize)s” in time; it goes to the next.")),
-    "draw_called_off": (
-        "triangle-alert",
-        "/draws",
-        N_("The draw “%(draw)s” was called off: %(reason)s. Your points go back."),
-    ),
     "code_replaced": ("refresh-cw", "/redemptions", N_("A code of “%(item)s” was bad. You have a new one.")),
     "code_recalled": (
         "triangle-alert",
@@ -70,6 +52,24 @@ TOPICS: dict[str, tuple[str, str, str]] = {
         "hourglass",
         "/drops",
         N_("“%(item)s” was kept for you; its time was over and it went to the next in line."),
+    ),
+    "draw_won": ("dices", "/draws", N_("You have won “%(prize)s” in the draw “%(draw)s”.")),
+    "draw_offered": (
+        "dices",
+        "/draws",
+        N_("You are drawn in “%(draw)s”: claim “%(prize)s” in time, or it goes to the next."),
+    ),
+    "draw_waiting": (
+        "dices",
+        "/draws",
+        N_("“%(draw)s” is drawn. You have place %(place)s and wait for what is not claimed."),
+    ),
+    "draw_missed": ("dices", "/draws", N_("“%(draw)s” is drawn. You have not won this time; see for yourself why.")),
+    "draw_lapsed": ("hourglass", "/draws", N_("You did not claim “%(prize)s” in time; it goes to the next.")),
+    "draw_called_off": (
+        "triangle-alert",
+        "/draws",
+        N_("The draw “%(draw)s” was called off: %(reason)s. Your points go back."),
     ),
     "drop_over": ("timer", "/drops", N_("The drop of “%(item)s” has ended before your place came up.")),
     "drop_called_off": ("triangle-alert", "/drops", N_("The drop of “%(item)s” was called off: %(reason)s")),
@@ -160,6 +160,9 @@ def _account_notices(request: AnyRequest, account: MemberAccount) -> list[dict[s
     return found
 
 
+_PAID_ENDS = N_("%(tier)s is paid for through %(day)s. It does not renew by itself.")
+
+
 def _voucher_notices(request: AnyRequest, vouchers: list[Any]) -> list[dict[str, Any]]:
     now = now_of(request)
     ending = [facts for facts in vouchers if facts.expires_at - now <= VOUCHER_WARNING][:MOST_VOUCHER_NOTICES]
@@ -176,9 +179,6 @@ def _voucher_notices(request: AnyRequest, vouchers: list[Any]) -> list[dict[str,
         }
         for facts in ending
     ]
-
-
-_PAID_ENDS = N_("%(tier)s is paid for through %(day)s. It does not renew by itself.")
 
 
 ROUTES = [show_notices]

@@ -117,7 +117,11 @@ FAULTS: list[tuple[dict[str, str], str, str]] = [
     ({"sku": "x" * 65}, "sku", "Is longer than 64"),
     ({"sku": "茶杯"}, "sku", "May only have letters"),
     ({"sku": "A B"}, "sku", "May only have letters"),
-    ({"kind": "ticket"}, "kind", "Unknown kind; known are goods, coupon, partner_right, code, top_up, draw, donation."),
+    (
+        {"kind": "ticket"},
+        "kind",
+        "Unknown kind; known are goods, pick_up, coupon, partner_right, code, top_up, draw, donation.",
+    ),
     ({"name_zh": ""}, "name_zh", "Is missing."),
     ({"name_zh": "杯" * 201}, "name_zh", "Is longer than 200"),
     ({"name_en": "cup\x00"}, "name_en", "cannot be shown"),

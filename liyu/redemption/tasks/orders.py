@@ -1,0 +1,162 @@
+"""Orders: drops and draws, payments, top-ups, vouchers, and what hangs."""
+
+import structlog
+from msgspec import to_builtins
+from procrastinate import JobContext
+
+from liyu.catalog.names import KIND_NAMES
+from liyu.core.i18n import Message
+from liyu.core.storage import open_storage
+from liyu.redemption.draws.run import run_draws
+from liyu.redemption.drops.hand_on import lapse_offers
+from liyu.redemption.drops.line import forget_lines
+from liyu.redemption.drops.service import end_due
+from liyu.redemption.drops.tally import forget_subjects
+from liyu.redemption.drops.waves import open_due_waves
+from liyu.redemption.names import STATE_NAMES
+from liyu.redemption.orderdesk.export import load_export as load_redemption_export
+from liyu.redemption.orderdesk.export import write_export as write_order_export
+from liyu.redemption.orderdesk.hanging import release_hanging
+from liyu.redemption.payments.cash import refund
+from liyu.redemption.payments.events import handle_event
+from liyu.redemption.payments.provider import make_provider
+from liyu.redemption.payments.settle import check_payment, settle_due
+from liyu.redemption.queries import RedemptionLine
+from liyu.redemption.tasks.worker import ACTOR, RETRY, services_of, tasks
+from liyu.redemption.topup.deliver import carry_out_due
+from liyu.vouchers.expire import expire_vouchers
+
+log = structlog.get_logger()
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(name="run_drops", pass_context=True, queueing_lock="run_drops", retry=RETRY)
+async def run_drops(context: JobContext, timestamp: int) -> None:
+    """Open waves, hand on what was kept past its deadline, and end drops; each is done once, whoever does it."""
+    services = services_of(context)
+    now = services.clock.now()
+    async with await services.connect() as connection:
+        opened = await open_due_waves(connection, now=now)
+        lapsed = await lapse_offers(connection, now=now)
+        ended = await end_due(connection, actor=ACTOR, now=now)
+        await forget_subjects(connection, now=now)
+        await forget_lines(connection, now=now)
+    if opened or lapsed or ended:
+        log.info("drops_run", opened=opened, lapsed=lapsed, ended=ended)
+
+
+@tasks.periodic(cron="10 * * * *")
+@tasks.task(name="expire_vouchers", pass_context=True, queueing_lock="expire_vouchers", retry=RETRY)
+async def expire_vouchers_due(context: JobContext, timestamp: int) -> None:
+    """Mark vouchers whose validity is over."""
+    services = services_of(context)
+    async with await services.connect() as connection, connection.transaction():
+        await expire_vouchers(connection, services.clock.now())
+
+
+@tasks.task(name="handle_payment_event", pass_context=True, retry=RETRY)
+async def handle_payment_event(context: JobContext, event_id: str) -> None:
+    """Do what a webhook of the payment provider asks for."""
+    services = services_of(context)
+    async with await services.connect() as connection:
+        await handle_event(connection, event_id, services.clock.now(), services.settings.timezone)
+
+
+@tasks.task(name="check_payment", pass_context=True, retry=RETRY)
+async def check_payment_of_order(context: JobContext, number: str) -> None:
+    """Ask the provider whether an order was paid, or let it take no more money for one that is decided."""
+    services = services_of(context)
+    provider = make_provider(services.settings)
+    if provider is None:
+        return
+    async with await services.connect() as connection:
+        await check_payment(connection, provider, number, services.clock.now(), services.settings.timezone)
+
+
+@tasks.task(name="refund_payment", pass_context=True, retry=RETRY)
+async def refund_payment(context: JobContext, refund_id: int) -> None:
+    """Give money back; without the provider's keys it stays wanted."""
+    services = services_of(context)
+    provider = make_provider(services.settings)
+    if provider is None:
+        return
+    async with await services.connect() as connection:
+        await refund(connection, provider, refund_id, services.clock.now())
+
+
+@tasks.task(name="write_redemption_export", pass_context=True, retry=RETRY)
+async def write_redemption_export(context: JobContext, export_id: int) -> None:
+    """Write a file of orders, in the language in which it was ordered."""
+    services = services_of(context)
+    async with await services.connect() as connection:
+        locale = (await load_redemption_export(connection, export_id)).locale
+
+        def say(text: str) -> str:
+            return services.translate(Message(text), locale)
+
+        def words(line: RedemptionLine) -> tuple[str, str, str, str]:
+            names = (line.name_zh, line.partner_zh) if locale != "en" else (line.name_en, line.partner_en)
+            return say(STATE_NAMES[line.state]), say(KIND_NAMES[line.kind]), names[0] or line.name_zh, names[1] or ""
+
+        await write_order_export(
+            connection,
+            export_id,
+            storage=open_storage(services.settings),
+            translate=say,
+            words=words,
+            zone=services.settings.timezone,
+            now=services.clock.now(),
+        )
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(name="deliver_top_ups", pass_context=True, retry=RETRY)
+async def deliver_top_ups(context: JobContext, timestamp: int = 0) -> None:
+    """Tell the systems that carry top-ups out; at once when one is ordered, and each minute for what is to be tried again."""
+    services = services_of(context)
+    settings = services.settings
+    async with await services.connect() as connection:
+        await carry_out_due(
+            connection,
+            secret_key=settings.secret_key,
+            allow_private=settings.is_development,
+            now=services.clock.now(),
+            zone=settings.timezone,
+        )
+
+
+@tasks.periodic(cron="*/10 * * * *")
+@tasks.task(name="care_for_orders", pass_context=True, queueing_lock="care_for_orders", retry=RETRY)
+async def care_for_orders(context: JobContext, timestamp: int) -> None:
+    """Take parcels as received, give back what hangs, and let requests lapse whose time is over."""
+    services = services_of(context)
+    async with await services.connect() as connection:
+        done = await release_hanging(connection, now=services.clock.now(), zone=services.settings.timezone)
+    if any(to_builtins(done).values()):
+        log.info("orders_cared_for", **to_builtins(done))
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(name="settle_payments", pass_context=True, queueing_lock="settle_payments", retry=RETRY)
+async def settle_payments_due(context: JobContext, timestamp: int) -> None:
+    """Release orders that were not paid by their deadline, and take up what earlier jobs left."""
+    services = services_of(context)
+    settings = services.settings
+    async with await services.connect() as connection:
+        done = await settle_due(connection, make_provider(settings), services.clock.now(), settings.timezone)
+    if done.released:
+        log.info("holds_released", **to_builtins(done))
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(name="run_draws", pass_context=True, queueing_lock="run_draws", retry=RETRY)
+async def run_draws_due(context: JobContext, timestamp: int) -> None:
+    """Freeze the lists of draws, draw winners, hand unclaimed prizes on, and give points back that are owed."""
+    services = services_of(context)
+    settings = services.settings
+    async with await services.connect() as connection:
+        done = await run_draws(
+            connection, secret_key=settings.secret_key, now=services.clock.now(), zone=settings.timezone
+        )
+    if any(to_builtins(done).values()):
+        log.info("draws_run", **to_builtins(done))

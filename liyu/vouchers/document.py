@@ -74,7 +74,7 @@ def voucher_marks(facts: VoucherFacts, last_day: str, *, tokens: Tokens, zone: Z
             "last_day": last_day,
             "number": facts.redemption_number,
         },
-        qr=tokens.static_token(facts.id, facts.last_day(zone)),
+        qr=tokens.static_token(facts.id, facts.last_day(zone), facts.item_id),
         made_at=facts.issued_at.strftime("D:%Y%m%d%H%M%SZ"),
     )
 

@@ -24,11 +24,13 @@ GRACE_WINDOWS = 1
 _DYNAMIC, _STATIC = "D1", "S1"
 _ID_LETTERS = 11
 _TIME_LETTERS = 4
+_ITEM_LETTERS = 6
 _TIME_SPAN = 32**_TIME_LETTERS
 """Windows before the letters of a token repeat: a year. Its MAC covers the whole window, so none comes back to life."""
 _MAC_BYTES, _MAC_LETTERS = 10, 16
 _SIGNATURE_BYTES, _SIGNATURE_LETTERS = 64, 103
 _HEAD = 2 + _ID_LETTERS + _TIME_LETTERS
+_STATIC_HEAD = _HEAD + _ITEM_LETTERS
 
 
 class Form(StrEnum):
@@ -64,9 +66,21 @@ class Tokens:
         head = self._head(_DYNAMIC, voucher_id, window % _TIME_SPAN)
         return head + write_letters(int.from_bytes(self._mac(head, window), "big"), _MAC_LETTERS)
 
-    def static_token(self, voucher_id: int, last_day: date) -> str:
-        """The signed form for paper; `last_day` is the last day of validity in the program's time zone."""
-        head = self._head(_STATIC, voucher_id, last_day.toordinal())
+    @property
+    def public_keys(self) -> list[bytes]:
+        """The Ed25519 keys of 32 bytes with which a till without a network checks the signed form; any of them may have signed."""
+        return [self._public_key.public_bytes_raw()]
+
+    def disguised(self, voucher_id: int) -> str:
+        """The eleven letters that stand for a voucher in its QR codes: how a till without a network tells vouchers apart."""
+        return write_letters(self._disguise.hide(voucher_id), _ID_LETTERS)
+
+    def static_token(self, voucher_id: int, last_day: date, item_id: int) -> str:
+        """The signed form for paper; `last_day` is the last day of validity in the program's time zone.
+
+        It names the item, so that a till without a network knows whose voucher it is and what it is worth.
+        """
+        head = self._head(_STATIC, voucher_id, last_day.toordinal()) + write_letters(item_id, _ITEM_LETTERS)
         return head + write_letters(int.from_bytes(self._signing_key.sign(head.encode()), "big"), _SIGNATURE_LETTERS)
 
     def read(self, text: str, now: datetime) -> Presented | None:
@@ -74,7 +88,7 @@ class Tokens:
         letters = tidy(text)
         if letters.startswith(_DYNAMIC) and len(letters) == _HEAD + _MAC_LETTERS:
             return self._read_dynamic(letters, now)
-        if letters.startswith(_STATIC) and len(letters) == _HEAD + _SIGNATURE_LETTERS:
+        if letters.startswith(_STATIC) and len(letters) == _STATIC_HEAD + _SIGNATURE_LETTERS:
             return self._read_static(letters)
         voucher_id = self.codes.voucher_id_of(text)
         return Presented(voucher_id, Form.CODE) if voucher_id else None
@@ -92,17 +106,17 @@ class Tokens:
         return Presented(voucher_id, Form.DYNAMIC, stale=not 0 <= age <= GRACE_WINDOWS)
 
     def _read_static(self, letters: str) -> Presented | None:
-        signature, voucher_id = read_letters(letters[_HEAD:]), self._voucher_id_in(letters)
+        signature, voucher_id = read_letters(letters[_STATIC_HEAD:]), self._voucher_id_in(letters)
         if signature is None or voucher_id is None or signature >> 8 * _SIGNATURE_BYTES:
             return None
         try:
-            self._public_key.verify(signature.to_bytes(_SIGNATURE_BYTES, "big"), letters[:_HEAD].encode())
+            self._public_key.verify(signature.to_bytes(_SIGNATURE_BYTES, "big"), letters[:_STATIC_HEAD].encode())
         except InvalidSignature:
             return None
         return Presented(voucher_id, Form.STATIC)
 
     def _head(self, form: str, voucher_id: int, time: int) -> str:
-        return form + write_letters(self._disguise.hide(voucher_id), _ID_LETTERS) + write_letters(time, _TIME_LETTERS)
+        return form + self.disguised(voucher_id) + write_letters(time, _TIME_LETTERS)
 
     def _voucher_id_in(self, letters: str) -> int | None:
         number = read_letters(letters[2 : 2 + _ID_LETTERS])

@@ -16,6 +16,7 @@ from tests.world import NOW
 
 OTHERS = Tokens("another-secret-for-tests-" + "1" * 32)
 LAST_DAY = date(2027, 3, 31)
+ITEM = 4711
 ids = st.integers(1, HIGHEST_ID)
 seconds = st.integers(-3_000_000, 3_000_000)
 
@@ -39,16 +40,16 @@ def test_a_token_is_not_good_again_when_its_letters_come_round() -> None:
 
 @given(ids)
 def test_a_paper_token_is_read_at_any_time(voucher_id: int) -> None:
-    token = TOKENS.static_token(voucher_id, LAST_DAY)
+    token = TOKENS.static_token(voucher_id, LAST_DAY, ITEM)
     assert TOKENS.read(token, NOW) == TOKENS.read(token.lower(), NOW) == Presented(voucher_id, Form.STATIC)
-    assert token == TOKENS.static_token(voucher_id, LAST_DAY)
+    assert token == TOKENS.static_token(voucher_id, LAST_DAY, ITEM)
 
 
 def test_a_code_is_read_too() -> None:
     assert TOKENS.read(TOKENS.codes.code_of(7), NOW) == Presented(7, Form.CODE)
 
 
-@pytest.mark.parametrize("make", [lambda t: t.dynamic_token(5, NOW), lambda t: t.static_token(5, LAST_DAY)])
+@pytest.mark.parametrize("make", [lambda t: t.dynamic_token(5, NOW), lambda t: t.static_token(5, LAST_DAY, ITEM)])
 def test_a_changed_or_foreign_token_is_nothing(make: "object") -> None:
     assert callable(make)
     token = make(TOKENS)
@@ -61,7 +62,7 @@ def test_a_changed_or_foreign_token_is_nothing(make: "object") -> None:
     assert TOKENS.read(token + "0", NOW) is None
 
 
-@given(st.text(max_size=200) | st.text(LETTERS, min_size=118, max_size=118).map("S1".__add__))
+@given(st.text(max_size=200) | st.text(LETTERS, min_size=124, max_size=124).map("S1".__add__))
 def test_any_text_is_read_as_nothing(text: str) -> None:
     assert TOKENS.read(text, NOW) is None
 
@@ -70,12 +71,12 @@ def test_tokens_tell_neither_the_code_nor_the_id() -> None:
     code = TOKENS.codes.code_of(5).replace("-", "")[:11]
     one, other = TOKENS.dynamic_token(5, NOW), TOKENS.dynamic_token(6, NOW)
     assert code not in one
-    assert code not in TOKENS.static_token(5, LAST_DAY)
+    assert code not in TOKENS.static_token(5, LAST_DAY, ITEM)
     assert sum(a == b for a, b in zip(one[2:13], other[2:13], strict=True)) < 5
 
 
 def test_the_qr_stays_small_and_has_no_inline_style() -> None:
-    for token, modules in ((TOKENS.dynamic_token(5, NOW), 25), (TOKENS.static_token(5, LAST_DAY), 37)):
+    for token, modules in ((TOKENS.dynamic_token(5, NOW), 25), (TOKENS.static_token(5, LAST_DAY, ITEM), 41)):
         drawing = draw_qr(token)
         assert ET.fromstring(drawing).get("viewBox") == f"0 0 {modules + 8} {modules + 8}"
         assert "style" not in drawing

@@ -136,7 +136,7 @@ async def test_all_wrong_codes_get_one_answer(database_url: str) -> None:
         shops = await open_shops(world)
         voucher = await shops.voucher()
         code = TOKENS.codes.code_of(voucher)
-        forged = TOKENS.static_token(voucher, NOW.date())[:-1] + "0"
+        forged = TOKENS.static_token(voucher, NOW.date(), 1)[:-1] + "0"
         absent = TOKENS.codes.code_of(999_999)
         for text in ("", "hello", code[:-1], f"{code[:-1]}{'0' if code[-1] != '0' else '1'}", forged, absent):
             refusal = await _refused(shops, voucher, "unknown_voucher", text=text)

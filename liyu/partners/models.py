@@ -71,6 +71,9 @@ class AgreementLine(Base):
         UniqueConstraint("partner_id", "code", "version"),
         CheckConstraint("mode IN ('concierge', 'bulk_purchase', 'member_discount', 'free_quota')", name="known_mode"),
         CheckConstraint("unit_price_minor >= 0 AND commission_minor >= 0 AND free_quota >= 0", name="not_negative"),
+        CheckConstraint(
+            "offline_loss IN ('partner', 'operator', 'capped') AND offline_loss_cap_minor >= 0", name="known_offline_loss"
+        ),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -90,3 +93,7 @@ class AgreementLine(Base):
     tax_rate_basis_points: Mapped[int]
     valid_from: Mapped[date]
     valid_to: Mapped[date | None]
+    offline_loss: Mapped[str] = mapped_column(server_default="partner")
+    """Who bears what a till without a network took in good faith and the books refuse: partner, operator, or the operator up to the cap."""
+    offline_loss_cap_minor: Mapped[int] = mapped_column(server_default="0")
+    """Capped: so much the operator bears in a calendar month."""

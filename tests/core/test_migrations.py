@@ -18,7 +18,7 @@ APPEND_ONLY = (
     "member_merge", "member_note",
     "pool_import_fault", "pool_recall", "pool_reveal", "right_candidate_change", "score_sheet",
     "draw_transition", "draw_place_change",
-    "drop_transition", "drop_note",
+    "drop_transition", "drop_note", "offline_decision",
 )  # fmt: skip
 
 

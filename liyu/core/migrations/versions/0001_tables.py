@@ -217,6 +217,12 @@ def upgrade() -> None:
         sa.Column("tax_rate_basis_points", sa.BigInteger(), nullable=False),
         sa.Column("valid_from", sa.Date(), nullable=False),
         sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.Column("offline_loss", sa.Text(), server_default="partner", nullable=False),
+        sa.Column("offline_loss_cap_minor", sa.BigInteger(), server_default="0", nullable=False),
+        sa.CheckConstraint(
+            "offline_loss IN ('partner', 'operator', 'capped') AND offline_loss_cap_minor >= 0",
+            name=op.f("ck_agreement_line_known_offline_loss"),
+        ),
         sa.CheckConstraint(
             "mode IN ('concierge', 'bulk_purchase', 'member_discount', 'free_quota')",
             name=op.f("ck_agreement_line_known_mode"),
@@ -2662,4 +2668,105 @@ def upgrade() -> None:
         unique=False,
         postgresql_where="state IN ('waiting', 'offered')",
     )
+    op.create_table(
+        "till_device",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("partner_id", sa.BigInteger(), nullable=False),
+        sa.Column("store_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("pairing_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("pairing_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("token_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("quota", sa.BigInteger(), nullable=False),
+        sa.Column("cap_minor", sa.BigInteger(), nullable=False),
+        sa.Column("hours", sa.BigInteger(), nullable=False),
+        sa.Column("added_by", sa.Text(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_by", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "quota BETWEEN 1 AND 500 AND cap_minor > 0 AND hours BETWEEN 1 AND 168", name=op.f("ck_till_device_sensible")
+        ),
+        sa.CheckConstraint(
+            "(revoked_at IS NULL) = (revoked_by IS NULL)", name=op.f("ck_till_device_revoked_by_somebody")
+        ),
+        sa.CheckConstraint(
+            "(pairing_hash IS NULL) = (pairing_until IS NULL)", name=op.f("ck_till_device_pairing_ends")
+        ),
+        sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_till_device_partner_id")),
+        sa.ForeignKeyConstraint(["store_id"], ["store.id"], name=op.f("fk_till_device_store_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_till_device")),
+        sa.UniqueConstraint("pairing_hash", name=op.f("uq_till_device_pairing_hash")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_till_device_token_hash")),
+    )
+    op.create_index("ix_till_device_partner", "till_device", ["partner_id", "id"], unique=False)
+    op.create_table(
+        "offline_lease",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("device_id", sa.BigInteger(), nullable=False),
+        sa.Column("staff_id", sa.BigInteger(), nullable=False),
+        sa.Column("quota", sa.BigInteger(), nullable=False),
+        sa.Column("cap_minor", sa.BigInteger(), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("heard_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "issued_at <= heard_at AND heard_at < expires_at", name=op.f("ck_offline_lease_ends_after_contact")
+        ),
+        sa.ForeignKeyConstraint(["device_id"], ["till_device.id"], name=op.f("fk_offline_lease_device_id")),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_offline_lease_staff_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_offline_lease")),
+    )
+    op.create_index("ix_offline_lease_device", "offline_lease", ["device_id", "id"], unique=False)
+    op.create_table(
+        "offline_use",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("device_id", sa.BigInteger(), nullable=False),
+        sa.Column("nonce", sa.Text(), nullable=False),
+        sa.Column("lease_id", sa.BigInteger(), nullable=True),
+        sa.Column("voucher_id", sa.BigInteger(), nullable=True),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("value_minor", sa.BigInteger(), nullable=False),
+        sa.Column("verification_id", sa.BigInteger(), nullable=True),
+        sa.Column("conflict", sa.Text(), nullable=True),
+        sa.Column("bearer", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "(verification_id IS NULL) = (conflict IS NOT NULL)", name=op.f("ck_offline_use_verified_or_in_conflict")
+        ),
+        sa.CheckConstraint(
+            "(bearer IS NULL) = (conflict IS NULL)", name=op.f("ck_offline_use_somebody_bears_a_conflict")
+        ),
+        sa.CheckConstraint("bearer IN ('partner', 'operator')", name=op.f("ck_offline_use_known_bearer")),
+        sa.ForeignKeyConstraint(["device_id"], ["till_device.id"], name=op.f("fk_offline_use_device_id")),
+        sa.ForeignKeyConstraint(["lease_id"], ["offline_lease.id"], name=op.f("fk_offline_use_lease_id")),
+        sa.ForeignKeyConstraint(["verification_id"], ["verification.id"], name=op.f("fk_offline_use_verification_id")),
+        sa.ForeignKeyConstraint(["voucher_id"], ["voucher.id"], name=op.f("fk_offline_use_voucher_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_offline_use")),
+        sa.UniqueConstraint("device_id", "nonce", name=op.f("uq_offline_use_device_id_nonce")),
+        sa.UniqueConstraint("verification_id", name=op.f("uq_offline_use_verification_id")),
+    )
+    op.create_index(
+        "ix_offline_use_conflict", "offline_use", ["id"], unique=False, postgresql_where="conflict IS NOT NULL"
+    )
+    op.create_index("ix_offline_use_device", "offline_use", ["device_id", "id"], unique=False)
+    op.create_index("ix_offline_use_lease", "offline_use", ["lease_id"], unique=False)
+    op.create_table(
+        "offline_decision",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("offline_use_id", sa.BigInteger(), nullable=False),
+        sa.Column("bearer", sa.Text(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("bearer IN ('partner', 'operator')", name=op.f("ck_offline_decision_known_bearer")),
+        sa.CheckConstraint(
+            "bearer = 'operator' OR amount_minor = 0", name=op.f("ck_offline_decision_only_the_operator_pays")
+        ),
+        sa.ForeignKeyConstraint(["offline_use_id"], ["offline_use.id"], name=op.f("fk_offline_decision_offline_use_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_offline_decision")),
+    )
+    op.create_index("ix_offline_decision_use", "offline_decision", ["offline_use_id", "id"], unique=False)
     # ### end Alembic commands ###

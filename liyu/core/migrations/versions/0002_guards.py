@@ -39,6 +39,7 @@ APPEND_ONLY = (
     "voucher_transition",
     "statement_transition",
     "verification_refusal",
+    "offline_decision",
     "member_import_transition",
     "member_tag_change",
     "audit_event",
@@ -82,10 +83,10 @@ CREATE FUNCTION keep_terms_as_agreed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' OR
         (OLD.id, OLD.partner_id, OLD.code, OLD.version, OLD.mode, OLD.currency, OLD.unit_price_minor, OLD.commission_minor,
-         OLD.free_quota, OLD.tax_rate_basis_points, OLD.valid_from)
+         OLD.free_quota, OLD.tax_rate_basis_points, OLD.valid_from, OLD.offline_loss, OLD.offline_loss_cap_minor)
         IS DISTINCT FROM
         (NEW.id, NEW.partner_id, NEW.code, NEW.version, NEW.mode, NEW.currency, NEW.unit_price_minor, NEW.commission_minor,
-         NEW.free_quota, NEW.tax_rate_basis_points, NEW.valid_from) THEN
+         NEW.free_quota, NEW.tax_rate_basis_points, NEW.valid_from, NEW.offline_loss, NEW.offline_loss_cap_minor) THEN
         RAISE EXCEPTION 'agreement line % stays as agreed: terms change with a new version', OLD.code
             USING ERRCODE = 'restrict_violation';
     END IF;

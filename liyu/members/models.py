@@ -55,6 +55,8 @@ class Program(Base):
     """Members may change their phone once in so many days."""
     adjustment_limit: Mapped[int] = mapped_column(server_default="10000")
     """Points that one person may give to or take from a member in a day; more than that is for two people."""
+    issue_limit: Mapped[int] = mapped_column(server_default="1000")
+    """Units that one person may give away by campaigns in a day; more than that is for two people."""
     closing_days: Mapped[int]
     """Days between the wish to close an account and its erasure, in which the member may think again."""
 

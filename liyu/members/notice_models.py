@@ -18,7 +18,8 @@ class MemberNotice(Base):
             "topic IN ('drop_offered', 'drop_lapsed', 'drop_over', 'drop_called_off', "
             "'item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded', "
             "'order_sent', 'order_topped_up', 'order_given_back', 'after_sale_changed', "
-            "'draw_won', 'draw_offered', 'draw_waiting', 'draw_missed', 'draw_lapsed', 'draw_called_off')",
+            "'draw_won', 'draw_offered', 'draw_waiting', 'draw_missed', 'draw_lapsed', 'draw_called_off', "
+            "'campaign_once', 'campaign_birthday', 'campaign_birthday_month', 'campaign_anniversary')",
             name="known_topic",
         ),
         Index("ix_member_notice_member", "member_id", "id"),

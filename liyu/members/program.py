@@ -36,6 +36,7 @@ class ProgramTerms(Struct, frozen=True):
     tier_fall: str = "one_step"
     tier_grace_days: int = 0
     adjustment_limit: int = 10_000
+    issue_limit: int = 1_000
     return_policy: str = "into_debt"
     inactive_days: int = 0
     points_part_earns: bool = False

@@ -13,6 +13,7 @@ from liyu.core.i18n import N_
 from liyu.core.personal import PersonalTable, read_personal_data
 from liyu.members import personal_data as members
 from liyu.members.personal_data import find_person
+from liyu.redemption.campaigns import personal_data as campaigns
 from liyu.redemption.drops import personal_data as drops
 from liyu.redemption.orderdesk import personal_data as orderdesk
 from liyu.vouchers import personal_data as vouchers
@@ -45,6 +46,7 @@ PERSONAL_DATA: list[PersonalTable] = [
     *catalog.PERSONAL_DATA,
     *OWN,
     *drops.PERSONAL_DATA,
+    *campaigns.PERSONAL_DATA,
     *vouchers.PERSONAL_DATA,
     *core.PERSONAL_DATA,
 ]

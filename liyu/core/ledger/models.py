@@ -16,6 +16,7 @@ SYSTEM_ACCOUNTS: dict[str, str] = {
     "points_compensation": "PTS",
     "points_opening": "PTS",
     "points_extended": "PTS",
+    "points_gifts": "PTS",
     "rights_cost": "CNY",
     "bank": "CNY",
 }

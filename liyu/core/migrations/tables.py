@@ -1,5 +1,6 @@
 """Every table of every package, gathered so that migrations see the whole schema. Only migrations and tests import this."""
 
+import liyu.catalog.coupon_models
 import liyu.catalog.evaluation.models
 import liyu.catalog.favourite_models
 import liyu.catalog.models
@@ -24,8 +25,10 @@ import liyu.members.tiers.models
 import liyu.partners.models
 import liyu.partners.settlement.models
 import liyu.redemption.aftersale.models
+import liyu.redemption.campaigns.models
 import liyu.redemption.draws.models
 import liyu.redemption.drops.models
+import liyu.redemption.giftcodes.models
 import liyu.redemption.models
 import liyu.redemption.orderdesk.models
 import liyu.redemption.payments.models

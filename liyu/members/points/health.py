@@ -186,7 +186,7 @@ def _months(moved: list[_Moved], first: date) -> list[MonthOfPoints]:
     for one in moved:
         month = months[one.month]
         match one.event:
-            case "earn" | "repay":
+            case "earn" | "repay" | "gift_code":
                 month.issued += one.came
             case "redeem" | "cancel" | "membership" | "membership_return":
                 month.spent += one.went - one.came

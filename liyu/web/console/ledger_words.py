@@ -24,6 +24,7 @@ LEDGER_EVENTS = {
     "debt": N_("Owed after a return"),
     "repay": N_("Debt paid off"),
     "adjust": N_("Manual adjustment"),
+    "gift_code": N_("Gift code redeemed"),
     "opening": N_("Opening balance"),
     "opening_reversed": N_("Opening balance taken back"),
     "extend": N_("Last day put off"),
@@ -44,6 +45,7 @@ ACCOUNTS = {
     "points_compensation": N_("Compensation"),
     "points_opening": N_("Brought along at the start"),
     "points_extended": N_("On the way to a later day"),
+    "points_gifts": N_("Given by gift codes"),
     "member_points": N_("Held by members, usable"),
     "member_pending": N_("Held by members, pending"),
     "member_debt": N_("Owed by members"),
@@ -133,7 +135,7 @@ def notes_on(movement: Movement, rules: dict[str, RuleName]) -> list[str]:
             notes.append(
                 translate(Message(N_("%(points)s points paid off what was owed"), {"points": movement.amount}))
             )
-        case "adjust" | "redeem" | "extend" | "reinstate" | "activate":
+        case "adjust" | "redeem" | "gift_code" | "extend" | "reinstate" | "activate":
             notes.append(movement.reason)
         case "lapse" if movement.reason == INACTIVE:
             notes.append(gettext(N_("Nothing was earned or used for a long time")))

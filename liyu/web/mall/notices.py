@@ -74,6 +74,18 @@ TOPICS: dict[str, tuple[str, str, str]] = {
     "drop_over": ("timer", "/drops", N_("The drop of “%(item)s” has ended before your place came up.")),
     "drop_called_off": ("triangle-alert", "/drops", N_("The drop of “%(item)s” was called off: %(reason)s")),
     "code_refunded": ("coins", "/redemptions", N_("There is no new code for “%(item)s”. All its points are back.")),
+    "campaign_once": ("gift", "/redemptions", N_("A present for you: %(units)s × “%(item)s”. %(why)s")),
+    "campaign_birthday": ("cake", "/redemptions", N_("Happy birthday! “%(item)s” is our present to you.")),
+    "campaign_birthday_month": (
+        "cake",
+        "/redemptions",
+        N_("It is the month of your birthday: “%(item)s” is our present to you."),
+    ),
+    "campaign_anniversary": (
+        "party-popper",
+        "/redemptions",
+        N_("You have been with us for %(years)s years today. Thank you: “%(item)s” is yours."),
+    ),
 }
 """Icon, page and words of what is told, by topic; a subject is the number of an item or of an order."""
 

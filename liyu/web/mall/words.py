@@ -86,6 +86,7 @@ _MOVEMENTS: dict[str, str] = {
     "lapse": N_("Points lapsed"),
     "mature": N_("Points became usable"),
     "adjust": N_("Manual adjustment"),
+    "gift_code": N_("Gift code redeemed"),
     "extend": N_("Usable for longer"),
     "activate": N_("Validity began"),
     "reinstate": N_("Lapsed points put back"),
@@ -121,7 +122,7 @@ def explain_movement(movement: Movement) -> list[Message]:
             return [Message(N_("%(points)s points paid off what was owed"), amount)]
         case "lapse" if movement.reason == INACTIVE:
             return [Message(N_("Nothing was earned or used for a long time"))]
-        case "adjust":
+        case "adjust" | "gift_code":
             return [Message(movement.reason)]
         case "activate":
             return [Message(N_("Usable through %(day)s"), {"day": movement.to_day})]

@@ -153,6 +153,7 @@ def upgrade() -> None:
         sa.Column("birthday_change_days", sa.BigInteger(), nullable=False),
         sa.Column("phone_change_days", sa.BigInteger(), nullable=False),
         sa.Column("adjustment_limit", sa.BigInteger(), server_default="10000", nullable=False),
+        sa.Column("issue_limit", sa.BigInteger(), server_default="1000", nullable=False),
         sa.Column("closing_days", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_program_only_one")),
         sa.CheckConstraint(
@@ -1752,7 +1753,8 @@ def upgrade() -> None:
             "topic IN ('drop_offered', 'drop_lapsed', 'drop_over', 'drop_called_off', "
             "'item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded', "
             "'order_sent', 'order_topped_up', 'order_given_back', 'after_sale_changed', "
-            "'draw_won', 'draw_offered', 'draw_waiting', 'draw_missed', 'draw_lapsed', 'draw_called_off')",
+            "'draw_won', 'draw_offered', 'draw_waiting', 'draw_missed', 'draw_lapsed', 'draw_called_off', "
+            "'campaign_once', 'campaign_birthday', 'campaign_birthday_month', 'campaign_anniversary')",
             name=op.f("ck_member_notice_known_topic"),
         ),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_member_notice_member_id")),
@@ -2667,6 +2669,209 @@ def upgrade() -> None:
         ["draw_id", "place"],
         unique=False,
         postgresql_where="state IN ('waiting', 'offered')",
+    )
+    op.create_table(
+        "campaign",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("quantity", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("audience", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("skips_holders", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("starts_on", sa.Date(), nullable=True),
+        sa.Column("ends_on", sa.Date(), nullable=True),
+        sa.Column("faults", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
+        sa.Column("units", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_by", sa.Text(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(kind = 'once') = (starts_on IS NULL)", name=op.f("ck_campaign_yearly_ones_have_a_beginning")
+        ),
+        sa.CheckConstraint(
+            "kind IN ('once', 'birthday', 'birthday_month', 'anniversary')", name=op.f("ck_campaign_known_kind")
+        ),
+        sa.CheckConstraint("name <> '' AND reason <> ''", name=op.f("ck_campaign_named_with_a_reason")),
+        sa.CheckConstraint(
+            "state IN ('draft', 'asked', 'issuing', 'stopped', 'finished', 'refused')",
+            name=op.f("ck_campaign_known_state"),
+        ),
+        sa.CheckConstraint(
+            "state NOT IN ('draft', 'asked') OR decided_by IS NULL", name=op.f("ck_campaign_decided_afterwards")
+        ),
+        sa.CheckConstraint("decided_by <> asked_by", name=op.f("ck_campaign_four_eyes")),
+        sa.CheckConstraint("ends_on >= starts_on", name=op.f("ck_campaign_ends_after_it_begins")),
+        sa.CheckConstraint("quantity BETWEEN 1 AND 10", name=op.f("ck_campaign_quantity_is_small")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_campaign_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign")),
+        sa.UniqueConstraint("name", name=op.f("uq_campaign_name")),
+    )
+    op.create_index("ix_campaign_at_work", "campaign", ["id"], unique=False, postgresql_where="state = 'issuing'")
+    op.create_index("ix_campaign_item", "campaign", ["item_id"], unique=False)
+    op.create_table(
+        "coupon_rule",
+        sa.Column("item_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("combines", sa.Text(), nullable=False),
+        sa.Column("combines_with", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("most_per_bill", sa.BigInteger(), nullable=False),
+        sa.Column("exclusive_group", sa.Text(), nullable=True),
+        sa.Column("turn", sa.BigInteger(), nullable=False),
+        sa.Column("threshold_of", sa.Text(), nullable=False),
+        sa.Column("changed_by", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "(combines = 'listed') = (jsonb_array_length(combines_with) > 0)",
+            name=op.f("ck_coupon_rule_listed_names_some"),
+        ),
+        sa.CheckConstraint("combines IN ('nothing', 'listed', 'everything')", name=op.f("ck_coupon_rule_known_word")),
+        sa.CheckConstraint("exclusive_group <> ''", name=op.f("ck_coupon_rule_group_has_a_name")),
+        sa.CheckConstraint("threshold_of IN ('bill', 'rest')", name=op.f("ck_coupon_rule_known_threshold")),
+        sa.CheckConstraint("most_per_bill BETWEEN 1 AND 10", name=op.f("ck_coupon_rule_most_is_small")),
+        sa.CheckConstraint("turn BETWEEN 1 AND 9", name=op.f("ck_coupon_rule_turn_is_a_digit")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_coupon_rule_item_id")),
+        sa.PrimaryKeyConstraint("item_id", name=op.f("pk_coupon_rule")),
+    )
+    op.create_table(
+        "gift_batch",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=True),
+        sa.Column("quantity", sa.BigInteger(), nullable=True),
+        sa.Column("points", sa.BigInteger(), nullable=True),
+        sa.Column("codes", sa.BigInteger(), nullable=False),
+        sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("valid_to", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("per_member_limit", sa.BigInteger(), nullable=True),
+        sa.Column("storage_name", sa.Text(), nullable=True),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("fetched_by", sa.Text(), nullable=True),
+        sa.Column("fetched_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(fetched_by IS NULL) = (fetched_at IS NULL)", name=op.f("ck_gift_batch_fetched_by_somebody")
+        ),
+        sa.CheckConstraint("(item_id IS NULL) <> (points IS NULL)", name=op.f("ck_gift_batch_an_item_or_points")),
+        sa.CheckConstraint(
+            "(item_id IS NULL) = (quantity IS NULL)", name=op.f("ck_gift_batch_an_item_has_its_quantity")
+        ),
+        sa.CheckConstraint("codes > 0 AND per_member_limit > 0", name=op.f("ck_gift_batch_counts_are_positive")),
+        sa.CheckConstraint("points > 0 AND quantity BETWEEN 1 AND 10", name=op.f("ck_gift_batch_gives_something")),
+        sa.CheckConstraint("storage_name IS NULL OR fetched_at IS NULL", name=op.f("ck_gift_batch_fetched_once")),
+        sa.CheckConstraint("valid_from < valid_to", name=op.f("ck_gift_batch_opens_before_it_closes")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_gift_batch_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_gift_batch")),
+        sa.UniqueConstraint("name", name=op.f("uq_gift_batch_name")),
+    )
+    op.create_index("ix_gift_batch_item", "gift_batch", ["item_id"], unique=False)
+    op.create_table(
+        "campaign_gift",
+        sa.Column("campaign_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("member_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("period", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("redemption_id", sa.BigInteger(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "(state = 'given') = (redemption_id IS NOT NULL)", name=op.f("ck_campaign_gift_given_by_a_redemption")
+        ),
+        sa.CheckConstraint(
+            "(state = 'left_out') = (reason IS NOT NULL)", name=op.f("ck_campaign_gift_left_out_with_a_reason")
+        ),
+        sa.CheckConstraint("state IN ('waiting', 'given', 'left_out')", name=op.f("ck_campaign_gift_known_state")),
+        sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name=op.f("fk_campaign_gift_campaign_id")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_campaign_gift_member_id")),
+        sa.ForeignKeyConstraint(
+            ["redemption_id"],
+            ["redemption.id"],
+            name=op.f("fk_campaign_gift_redemption_id"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("campaign_id", "member_id", "period", name=op.f("pk_campaign_gift")),
+        sa.UniqueConstraint("redemption_id", name=op.f("uq_campaign_gift_redemption_id")),
+    )
+    op.create_index("ix_campaign_gift_member", "campaign_gift", ["member_id"], unique=False)
+    op.create_index(
+        "ix_campaign_gift_waiting",
+        "campaign_gift",
+        ["campaign_id", "member_id"],
+        unique=False,
+        postgresql_where="state = 'waiting'",
+    )
+    op.create_table(
+        "campaign_transition",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("campaign_id", sa.BigInteger(), nullable=False),
+        sa.Column("from_state", sa.Text(), nullable=True),
+        sa.Column("to_state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["campaign_id"], ["campaign.id"], name=op.f("fk_campaign_transition_campaign_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign_transition")),
+    )
+    op.create_index("ix_campaign_transition_campaign", "campaign_transition", ["campaign_id", "id"], unique=False)
+    op.create_table(
+        "gift_batch_act",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("batch_id", sa.BigInteger(), nullable=False),
+        sa.Column("act", sa.Text(), nullable=False),
+        sa.Column("first_serial", sa.BigInteger(), nullable=False),
+        sa.Column("last_serial", sa.BigInteger(), nullable=False),
+        sa.Column("codes", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "act IN ('made', 'fetched', 'activated', 'cancelled')", name=op.f("ck_gift_batch_act_known_act")
+        ),
+        sa.CheckConstraint("first_serial <= last_serial AND codes >= 0", name=op.f("ck_gift_batch_act_a_range")),
+        sa.ForeignKeyConstraint(["batch_id"], ["gift_batch.id"], name=op.f("fk_gift_batch_act_batch_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_gift_batch_act")),
+    )
+    op.create_index("ix_gift_batch_act_batch", "gift_batch_act", ["batch_id", "id"], unique=False)
+    op.create_table(
+        "gift_code",
+        sa.Column("batch_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("serial", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=True),
+        sa.Column("redeemed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("redemption_id", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'redeemed') = (member_id IS NOT NULL) AND (member_id IS NULL) = (redeemed_at IS NULL)",
+            name=op.f("ck_gift_code_redeemed_by_a_member"),
+        ),
+        sa.CheckConstraint(
+            "state IN ('made', 'active', 'redeemed', 'cancelled')", name=op.f("ck_gift_code_known_state")
+        ),
+        sa.ForeignKeyConstraint(["batch_id"], ["gift_batch.id"], name=op.f("fk_gift_code_batch_id")),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_gift_code_member_id")),
+        sa.ForeignKeyConstraint(
+            ["redemption_id"],
+            ["redemption.id"],
+            name=op.f("fk_gift_code_redemption_id"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("batch_id", "serial", name=op.f("pk_gift_code")),
+        sa.UniqueConstraint("digest", name=op.f("uq_gift_code_digest")),
+        sa.UniqueConstraint("redemption_id", name=op.f("uq_gift_code_redemption_id")),
+    )
+    op.create_index(
+        "ix_gift_code_member",
+        "gift_code",
+        ["member_id", "batch_id"],
+        unique=False,
+        postgresql_where="member_id IS NOT NULL",
     )
     op.create_table(
         "till_device",

@@ -18,6 +18,7 @@ SYSTEM_ACCOUNTS = {
     "points_compensation": "PTS",
     "points_opening": "PTS",
     "points_extended": "PTS",
+    "points_gifts": "PTS",
     "rights_cost": "CNY",
     "bank": "CNY",
 }
@@ -58,6 +59,8 @@ APPEND_ONLY = (
     "draw_place_change",
     "drop_transition",
     "drop_note",
+    "campaign_transition",
+    "gift_batch_act",
 )
 
 ERASED_WITH_THE_PERSON = ("member_note",)

@@ -90,9 +90,10 @@ _FREE_CODES = """
 
 _LOAD_STOCKS = f"SELECT json_build_object('items', ({_ITEMS}), 'codes', ({_FREE_CODES}))::text"
 
+# Whoever gives or takes a tag by hand holds the account; a tag's rule takes it from everybody at once, and waits for these rows.
 _PEOPLE = """
     SELECT json_object_agg(k.external_id, json_build_array(coalesce(m.person_id, m.id), m.city,
-        ARRAY(SELECT t.tag_id FROM member_tag t WHERE t.member_id = m.id)))
+        ARRAY(SELECT t.tag_id FROM member_tag t WHERE t.member_id = m.id FOR KEY SHARE)))
     FROM member k JOIN member m ON m.id = coalesce(k.merged_into, k.id) WHERE k.external_id = ANY(%(members)b::text[])"""
 
 _USED_BY_PEOPLE = """

@@ -32,9 +32,13 @@ class Orders(msgspec.Struct):
 
 
 def leave_out_the_locks() -> None:
-    """Read accounts and stocks without locking them."""
-    for module, name in ((load, "_LOCK_ACCOUNTS"), (load, "LOCK_STOCKS"), (save, "_CLAIM_STOCKS")):
-        setattr(module, name, getattr(module, name).replace("FOR UPDATE", ""))
+    """Read accounts, stocks and tags without locking them."""
+    locking = (
+        (load, "_LOCK_ACCOUNTS"), (load, "LOCK_STOCKS"), (load, "_LOAD_STOCKS_AND_PEOPLE"), (save, "_CLAIM_STOCKS"),
+    )  # fmt: skip
+    for module, name in locking:
+        unlocked = getattr(module, name).replace("FOR UPDATE", "").replace("FOR KEY SHARE", "")
+        setattr(module, name, unlocked)
 
 
 def pause_before_writing(seconds: float) -> None:
@@ -73,5 +77,5 @@ if __name__ == "__main__":
         leave_out_the_locks()
     if given.pause:
         pause_before_writing(given.pause)
-    desk_module.BATCH_SIZE = given.batch_size
+    vars(desk_module)["BATCH_SIZE"] = given.batch_size
     asyncio.run(work(given))

@@ -58,22 +58,31 @@ async def test_without_locks_and_check_the_stock_is_oversold(database_url: str) 
         assert len(granted(outcomes)) > STOCK
 
 
-async def test_a_member_gets_no_more_than_the_limit_from_two_processes(database_url: str) -> None:
+async def _limited_twice(world: World) -> tuple[list[RedeemRequest], list[RedeemRequest]]:
+    """Wishes of one member for an item with a limit for a lifetime, and for one with a limit for each day."""
+    skus = await world.item("ever", per_member_limit=2), await world.item("daily", per_day_limit=2)
+    await world.member("m", points=10_000)
+    wishes = [[world.wish("m", sku) for _ in range(4) for sku in skus] for _ in range(2)]
+    return wishes[0], wishes[1]
+
+
+_HAD = """
+    SELECT json_object_agg(sku, had)
+    FROM (SELECT i.sku, count(*) AS had FROM redemption r JOIN item i ON i.id = r.item_id GROUP BY 1) AS orders"""
+
+
+async def test_a_member_gets_no_more_than_the_limits_from_two_processes(database_url: str) -> None:
     async with open_world(database_url) as world:
-        sku = await world.item(per_member_limit=2)
-        await world.member("m", points=10_000)
-        outcomes = await race(database_url, *_repeated(world, sku, 6), pause=PAUSE, batch_size=2)
-        assert len(granted(outcomes)) == 2
-        assert Counter(line[0] for line in outcomes) == {"granted": 2, "refused": 10}
+        outcomes = await race(database_url, *await _limited_twice(world), pause=PAUSE, batch_size=4)
+        assert await world.one(_HAD) == {"ever": 2, "daily": 2}
+        assert Counter(line[0] for line in outcomes) == {"granted": 4, "refused": 12}
 
 
-async def test_without_guards_a_member_gets_beyond_the_limit(database_url: str) -> None:
+async def test_without_guards_a_member_gets_beyond_the_limits(database_url: str) -> None:
     async with open_world(database_url) as world:
         await _drop(world, ("limit_use", "ck_limit_use_within_limit"))
-        sku = await world.item(per_member_limit=2)
-        await world.member("m", points=10_000)
-        outcomes = await race(database_url, *_repeated(world, sku, 6), unguarded=True, pause=LONG_PAUSE, batch_size=2)
-        assert len(granted(outcomes)) > 2
+        await race(database_url, *await _limited_twice(world), unguarded=True, pause=LONG_PAUSE, batch_size=8)
+        assert all(had > 2 for had in (await world.one(_HAD)).values())
 
 
 async def _same_person(world: World, limit: int) -> tuple[list[RedeemRequest], list[RedeemRequest]]:

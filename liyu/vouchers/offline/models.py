@@ -42,11 +42,11 @@ class TillDevice(Base):
 
 
 class OfflineLease(Base):
-    """What a device may take on its own until its next contact; an unused one is prolonged, a used one is followed by another."""
+    """What a device may take on its own until its next contact. It is never changed but acknowledged: the device has it."""
 
     __tablename__ = "offline_lease"
     __table_args__ = (
-        CheckConstraint("issued_at <= heard_at AND heard_at < expires_at", name="ends_after_contact"),
+        CheckConstraint("issued_at < expires_at", name="ends"),
         Index("ix_offline_lease_device", "device_id", "id"),
     )
 
@@ -57,9 +57,10 @@ class OfflineLease(Base):
     quota: Mapped[int]
     cap_minor: Mapped[int]
     issued_at: Mapped[datetime]
-    heard_at: Mapped[datetime]
-    """When the device last fetched what is used, cancelled and frozen: what happened before, it was told."""
+    """What was used, cancelled or frozen before, the device was told together with it."""
     expires_at: Mapped[datetime]
+    acknowledged_at: Mapped[datetime | None]
+    """When the device said that it holds it: from then on the ones before are over."""
 
 
 class OfflineUse(Base):

@@ -42,7 +42,7 @@ class TillDevice(Base):
 
 
 class OfflineLease(Base):
-    """What a device may take on its own until its next contact. It is never changed but acknowledged: the device has it."""
+    """What a device may take on its own until its next contact. Over, it was followed by another."""
 
     __tablename__ = "offline_lease"
     __table_args__ = (
@@ -59,8 +59,8 @@ class OfflineLease(Base):
     issued_at: Mapped[datetime]
     """What was used, cancelled or frozen before, the device was told together with it."""
     expires_at: Mapped[datetime]
-    acknowledged_at: Mapped[datetime | None]
-    """When the device said that it holds it: from then on the ones before are over."""
+    over_at: Mapped[datetime | None]
+    """When the device said that it holds another one."""
 
 
 class OfflineUse(Base):

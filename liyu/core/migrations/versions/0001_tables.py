@@ -2915,7 +2915,7 @@ def upgrade() -> None:
         sa.Column("cap_minor", sa.BigInteger(), nullable=False),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("over_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("issued_at < expires_at", name=op.f("ck_offline_lease_ends")),
         sa.ForeignKeyConstraint(["device_id"], ["till_device.id"], name=op.f("fk_offline_lease_device_id")),
         sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_offline_lease_staff_id")),

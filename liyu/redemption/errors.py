@@ -81,6 +81,14 @@ CODES: dict[str, str] = {
 }
 
 
+_NAMES = {words: name for name, words in WORDS.items()}
+
+
+def name_reason(reason: Reason) -> str:
+    """The name from which `make_reason` made a reason; codes are shared by several."""
+    return _NAMES.get(reason.message.text, reason.code)
+
+
 def make_reason(name: str, **details: object) -> Reason:
     """A reason with its stable code, its words and the figures behind it."""
     return Reason(CODES.get(name, name), Message(WORDS[name], details), details)

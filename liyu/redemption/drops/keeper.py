@@ -8,8 +8,10 @@ import structlog
 from psycopg import AsyncConnection, OperationalError
 
 from liyu.core.clock import Clock
+from liyu.core.errors import DomainError
 from liyu.core.keeper import Keeper
 from liyu.redemption.desk import Desk, Redeemed
+from liyu.redemption.drops.attempts import Attempts
 from liyu.redemption.drops.board import Board, load_board
 from liyu.redemption.drops.channel import DROP_CHANNEL
 from liyu.redemption.drops.line import LineDesk
@@ -31,6 +33,7 @@ class DropKeeper:
         self.clock = clock
         self.desk = LineDesk(desk)
         self.tally = Tally()
+        self.attempts = Attempts()
         self._asked: set[asyncio.Task[Redeemed]] = set()
         self._board = Keeper(database_url, DROP_CHANNEL, load_board, Board(0))
         self._connection: AsyncConnection[Any] | None = None
@@ -41,11 +44,13 @@ class DropKeeper:
         """The drops that are announced, as of a moment ago."""
         return self._board.current
 
-    def note(self, sku: str, what: str) -> None:
-        """Count what came of an attempt, if the item has a drop."""
+    def note(self, sku: str, member: str, refusal: DomainError) -> None:
+        """Count a refusal that a host was given for a member, and note it for the log of why, if the item has a drop."""
         drop = self.board.by_sku.get(sku)
         if drop is not None:
-            self.tally.count(drop.id, what, now=self.clock.now())
+            now = self.clock.now()
+            self.tally.count(drop.id, refusal.stable_code, now=now)
+            self.attempts.note(drop.id, member, refusal, now=now)
 
     def remember(self, asked: asyncio.Task[Redeemed]) -> asyncio.Task[Redeemed]:
         """Keep hold of a request to the desk until it is settled, whether or not somebody still waits for it."""
@@ -98,6 +103,8 @@ class DropKeeper:
     async def _write(self) -> None:
         if self.tally.has_news:
             await self.tally.write(await self._connect())
+        if self.attempts.has_news:
+            await self.attempts.write(await self._connect())
 
     async def _tell_line(self) -> None:
         if self.desk.has_news:

@@ -19,8 +19,11 @@ WORDS: dict[str, str] = {
     "served": N_("Left the waiting list with something redeemed"),
     "over": N_("The drop ended before your place came up"),
     "called_off": N_("The drop was called off: %(reason)s"),
+    "too_many_requests": N_("Held back %(count)s times within a minute: too many taps"),
+    "attention_missing": N_("Held back %(count)s times within a minute: the question was not answered"),
+    "attention_wrong": N_("Held back %(count)s times within a minute: the question was answered wrongly"),
 }
-"""What a note says, by `what`."""
+"""What a note says, by `what`; the last ones come from the tally."""
 
 
 class NoteRow(Struct, frozen=True):

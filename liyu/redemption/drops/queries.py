@@ -135,6 +135,15 @@ _RECORD = _LINES.format(more=", d.item_id, d.offer_minutes, d.asks_attention, d.
 
 _PERSON = "(SELECT id FROM member WHERE %(member)s IN (id, merged_into))"
 _NOTES = f"SELECT at, what, details FROM drop_note WHERE drop_id = %(drop)s AND member_id IN {_PERSON} ORDER BY id"
+_HELD_BACK = f"""
+    SELECT minute AS at, what, jsonb_build_object('count', count) AS details FROM drop_tally
+    WHERE drop_id = %(drop)s AND subject IN (SELECT 'member:' || id FROM member WHERE id IN {_PERSON})"""
+# What a host redeemed; what it was refused is a note.
+_BY_HOSTS = f"""
+    SELECT r.created_at AS at, 'granted' AS what, jsonb_build_object('number', r.number) AS details
+    FROM drop d JOIN redemption r ON r.item_id = d.item_id
+    WHERE d.id = %(drop)s AND r.member_id IN {_PERSON} AND r.channel = 'api' AND r.created_at >= d.created_at
+        AND r.created_at < d.ends_at"""
 _ANSWERS = """
     SELECT a.body_hash, a.answer, a.at FROM idempotent_answer a, drop d
     WHERE d.id = %(drop)s AND a.scope = 'member:' || %(member)s AND a.at >= d.created_at ORDER BY a.at LIMIT %(most)s"""
@@ -162,10 +171,12 @@ async def read_own(connection: AsyncConnection[Any], drop_id: int, sku: str, mem
 async def read_log(connection: AsyncConnection[Any], drop_id: int, sku: str, member_id: int) -> list[LogLine]:
     """Everything that was answered to a member's attempts at a drop, and that happened to them since, in order."""
     values = {"drop": drop_id, "member": member_id, "most": MOST_LINES}
-    notes = await _rows(connection, LogLine, _NOTES, values)
+    told = [
+        line for query in (_NOTES, _HELD_BACK, _BY_HOSTS) for line in await _rows(connection, LogLine, query, values)
+    ]
     answers = await (await connection.execute(_ANSWERS, values)).fetchall()
     attempts = [_line_of(answer, at) for body, answer, at in answers if _asked_for(body) == sku]
-    return sorted([*notes, *attempts], key=lambda line: line.at)
+    return sorted([*map(_with_reasons, told), *attempts], key=lambda line: line.at)
 
 
 async def count_waiting(connection: AsyncConnection[Any], drop_id: int) -> int:
@@ -254,6 +265,14 @@ def _line_of(answer: dict[str, Any], at: datetime) -> LogLine:
     if kept.refused is not None:
         return LogLine(at, "refused", {}, [(name, dict(details)) for name, details in kept.refused])
     return LogLine(at, "granted", {"number": kept.number})
+
+
+def _with_reasons(line: LogLine) -> LogLine:
+    """A note; that of a refusal keeps its reasons among its details."""
+    reasons = line.details.get("reasons")
+    if not reasons:
+        return line
+    return LogLine(line.at, line.what, {}, [(name, dict(details)) for name, details in reasons])
 
 
 def _asked_for(body_hash: str) -> str | None:

@@ -119,7 +119,7 @@ async def post_redemption(request: ApiRequest) -> Page:
         )
     except RefusedError as refusal:
         # In a drop most requests end here: answered at once, they do not pass through all layers of error handling.
-        services.drops.note(wish.sku, refusal.stable_code)
+        services.drops.note(wish.sku, wish.member, refusal)
         return problem(request, refusal)
     answer = _answer_of_desk(redeemed, wish, services)
     if redeemed.state == "held":

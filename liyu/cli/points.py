@@ -57,9 +57,10 @@ def forecast(as_json: bool) -> None:
 
 
 @command.command()
-def count() -> None:
-    """Bring the figures of the points health page up to date; the worker does it every hour."""
-    run(_count(load_settings()))
+@click.option("--anew", is_flag=True, help="From all transfers, not only from what came since the last count.")
+def count(anew: bool) -> None:
+    """Bring the figures of the pages points health and books up to date; the worker does it every hour."""
+    run(_count(load_settings(), anew))
     click.echo("The figures are up to date.")
 
 
@@ -103,9 +104,9 @@ async def _forecast(settings: Settings) -> list[LapseMonth]:
         return await forecast_lapses(connection)
 
 
-async def _count(settings: Settings) -> None:
+async def _count(settings: Settings, anew: bool) -> None:
     async with connect(settings) as connection, connection.transaction():
-        await count_points(connection, now=clock().now(), zone=settings.timezone)
+        await count_points(connection, now=clock().now(), zone=settings.timezone, anew=anew)
 
 
 def _moment(settings: Settings, as_of: datetime | None) -> tuple[datetime, date]:

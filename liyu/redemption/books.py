@@ -6,6 +6,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from liyu.core.ledger import prove as ledger
+from liyu.core.ledger import totals
 from liyu.core.ledger.prove import ProofResult
 from liyu.members.paid import checks as paid
 from liyu.members.points import checks as points
@@ -15,7 +16,14 @@ from liyu.redemption import checks as redemption
 from liyu.vouchers import checks as vouchers
 
 CHECKS = (
-    ledger.CHECKS | points.CHECKS | tiers.CHECKS | paid.CHECKS | settlement.CHECKS | vouchers.CHECKS | redemption.CHECKS
+    ledger.CHECKS
+    | totals.CHECKS
+    | points.CHECKS
+    | tiers.CHECKS
+    | paid.CHECKS
+    | settlement.CHECKS
+    | vouchers.CHECKS
+    | redemption.CHECKS
 )
 
 

@@ -93,6 +93,18 @@ class Transfer(Base):
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class AccountTotal(Base):
+    """What came to and went from all accounts of a kind before `counted_to`; the latest instant holds for all kinds."""
+
+    __tablename__ = "account_total"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    unit: Mapped[str] = mapped_column(primary_key=True)
+    came: Mapped[int]
+    went: Mapped[int]
+    counted_to: Mapped[datetime]
+
+
 class Proof(Base):
     """One run of the proof that the books balance; the console shows the last one."""
 

@@ -22,5 +22,22 @@ CHECKS: dict[str, str] = {
         SELECT 'transfer ' || t.id, l.account_id AS found, t.debit_account_id AS expected
         FROM lot_entry e JOIN lot l ON l.id = e.lot_id JOIN transfer t ON t.id = e.transfer_id
         WHERE l.account_id <> CASE WHEN e.amount < 0 THEN t.debit_account_id ELSE t.credit_account_id END""",
+    # The latest two days are counted anew with every count; those before them are not touched again.
+    "points_rollup_differs_from_transfers": """
+        WITH closed AS (SELECT max(recorded_on) - 1 AS before FROM points_rollup),
+        program AS (SELECT id FROM account WHERE member_id IS NULL AND partner_id IS NULL AND unit = 'PTS'),
+        counted AS (
+            SELECT recorded_on, event, sum(came) AS came, sum(went) AS went FROM points_rollup
+            WHERE recorded_on < (SELECT before FROM closed) GROUP BY 1, 2),
+        moved AS (
+            SELECT (recorded_at AT TIME ZONE 'UTC')::date AS recorded_on, event,
+                coalesce(sum(amount) FILTER (WHERE debit_account_id IN (SELECT id FROM program)), 0) AS came,
+                coalesce(sum(amount) FILTER (WHERE credit_account_id IN (SELECT id FROM program)), 0) AS went
+            FROM transfer WHERE unit = 'PTS' AND recorded_at < (SELECT before FROM closed)::timestamp AT TIME ZONE 'UTC'
+            GROUP BY 1, 2)
+        SELECT concat_ws(' ', recorded_on, event, side), found::bigint, expected::bigint
+        FROM counted c FULL JOIN moved m USING (recorded_on, event) CROSS JOIN LATERAL (VALUES
+            ('in', coalesce(c.came, 0), coalesce(m.came, 0)), ('out', coalesce(c.went, 0), coalesce(m.went, 0))
+        ) AS sides (side, found, expected) WHERE found <> expected""",
 }
 """Each selects its offenders: what, the figure found, the figure expected."""

@@ -1,4 +1,4 @@
-"""The roll-ups of points: what moved in which month, and what members hold, counted in the background for the health page.
+"""The roll-ups: what moved in which month, what members hold, and the accounts' totals, counted in the background.
 
 Members and their movements are too many to be summed while somebody waits. Movements are append-only, so only the days in
 which rows may still have been written are counted again.
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from psycopg import AsyncConnection
 
 from liyu.core.clock import local_date
+from liyu.core.ledger.totals import count_totals
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('points_rollup', 0))"
 
@@ -55,13 +56,17 @@ _HEALTH = """
         days = excluded.days"""
 
 
-async def count_points(connection: AsyncConnection[Any], *, now: datetime, zone: ZoneInfo) -> None:
-    """Bring the roll-ups up to date, in the caller's transaction. Two counts at once wait for each other."""
+async def count_points(connection: AsyncConnection[Any], *, now: datetime, zone: ZoneInfo, anew: bool = False) -> None:
+    """Bring all roll-ups up to date, or count everything anew; in the caller's transaction.
+
+    Two counts at once wait for each other.
+    """
     began = time.monotonic()
     day = local_date(now, zone)
     await connection.execute(_LOCK)
+    await count_totals(connection, anew=anew)
     last = await (await connection.execute("SELECT max(recorded_on) FROM points_rollup")).fetchone()
-    since = last[0] - _OPEN_DAYS if last and last[0] else date(1970, 1, 1)
+    since = last[0] - _OPEN_DAYS if last and last[0] and not anew else date(1970, 1, 1)
     await connection.execute(_FORGET, {"since": since})
     await connection.execute(_ROLL_UP, {"since": since, "zone": str(zone)})
     await connection.execute(_HEALTH, {"day": day, "at": now, "zone": str(zone)})

@@ -1,4 +1,4 @@
-"""What operators see of the program's points as a whole: what is owed, what lapses next, what moved in which month."""
+"""What operators see of the ledger: the transfers of an account, and what the earning rules are called."""
 
 from datetime import datetime
 from typing import Any
@@ -8,20 +8,6 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 PAGE_SIZE = 50
-
-
-class AccountFigure(Struct, frozen=True):
-    """A system account, or all accounts of one kind together: what came in and what went out, in its unit."""
-
-    kind: str
-    unit: str
-    came: int
-    went: int
-
-    @property
-    def balance(self) -> int:
-        """What came less what went."""
-        return self.came - self.went
 
 
 class AccountMove(Struct, frozen=True):
@@ -45,13 +31,6 @@ class RuleName(Struct, frozen=True):
     name_en: str
 
 
-_ACCOUNTS = """
-    WITH sides AS (
-        SELECT credit_account_id AS account_id, sum(amount) AS came, 0 AS went FROM transfer GROUP BY 1
-        UNION ALL SELECT debit_account_id, 0, sum(amount) FROM transfer GROUP BY 1)
-    SELECT a.kind, a.unit, coalesce(sum(s.came), 0)::bigint AS came, coalesce(sum(s.went), 0)::bigint AS went
-    FROM account a LEFT JOIN sides s ON s.account_id = a.id GROUP BY a.kind, a.unit"""
-
 _MOVES = """
     SELECT t.id, t.at, t.event, t.source, t.reason, t.actor, t.unit,
         CASE WHEN t.credit_account_id = a.id THEN t.amount ELSE -t.amount END AS amount
@@ -62,13 +41,6 @@ _MOVES = """
     ORDER BY t.id DESC LIMIT %(most)s"""
 
 _RULE_NAMES = "SELECT DISTINCT ON (code) code, name_zh, name_en FROM earning_rule ORDER BY code, version DESC"
-
-
-async def account_figures(connection: AsyncConnection[Any]) -> dict[str, AccountFigure]:
-    """What came to and went from every kind of account, summed from all transfers."""
-    async with connection.cursor(row_factory=class_row(AccountFigure)) as cursor:
-        await cursor.execute(_ACCOUNTS)
-        return {row.kind: row for row in await cursor.fetchall()}
 
 
 async def moves_of_account(

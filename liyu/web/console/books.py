@@ -11,10 +11,11 @@ from liyu.core.clock import start_of_day
 from liyu.core.database import driver_connection
 from liyu.core.errors import NotFoundError
 from liyu.core.i18n import N_
-from liyu.core.ledger.models import SYSTEM_ACCOUNTS
+from liyu.core.ledger.posting import system_accounts
 from liyu.core.ledger.prove import latest_proofs
+from liyu.core.ledger.totals import AccountFigure, account_figures
 from liyu.members.points.lots import add_months
-from liyu.members.points.queries import AccountFigure, account_figures, moves_of_account
+from liyu.members.points.queries import moves_of_account
 from liyu.redemption.books import prove_books
 from liyu.web.actor import require_permission
 from liyu.web.audit import record_act
@@ -23,13 +24,16 @@ from liyu.web.console.common import AnyRequest, cursor_links, name_people, now_o
 from liyu.web.formats import current_zone
 from liyu.web.pages import Page, leave_notice, redirect
 
-HELD = {"member_points": "/console/members", "member_pending": "/console/members", "member_debt": "/console/members"}
-POINTS_ORDER = (
-    "points_issued", "points_redeemed", "points_lapsed", "points_clawed_back", "points_adjusted", "points_compensation",
-    "points_extended",
-    "member_points", "member_pending", "member_debt",
-)  # fmt: skip
-MONEY_ORDER = ("rights_cost", "partner_payable", "bank")
+HELD_BY = {
+    "member_points": "/console/members", "member_pending": "/console/members", "member_debt": "/console/members",
+    "partner_payable": "/console/partners",
+}  # fmt: skip
+"""Where the owners of the accounts are that are not the program's own."""
+COUNTED_DOWN = {
+    "points_issued", "points_opening", "points_adjusted", "points_compensation", "member_debt",
+    "rights_cost", "bank", "payments_received",
+}  # fmt: skip
+"""Accounts that people expect to count up where the ledger counts down: what members were given, what is at the bank."""
 
 
 @get("/books", guards=[require_permission("books.read")])
@@ -37,14 +41,14 @@ async def show_books(request: AnyRequest, session: NamedDependency[AsyncSession]
     """The last proofs and the figures of all accounts."""
     connection = await driver_connection(session)
     proofs = await latest_proofs(session)
-    figures = await account_figures(connection)
+    figures = sorted(await account_figures(connection), key=_order)
     return show(
         request,
         "books",
         proofs=proofs,
         last=proofs[0] if proofs else None,
-        points=[_account_row(figures[kind]) for kind in POINTS_ORDER if kind in figures],
-        money=[_account_row(figures[kind]) for kind in MONEY_ORDER if kind in figures],
+        points=[_account_row(figure) for figure in figures if figure.unit == "PTS"],
+        money=[_account_row(figure) for figure in figures if figure.unit != "PTS"],
     )
 
 
@@ -64,9 +68,9 @@ async def prove(request: AnyRequest, session: NamedDependency[AsyncSession]) -> 
 @get("/books/{kind:str}", guards=[require_permission("books.read")])
 async def show_account(request: AnyRequest, session: NamedDependency[AsyncSession], kind: FromPath[str]) -> Page:
     """The transfers of one system account, of one month or of all time."""
-    if kind not in SYSTEM_ACCOUNTS:
-        raise NotFoundError
     connection = await driver_connection(session)
+    if kind not in await system_accounts(connection):
+        raise NotFoundError
     month = _month_of(request)
     moves, cursor = await moves_of_account(
         connection, kind, before=read_cursor(request), bounds=_bounds(month) if month else None
@@ -83,17 +87,20 @@ async def show_account(request: AnyRequest, session: NamedDependency[AsyncSessio
     )
 
 
+def _order(figure: AccountFigure) -> tuple[int, str]:
+    """Accounts as their words are listed: the program's, then what members hold, then money."""
+    kinds = list(ledger_words.ACCOUNTS)
+    return (kinds.index(figure.kind) if figure.kind in kinds else len(kinds)), figure.unit
+
+
 def _account_row(figure: AccountFigure) -> dict[str, object]:
-    """An account with the sign that people expect: what was issued or owed to partners counts up."""
-    shown = (
-        -figure.balance if figure.kind in ("points_issued", "member_debt", "rights_cost", "bank") else figure.balance
-    )
-    href = (
-        f"/console/books/{figure.kind}"
-        if figure.kind in SYSTEM_ACCOUNTS
-        else HELD.get(figure.kind, "/console/partners")
-    )
-    return {"label": ledger_words.account(figure.kind), "figure": figure, "shown": shown, "href": href}
+    """An account with the sign that people expect."""
+    return {
+        "label": ledger_words.account(figure.kind),
+        "figure": figure,
+        "shown": -figure.balance if figure.kind in COUNTED_DOWN else figure.balance,
+        "href": HELD_BY.get(figure.kind, f"/console/books/{figure.kind}"),
+    }
 
 
 def _month_of(request: AnyRequest) -> date | None:

@@ -166,6 +166,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_program")),
     )
     op.create_table(
+        "account_total",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("came", sa.BigInteger(), nullable=False),
+        sa.Column("went", sa.BigInteger(), nullable=False),
+        sa.Column("counted_to", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "unit", name=op.f("pk_account_total")),
+    )
+    op.create_table(
         "proof",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),

@@ -127,6 +127,8 @@ class Item(Base):
     """Hours after redeeming within which a member may cancel; 0 is never, None is until it was sent or used."""
     return_days: Mapped[int | None]
     """Days after they were received within which goods may be given back; None is as the program says, 0 is never."""
+    giftable: Mapped[bool] = mapped_column(server_default="true")
+    """Whether a member may give its vouchers to another."""
 
 
 class ItemStateChange(Base):

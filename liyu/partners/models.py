@@ -47,7 +47,11 @@ class Store(Base):
     """A place where vouchers are verified."""
 
     __tablename__ = "store"
-    __table_args__ = (Index("ix_store_partner", "partner_id"),)
+    __table_args__ = (
+        CheckConstraint("(latitude IS NULL) = (longitude IS NULL)", name="both_coordinates"),
+        CheckConstraint("latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180", name="on_earth"),
+        Index("ix_store_partner", "partner_id"),
+    )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     partner_id: Mapped[int] = mapped_column(ForeignKey("partner.id"))
@@ -61,6 +65,9 @@ class Store(Base):
     address_en: Mapped[str]
     opening_hours: Mapped[str]
     active: Mapped[bool] = mapped_column(default=True)
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    """In degrees, WGS 84, both or neither."""
 
 
 class AgreementLine(Base):

@@ -32,12 +32,12 @@ _OPEN_ORDERS = """
     WHERE r.member_id = %s AND i.kind = ANY(%s) AND r.state IN ('held', 'confirmed', 'fulfilling') ORDER BY r.id"""
 _HOLDINGS = """
     SELECT p.balance AS points, w.balance AS pending, -d.balance AS debt,
-        (SELECT count(*) FROM voucher v WHERE v.member_id = %(member)s AND v.state IN ('issued', 'partly_used')
-            AND v.expires_at > %(now)s) AS vouchers,
-        (SELECT max(v.expires_at) FROM voucher v WHERE v.member_id = %(member)s AND v.state IN ('issued', 'partly_used')
-            AND v.expires_at > %(now)s) AS last_voucher
+        v.vouchers, v.last_voucher
     FROM account p JOIN account w ON w.member_id = p.member_id AND w.kind = 'member_pending'
     JOIN account d ON d.member_id = p.member_id AND d.kind = 'member_debt'
+    CROSS JOIN (SELECT count(*) AS vouchers, max(v.expires_at) AS last_voucher FROM voucher v
+        WHERE (v.holder_id = %(member)s OR (v.holder_id IS NULL AND v.member_id = %(member)s))
+            AND v.state IN ('issued', 'partly_used') AND v.expires_at > %(now)s) AS v
     WHERE p.member_id = %(member)s AND p.kind = 'member_points'"""
 
 

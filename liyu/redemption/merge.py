@@ -23,7 +23,7 @@ from liyu.members.service.merge import MembersMoved, Party, close_source, lock_p
 from liyu.redemption.drops.merge import move_places
 from liyu.redemption.persons import join_persons
 from liyu.redemption.save import hash_for_member
-from liyu.vouchers.merge import VouchersMoved, count_vouchers
+from liyu.vouchers.merge import VouchersMoved, count_vouchers, move_held_vouchers
 
 LONGEST_REASON = 200
 
@@ -130,6 +130,7 @@ async def _move(connection: AsyncConnection[Any], party: Party) -> Merged:
     members = await merge_members(connection, party)
     await connection.execute(_LOCK_REDEMPTIONS, party.values)
     redemptions = (await connection.execute(_MOVE_REDEMPTIONS, party.values)).rowcount
+    await move_held_vouchers(connection, party.values)
     await move_favourites(connection, source=party.source.id, target=party.target.id)
     await move_votes(connection, source=party.source.id, target=party.target.id)
     await move_places(connection, source=party.source.id, target=party.target.id)

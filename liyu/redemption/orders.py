@@ -52,6 +52,7 @@ class OrderVoucher(Struct, frozen=True):
     uses: int
     uses_allowed: int
     expires_at: datetime
+    is_given_away: bool
 
 
 _ORDERS = """
@@ -98,7 +99,8 @@ async def list_order_vouchers(connection: AsyncConnection[Any], order: Order) ->
     """The vouchers of an order, in the order of their issue."""
     async with connection.cursor(row_factory=class_row(OrderVoucher)) as cursor:
         await cursor.execute(
-            "SELECT id, state, uses, uses_allowed, expires_at FROM voucher WHERE redemption_id = %s ORDER BY id",
+            "SELECT id, state, uses, uses_allowed, expires_at, coalesce(holder_id <> member_id, false) AS is_given_away "
+            "FROM voucher WHERE redemption_id = %s ORDER BY id",
             (order.id,),
         )
         return await cursor.fetchall()

@@ -24,6 +24,9 @@ class VoucherRecord(Struct, frozen=True):
     expires_at: datetime
     uses: int
     uses_allowed: int
+    generation: int = 0
+    is_given_away: bool = False
+    """Another member holds it by now, and its code is theirs."""
 
 
 class RedemptionRecord(Struct, frozen=True):
@@ -52,7 +55,8 @@ _REDEMPTION = """
         i.sku, i.kind, i.name_zh, i.name_en, i.partner_id, r.quantity,
         r.points, r.cash_minor, r.channel, r.created_at,
         (SELECT coalesce(json_agg(json_build_object('id', v.id, 'state', v.state, 'expires_at', v.expires_at,
-                'uses', v.uses, 'uses_allowed', v.uses_allowed) ORDER BY v.id), '[]')
+                'uses', v.uses, 'uses_allowed', v.uses_allowed, 'generation', v.generation,
+                'is_given_away', coalesce(v.holder_id <> v.member_id, false)) ORDER BY v.id), '[]')
             FROM voucher v WHERE v.redemption_id = r.id) AS vouchers
     FROM redemption r JOIN member m ON m.id = r.member_id JOIN item i ON i.id = r.item_id
     WHERE r.number = %(number)s AND (%(partner)s::bigint IS NULL OR i.partner_id = %(partner)s)"""

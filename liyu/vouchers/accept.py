@@ -11,7 +11,9 @@ from psycopg.rows import class_row
 from liyu.vouchers.errors import (
     AlreadyVerifiedError,
     AlreadyVerifiedSomewhereError,
+    GiftPendingError,
     MemberFrozenError,
+    NotActivatedError,
     NotYetValidError,
     NowhereTakenError,
     OtherStoreError,
@@ -126,9 +128,10 @@ async def load_known(connection: AsyncConnection[Any], presented: Presented | No
     """Ask the database about a presented voucher; it is asked the same for an unreadable one."""
     values = {
         "voucher": presented.voucher_id if presented else NO_VOUCHER,
+        "generation": presented.generation if presented else 0,
         "store": asked.store.id if asked.store else None,
     }
-    facts = await fetch_facts(connection, "WHERE v.id = %(voucher)s", values)
+    facts = await fetch_facts(connection, "WHERE v.id = %(voucher)s AND v.generation = %(generation)s", values)
     takes_it, taken_at = await (await connection.execute(_TAKEN_AT, values)).fetchone() or (False, [])
     async with connection.cursor(row_factory=class_row(LastUse)) as cursor:
         await cursor.execute(_LAST_USE, values)
@@ -158,6 +161,10 @@ def _refuse_by_time(facts: VoucherFacts, asked: Asked) -> VoucherRefusedError | 
         return VoucherExpiredError(day=facts.last_day(asked.zone))
     if asked.now < facts.issued_at:
         return NotYetValidError(starts=facts.issued_at)
+    if facts.state == "offered":
+        return GiftPendingError()
+    if facts.state == "printed":
+        return NotActivatedError()
     if facts.member_state == "frozen":
         return MemberFrozenError()
     return None

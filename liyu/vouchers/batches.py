@@ -245,7 +245,7 @@ async def _make_part(
     files = await maker.print_each(sheets)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "part.zip"
-        named = [(f"{one.redemption_number}-{one.id}.pdf", file) for one, file in zip(facts, files, strict=True)]
+        named = [(f"{one.number}-{one.id}.pdf", file) for one, file in zip(facts, files, strict=True)]
         await asyncio.to_thread(_pack, path, named)
         await storage.put_file(found.part_name(start), path, MEDIA_TYPES["zip"])
 

@@ -10,6 +10,7 @@ from liyu.vouchers.errors import VouchersNotCancellableError
 _CANCEL = """
     WITH unused AS (
         SELECT id, state FROM voucher WHERE redemption_id = %(redemption)s AND uses = 0
+            AND coalesce(holder_id, member_id) = member_id
             AND ((state = 'issued' AND %(now)s < expires_at) OR (%(ran_out)s AND state IN ('issued', 'expired')))
         ORDER BY id FOR UPDATE),
     cancelled AS (
@@ -29,8 +30,9 @@ async def cancel_vouchers(
 ) -> int:
     """Cancel all vouchers of a redemption in the caller's transaction, and return how many there were.
 
-    The caller holds the redemption's lock, which verifying takes too. Raises VouchersNotCancellableError when one of
-    them was used, not counting uses that were taken back, or has run out; with `ran_out` also those go that ran out unused.
+    The caller holds the redemption's lock, which verifying and giving take too. Raises VouchersNotCancellableError when one
+    of them was used, not counting uses that were taken back, has run out, waits as a gift or is another member's by now; with
+    `ran_out` also those go that ran out unused.
     """
     values = {"redemption": redemption_id, "reason": reason, "actor": actor, "now": now, "ran_out": ran_out}
     cancelled = await connection.execute(_CANCEL, values)

@@ -18,6 +18,7 @@ class Checked(Struct, kw_only=True):
     """What staff see. `refusal` is why it would not be accepted now; None when it would."""
 
     voucher_id: int
+    serial: int
     code: str
     member: str
     sku: str
@@ -61,7 +62,8 @@ async def check(
     assert facts is not None
     return Checked(
         voucher_id=facts.id,
-        code=mask_code(tokens.codes.code_of(facts.id)),
+        serial=facts.serial,
+        code=mask_code(tokens.codes.code_of(facts.serial)),
         member=mask_name(facts.member_name),
         sku=facts.sku,
         partner_code=facts.partner_code,

@@ -70,11 +70,11 @@ def voucher_marks(facts: VoucherFacts, last_day: str, *, tokens: Tokens, zone: Z
     """What stands on this voucher only; `last_day` in words. The same facts give the same marks."""
     return Marks(
         texts={
-            "code": tokens.codes.code_of(facts.id),
+            "code": tokens.codes.code_of(facts.serial),
             "last_day": last_day,
-            "number": facts.redemption_number,
+            "number": facts.number,
         },
-        qr=tokens.static_token(facts.id, facts.last_day(zone), facts.item_id),
+        qr=tokens.static_token(facts.serial, facts.last_day(zone), facts.item_id),
         made_at=facts.issued_at.strftime("D:%Y%m%d%H%M%SZ"),
     )
 

@@ -72,11 +72,32 @@ class NotYetValidError(VoucherRefusedError):
     message = N_("This voucher is valid from %(starts)s on.")
 
 
+class GiftPendingError(VoucherRefusedError):
+    """It is on its way to another member; whoever offered it may take it back and use it."""
+
+    code = "gift_pending"
+    message = N_("This voucher is waiting as a gift. Whoever gives it can take it back in the wallet.")
+
+
+class NotActivatedError(VoucherRefusedError):
+    """Printed for a campaign that has not handed it out yet."""
+
+    code = "not_activated"
+    message = N_("This voucher has not been activated yet. Whoever handed it out can tell more.")
+
+
 class MemberFrozenError(VoucherRefusedError):
     """The member's account is frozen."""
 
     code = "frozen"
     message = N_("The member’s account is frozen. Customer service can tell them more.")
+
+
+class VoucherFrozenError(VoucherRefusedError):
+    """An operator has frozen this voucher; `voucher_change` says why."""
+
+    code = "frozen"
+    message = N_("This voucher is frozen. Customer service can tell more.")
 
 
 class WrongStoreError(VoucherRefusedError):
@@ -142,10 +163,10 @@ class UndoTooLateError(DomainError):
 
 
 class VouchersNotCancellableError(DomainError):
-    """A voucher of the redemption was used or has run out."""
+    """A voucher of the redemption was used, has run out or was given away."""
 
     code = "voucher_not_cancellable"
-    message = N_("A voucher of this redemption was used or has run out, so it can no longer be cancelled.")
+    message = N_("A voucher of this redemption was used, given away or has run out, so it can no longer be cancelled.")
 
 
 class NothingToPrintError(DomainError):

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 # A voucher in the hands of a till is left to the next run: its date decides whether it may be used, not this job.
 _EXPIRE = """
     WITH due AS (
-        SELECT id, state FROM voucher WHERE state IN ('issued', 'partly_used') AND expires_at <= %(now)s
+        SELECT id, state FROM voucher WHERE state IN ('printed', 'issued', 'partly_used') AND expires_at <= %(now)s
         ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED),
     expired AS (
         UPDATE voucher v SET state = 'expired' FROM due WHERE v.id = due.id RETURNING v.id, due.state)

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from liyu.core.clock import local_date
+from liyu.vouchers.serials import serial_of
 from liyu.vouchers.states import OPEN
 
 
@@ -16,11 +17,14 @@ class VoucherFacts(Struct, kw_only=True):
     """One voucher. Texts come in both languages, `rules_*` as lists; instants are UTC."""
 
     id: int
-    redemption_id: int
-    redemption_number: str
-    member_id: int
+    redemption_id: int | None
+    redemption_number: str | None
+    member_id: int | None
+    """Who holds it; None for a printed one that nobody has put into a wallet."""
+    redeemer_id: int | None = None
+    """Who redeemed it, and gets the points back if it is cancelled."""
     member_name: str | None
-    member_state: str
+    member_state: str | None
     member_locale: str | None
     item_id: int
     sku: str
@@ -44,8 +48,22 @@ class VoucherFacts(Struct, kw_only=True):
     uses_allowed: int
     issued_at: datetime
     expires_at: datetime
+    generation: int = 0
+    frozen_at: datetime | None = None
+    run_number: int | None = None
+    giftable: bool = True
     cancel_hours: int | None = None
     """The item's rule: 0 is never, None until it is used."""
+
+    @property
+    def number(self) -> str:
+        """What stands on paper for people to tell vouchers apart: the order's number, or that in its print run."""
+        return self.redemption_number or f"{self.run_number:06d}"
+
+    @property
+    def serial(self) -> int:
+        """What codes and QR codes are made from."""
+        return serial_of(self.id, self.generation)
 
     def is_usable(self, now: datetime) -> bool:
         """Whether it can be used at this instant, as far as the voucher itself goes."""
@@ -71,13 +89,16 @@ class StoreFacts(Struct):
 
 
 FACTS = """
-    SELECT v.id, v.redemption_id, r.number AS redemption_number, v.member_id, m.name AS member_name,
+    SELECT v.id, v.redemption_id, r.number AS redemption_number, coalesce(v.holder_id, v.member_id) AS member_id,
+        v.member_id AS redeemer_id, m.name AS member_name,
         m.state AS member_state, m.locale AS member_locale, v.item_id, i.sku, i.kind, i.scene,
         i.name_zh AS item_zh, i.name_en AS item_en, i.summary_zh, i.summary_en, i.rules_zh, i.rules_en, i.value_minor,
         v.partner_id, p.code AS partner_code, p.name_zh AS partner_zh, p.name_en AS partner_en,
         p.service_phone AS partner_phone,
-        v.agreement_line_id, v.state, v.uses, v.uses_allowed, v.issued_at, v.expires_at, i.cancel_hours
-    FROM voucher v JOIN redemption r ON r.id = v.redemption_id JOIN member m ON m.id = v.member_id
+        v.agreement_line_id, v.state, v.uses, v.uses_allowed, v.issued_at, v.expires_at, v.generation, v.frozen_at,
+        v.run_number, i.giftable, i.cancel_hours
+    FROM voucher v LEFT JOIN redemption r ON r.id = v.redemption_id
+    LEFT JOIN member m ON m.id = coalesce(v.holder_id, v.member_id)
     JOIN item i ON i.id = v.item_id LEFT JOIN partner p ON p.id = v.partner_id"""
 """Everything about vouchers; the caller adds the condition that says whose."""
 

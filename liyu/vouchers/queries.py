@@ -14,17 +14,9 @@ from liyu.vouchers.errors import UnknownVerificationError
 from liyu.vouchers.facts import VoucherFacts, fetch_facts
 
 PAGE = 30
-WALLET_GROUPS = ("usable", "used", "expired")
-
-
-class Wallet(Struct):
-    """A member's vouchers 卡包: the first page of each group, and how many there are in all."""
-
-    usable: list[VoucherFacts]
-    used: list[VoucherFacts]
-    expired: list[VoucherFacts]
-    """Run out or cancelled."""
-    counts: dict[str, int]
+SOON = timedelta(days=14)
+"""A voucher that runs out within so long is told to end soon."""
+WALLET_GROUPS = ("usable", "soon", "gifts", "used", "expired")
 
 
 class VerificationLine(Struct):
@@ -32,6 +24,7 @@ class VerificationLine(Struct):
 
     id: int
     voucher_id: int
+    generation: int
     item_zh: str
     item_en: str
     store_code: str | None
@@ -69,8 +62,13 @@ class StoreCount(Struct):
     count: int
 
 
+HELD = "(v.holder_id = %(member)s OR (v.holder_id IS NULL AND v.member_id = %(member)s))"
+"""Whether a member holds the voucher `v`: they got it, or redeemed it and still have it."""
+
 _GROUPS = {
     "usable": "v.state IN ('issued', 'partly_used') AND v.expires_at > %(now)s",
+    "soon": "v.state IN ('issued', 'partly_used') AND v.expires_at > %(now)s AND v.expires_at <= %(soon)s",
+    "gifts": "v.state = 'offered'",
     "used": "v.state = 'used_up'",
     "expired": (
         "(v.state IN ('expired', 'cancelled') OR (v.state IN ('issued', 'partly_used') AND v.expires_at <= %(now)s))"
@@ -78,11 +76,13 @@ _GROUPS = {
 }
 _ORDERS = {
     "usable": "v.expires_at, v.id",
+    "soon": "v.expires_at, v.id",
+    "gifts": "v.expires_at, v.id",
     "used": "v.id DESC",
     "expired": "v.expires_at DESC, v.id DESC",
 }
 
-_LINE = """f.id, f.voucher_id, i.name_zh AS item_zh, i.name_en AS item_en, s.code AS store_code,
+_LINE = """f.id, f.voucher_id, v.generation, i.name_zh AS item_zh, i.name_en AS item_en, s.code AS store_code,
         s.name_zh AS store_zh, s.name_en AS store_en, f.verifier, f.use_number, v.uses_allowed, f.verified_at,
         f.undone_at, f.undone_by, f.undo_reason"""
 
@@ -102,7 +102,7 @@ _VERIFICATIONS = f"""
 _VERIFICATION = f"""
     SELECT {_LINE}, m.name AS member_name
     FROM verification f JOIN voucher v ON v.id = f.voucher_id JOIN item i ON i.id = v.item_id
-    JOIN member m ON m.id = v.member_id LEFT JOIN store s ON s.id = f.store_id
+    LEFT JOIN member m ON m.id = coalesce(v.holder_id, v.member_id) LEFT JOIN store s ON s.id = f.store_id
     WHERE f.partner_id = %(partner)s AND f.id = %(verification)s
         AND (%(store)s::bigint IS NULL OR f.store_id = %(store)s)"""
 
@@ -119,37 +119,35 @@ _COUNTS = """
     WHERE s.partner_id = %(partner)s AND s.active GROUP BY s.id ORDER BY count(f.id) DESC, s.code"""
 
 
-async def wallet(connection: AsyncConnection[Any], member_id: int, now: datetime) -> Wallet:
-    """A member's wallet: usable ones by the day they run out, then used ones, then the rest, newest first."""
-    groups = {name: await wallet_page(connection, member_id, name, now) for name in WALLET_GROUPS}
+async def count_wallet(connection: AsyncConnection[Any], member_id: int, now: datetime) -> dict[str, int]:
+    """How many vouchers a member holds, by group of the wallet 卡包."""
     counted = ", ".join(f"count(*) FILTER (WHERE {_GROUPS[name]})" for name in WALLET_GROUPS)
     found = await connection.execute(
-        f"SELECT {counted} FROM voucher v WHERE v.member_id = %(member)s",
-        {"member": member_id, "now": now},
+        f"SELECT {counted} FROM voucher v WHERE {HELD}", {"member": member_id, "now": now, "soon": now + SOON}
     )
     row = await found.fetchone()
     assert row is not None
-    return Wallet(**groups, counts=dict(zip(WALLET_GROUPS, row, strict=True)))
+    return dict(zip(WALLET_GROUPS, row, strict=True))
 
 
 async def wallet_page(
     connection: AsyncConnection[Any], member_id: int, group: str, now: datetime, *, offset: int = 0, limit: int = PAGE
 ) -> list[VoucherFacts]:
-    """One page of a group (`usable`, `used`, `expired`) of a member's vouchers. Raises KeyError for another group."""
+    """One page of a group of what a member holds: by the day they run out, what is over by the newest first.
+
+    Raises KeyError for a group that is none of `WALLET_GROUPS`.
+    """
     return await fetch_facts(
         connection,
-        f"WHERE v.member_id = %(member)s AND {_GROUPS[group]} ORDER BY {_ORDERS[group]} "
-        "LIMIT %(limit)s OFFSET %(offset)s",
-        {"member": member_id, "now": now, "limit": limit, "offset": offset},
+        f"WHERE {HELD} AND {_GROUPS[group]} ORDER BY {_ORDERS[group]} LIMIT %(limit)s OFFSET %(offset)s",
+        {"member": member_id, "now": now, "soon": now + SOON, "limit": limit, "offset": offset},
     )
 
 
 async def voucher_of_member(connection: AsyncConnection[Any], member_id: int, voucher_id: int) -> VoucherFacts:
-    """One voucher of a member. Raises NotFoundError, also for somebody else's."""
+    """One voucher that a member holds. Raises NotFoundError, also for one that was given away."""
     found = await fetch_facts(
-        connection,
-        "WHERE v.member_id = %(member)s AND v.id = %(voucher)s",
-        {"member": member_id, "voucher": voucher_id},
+        connection, f"WHERE {HELD} AND v.id = %(voucher)s", {"member": member_id, "voucher": voucher_id}
     )
     if not found:
         raise NotFoundError

@@ -1,15 +1,19 @@
 """The allowed transitions of a voucher, as data: code, buttons, diagrams and tests all read this table."""
 
 TRANSITIONS: dict[str | None, tuple[str, ...]] = {
-    None: ("issued",),
-    "issued": ("partly_used", "used_up", "expired", "cancelled"),
-    "partly_used": ("issued", "used_up", "expired"),
+    None: ("issued", "printed"),
+    "printed": ("issued", "expired", "cancelled"),
+    "issued": ("offered", "partly_used", "used_up", "expired", "cancelled"),
+    "offered": ("issued",),
+    "partly_used": ("issued", "used_up", "expired", "cancelled"),
     "used_up": ("issued", "partly_used"),
-    "expired": ("cancelled",),
+    "expired": ("issued", "partly_used", "cancelled"),
     "cancelled": (),
 }
 """From `partly_used` and `used_up` back is an undo. A voucher of one use goes from `issued` to `used_up` at once. What was to be
-picked up and was not is cancelled with its order after its last day.
+picked up and was not is cancelled with its order after its last day. An `offered` one waits as a gift: accepted, taken back or
+lapsed it is `issued` again, to whomever. A `printed` one is of a campaign and not activated yet. From `expired` back leads a
+later last day, which operators give.
 """
 
 OPEN = ("issued", "partly_used")

@@ -17,6 +17,7 @@ from liyu.core.sealing import derive_key
 from liyu.vouchers.alphabet import read_letters, tidy, write_letters
 from liyu.vouchers.codes import Codes
 from liyu.vouchers.disguise import Disguise
+from liyu.vouchers.serials import split_serial
 
 WINDOW_SECONDS = 30
 GRACE_WINDOWS = 1
@@ -44,10 +45,21 @@ class Form(StrEnum):
 class Presented(Struct, frozen=True):
     """A voucher as it was shown: genuine by its letters, whatever the database says of it."""
 
-    voucher_id: int
+    serial: int
+    """Id and generation in one (`serials.py`)."""
     form: Form
     stale: bool = False
     """A wallet token whose time has passed: a screenshot, most likely."""
+
+    @property
+    def voucher_id(self) -> int:
+        """The id, whatever the generation."""
+        return split_serial(self.serial)[0]
+
+    @property
+    def generation(self) -> int:
+        """How often the voucher had changed hands when this was made; the database says whether it still is so."""
+        return split_serial(self.serial)[1]
 
 
 class Tokens:

@@ -50,7 +50,7 @@ class Verified(Struct, kw_only=True):
 
     verification_id: int
     voucher_id: int
-    redemption_id: int
+    redemption_id: int | None
     code: str
     member: str
     item_zh: str
@@ -69,7 +69,7 @@ class Verified(Struct, kw_only=True):
 
 
 class _Used(Struct):
-    redemption_id: int
+    redemption_id: int | None
     agreement_line_id: int | None
     partner_id: int | None
     uses: int
@@ -98,7 +98,8 @@ _USE = f"""
         AND v.issued_at <= %(now)s AND %(now)s < v.expires_at AND NOT %(stale)s
         AND (%(partner)s::bigint IS NULL OR v.partner_id = %(partner)s)
         AND {STORE_TAKES}
-        AND EXISTS (SELECT FROM member m WHERE m.id = v.member_id AND m.state <> 'frozen')
+        AND v.generation = %(generation)s
+        AND NOT EXISTS (SELECT FROM member m WHERE m.id = coalesce(v.holder_id, v.member_id) AND m.state = 'frozen')
         AND NOT EXISTS (SELECT FROM verification f WHERE f.verifier = %(verifier)s AND f.nonce = %(nonce)s)
     RETURNING redemption_id, agreement_line_id, partner_id, uses, uses_allowed"""
 
@@ -194,6 +195,7 @@ async def _verify(
     asked = Asked(request.partner_id, store, bool(store or (request.store_code or "").strip()), now, zone)
     values = {
         "voucher": presented.voucher_id if presented else NO_VOUCHER,
+        "generation": presented.generation if presented else 0,
         "stale": bool(presented and presented.stale),
         "partner": request.partner_id,
         "store": store.id if store else None,
@@ -208,7 +210,7 @@ async def _verify(
     if used is None:
         return await _repeat_or_refuse(connection, request, presented, asked, tokens)
     await _keep_use(connection, request, values, used, zone)
-    if used.uses == used.uses_allowed and on_used_up is not None:
+    if used.uses == used.uses_allowed and used.redemption_id is not None and on_used_up is not None:
         await on_used_up(connection, used.redemption_id, now)
     verified = await _find_repeat(connection, request, presented, tokens)
     assert verified is not None
@@ -282,7 +284,7 @@ def _as_verified(verification: _Verification, facts: VoucherFacts, tokens: Token
         verification_id=verification.id,
         voucher_id=facts.id,
         redemption_id=facts.redemption_id,
-        code=mask_code(tokens.codes.code_of(facts.id)),
+        code=mask_code(tokens.codes.code_of(facts.serial)),
         member=mask_name(facts.member_name),
         item_zh=facts.item_zh,
         item_en=facts.item_en,

@@ -10,7 +10,9 @@ ORDER_STATES: dict[str, tuple[str, str]] = {
 """Label and tone of each state of a redemption."""
 
 VOUCHER_STATES: dict[str, tuple[str, str]] = {
+    "printed": (N_("Not activated"), "gold"),
     "issued": (N_("Ready to use"), ""),
+    "offered": (N_("Waiting as a gift"), "gold"),
     "partly_used": (N_("Partly used"), ""),
     "used_up": (N_("Used up"), "grey"),
     "expired": (N_("Expired"), "grey"),

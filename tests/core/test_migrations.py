@@ -11,7 +11,7 @@ APPEND_ONLY = (
     "growth_entry", "card_change",
     "transfer", "lot_entry", "member_state_change", "tier_change", "partner_state_change", "item_state_change", "item_version",
     "redemption_transition", "voucher_transition", "statement_transition", "verification_refusal", "audit_event", "payable_entry",
-    "after_sale_transition", "top_up_attempt",
+    "after_sale_transition", "top_up_attempt", "voucher_change", "voucher_reminder", "voucher_run_activation",
     "member_import_transition", "member_tag_change",
     "lapse_reminder",
     "consent_text", "consent_entry", "data_export",

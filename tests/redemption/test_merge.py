@@ -24,8 +24,10 @@ from liyu.redemption.save import hash_request
 from liyu.redemption.state import RedeemRequest
 from tests.world import NOW, ZONE, World, open_world
 
-MERGED_BY_REDEMPTION = {"redemption", "favourite", "item_seen", "candidate_vote", "drop_entry", "drop_offer"}
-READ_OVER_BOTH = {"drop_note"}
+MERGED_BY_REDEMPTION = {
+    "redemption", "favourite", "item_seen", "candidate_vote", "drop_entry", "drop_offer", "voucher", "voucher_gift",
+}  # fmt: skip
+READ_OVER_BOTH = {"drop_note", "voucher_reminder"}
 
 
 async def join(world: World, source: str = "s", target: str = "t", *, seen: str | None = None) -> Merged:

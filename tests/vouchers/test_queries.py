@@ -10,10 +10,10 @@ from liyu.vouchers.expire import expire_vouchers
 from liyu.vouchers.facts import mask_name, stores_of_item
 from liyu.vouchers.queries import (
     count_by_store,
+    count_wallet,
     verifications_of_partner,
     voucher_of_member,
     vouchers_of_redemption,
-    wallet,
     wallet_page,
 )
 from tests.vouchers.tills import Shops, open_shops
@@ -34,12 +34,12 @@ async def test_the_wallet_shows_what_runs_out_first_on_top(database_url: str) ->
         await shops.verify(mine[2])
         member_id = await world.one("SELECT id FROM member WHERE external_id = 'm-1'")
         for _ in range(2):
-            seen = await wallet(world.connection, member_id, NOW)
-            assert [one.id for one in seen.usable] == [mine[1], mine[0]]
-            assert [one.id for one in seen.used] == [mine[2]]
-            assert [one.id for one in seen.expired] == [mine[3]]
-            assert seen.counts == {"usable": 2, "used": 1, "expired": 1}
-            assert [one.is_usable(NOW) for one in seen.usable + seen.used + seen.expired] == [True, True, False, False]
+            groups = ("usable", "soon", "used", "expired")
+            seen = [one for group in groups for one in await wallet_page(world.connection, member_id, group, NOW)]
+            assert [one.id for one in seen] == [mine[1], mine[0], mine[1], mine[2], mine[3]]
+            counts = await count_wallet(world.connection, member_id, NOW)
+            assert counts == {"usable": 2, "soon": 1, "gifts": 0, "used": 1, "expired": 1}
+            assert [one.is_usable(NOW) for one in seen] == [True, True, True, False, False]
             await expire_vouchers(world.connection, NOW)
         (second,) = await wallet_page(world.connection, member_id, "usable", NOW, offset=1, limit=5)
         assert (second.id, second.partner_zh) == (mine[0], "LUCK咖啡")

@@ -22,6 +22,7 @@ from liyu.redemption.save import hash_request
 from liyu.redemption.shipping.queries import ParcelLine, list_parcels
 from liyu.redemption.state import RedeemRequest
 from liyu.vouchers.codes import mask_code
+from liyu.vouchers.serials import serial_of
 from liyu.vouchers.states import OPEN
 from liyu.web.api.auth import caller_of
 from liyu.web.api.bodies import is_storable, read_body
@@ -245,9 +246,10 @@ def _answer_of_desk(redeemed: Redeemed, wish: RedeemBody, services: Services) ->
 def _answer_of_record(record: RedemptionRecord, services: Services, *, masked: bool = False) -> RedemptionAnswer:
     vouchers = []
     for voucher in record.vouchers:
-        code = services.codes.code_of(voucher.id)
+        code = services.codes.code_of(serial_of(voucher.id, voucher.generation))
+        is_hidden = masked or voucher.is_given_away
         vouchers.append(
-            VoucherAnswer(mask_code(code) if masked else code, _status_of(voucher, services), voucher.expires_at)
+            VoucherAnswer(mask_code(code) if is_hidden else code, _status_of(voucher, services), voucher.expires_at)
         )
     return RedemptionAnswer(
         record.number, record.state, record.points, vouchers, record.member, record.sku, record.quantity

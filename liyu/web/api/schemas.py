@@ -307,7 +307,9 @@ class VoucherAnswer(Struct):
     """A voucher. Partners' keys see the code masked: they learn it from the member."""
 
     code: Annotated[str, Meta(examples=["7K3M-P9QX-4TRD"])]
-    status: Annotated[str, Meta(description="issued, partly_used, used_up, expired or cancelled")]
+    status: Annotated[
+        str, Meta(description="issued, offered (waiting as a gift), partly_used, used_up, expired or cancelled")
+    ]
     expires_at: Instant
 
 

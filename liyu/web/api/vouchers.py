@@ -10,15 +10,15 @@ from liyu.core import limits
 from liyu.core.database import driver_connection, unit_of_work
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
-from liyu.redemption.fulfil import complete_when_used_up
 from liyu.vouchers.check import Checked, check
-from liyu.vouchers.errors import UnknownVoucherError
+from liyu.vouchers.errors import UnknownVoucherError, VoucherRefusedError
+from liyu.vouchers.tokens import Form
 from liyu.vouchers.undo import undo
-from liyu.vouchers.verify import Verified, VerifyRequest, verify_at_till
+from liyu.vouchers.verify import VerifyRequest
 from liyu.web.api.auth import caller_of
 from liyu.web.api.bodies import read_body
 from liyu.web.api.calls import Call, route
-from liyu.web.api.problems import json_answer
+from liyu.web.api.problems import json_answer, problem
 from liyu.web.api.schemas import (
     CheckAnswer,
     CheckBody,
@@ -150,6 +150,7 @@ async def post_check(request: ApiRequest) -> Page:
             },
         ),
         for_partners=True,
+        shortcut=True,
     ),
 )
 async def post_verification(request: ApiRequest) -> Page:
@@ -162,19 +163,13 @@ async def post_verification(request: ApiRequest) -> Page:
         nonce=body.nonce,
         verifier=caller.reference,
         partner_id=caller.partner_id,
+        subjects=((GUESSES, caller.reference), ("verify_failure_address", visit_of(request).address)),
     )
-
-    async def use() -> Verified:
-        return await verify_at_till(
-            services.sessions,
-            wish,
-            now=services.clock.now(),
-            zone=services.settings.timezone,
-            tokens=services.tokens,
-            on_used_up=complete_when_used_up,
-        )
-
-    verified = await _throttled(request, services, use)
+    try:
+        verified = await services.till.verify(wish)
+    except VoucherRefusedError as refusal:
+        # Answered at once: it need not pass through all layers of error handling.
+        return problem(request, refusal)
     answer = VerifyAnswer(
         result="verified",
         voucher=_shown(services, body.code, verified.voucher_id, verified.code),
@@ -248,8 +243,9 @@ async def _throttled(request: ApiRequest, services: Services, work: Callable[[],
 
 def _shown(services: Services, text: str, voucher_id: int, masked: str) -> str:
     """The code for whoever showed the code; a QR code of the wallet must not give it away."""
-    is_known = services.tokens.codes.voucher_id_of(text) == voucher_id
-    return services.codes.code_of(voucher_id) if is_known else masked
+    presented = services.tokens.read(text, services.clock.now())
+    is_known = presented is not None and presented.form is Form.CODE and presented.voucher_id == voucher_id
+    return services.codes.code_of(presented.serial) if presented is not None and is_known else masked
 
 
 def _locale_of(request: ApiRequest) -> str:

@@ -13,7 +13,8 @@ from liyu.core.i18n import N_, Message
 from liyu.members.account import MemberAccount, load_account
 from liyu.members.notices import Notice, list_notices, mark_read
 from liyu.members.personal.closing import ClosingLine, find_closing
-from liyu.vouchers.queries import wallet
+from liyu.vouchers.facts import VoucherFacts
+from liyu.vouchers.queries import wallet_page
 from liyu.web.actor import actor_of
 from liyu.web.formats import current_zone
 from liyu.web.i18n import text_of, translate
@@ -21,7 +22,6 @@ from liyu.web.mall.cards import in_words
 from liyu.web.mall.member import AnyRequest, lapsing_next, member_id_of, now_of, today_of
 from liyu.web.pages import Page, page
 
-VOUCHER_WARNING = timedelta(days=14)
 TIER_WARNING = timedelta(days=92)
 PAID_WARNING = timedelta(days=14)
 MOST_VOUCHER_NOTICES = 5
@@ -36,6 +36,7 @@ TOPICS: dict[str, tuple[str, str, str]] = {
         N_("A code of “%(item)s” is bad. A new one comes as soon as there is one; your points are safe."),
     ),
     "order_sent": ("truck", "/redemptions", N_("“%(item)s” is on its way to you.")),
+    "order_ready": ("store", "/redemptions", N_("“%(item)s” is ready: show its voucher at the store.")),
     "order_topped_up": ("smartphone", "/redemptions", N_("“%(item)s” has been credited.")),
     "order_given_back": (
         "coins",
@@ -125,11 +126,11 @@ def _tell(notice: Notice) -> dict[str, Any]:
 async def _list_of_today(request: AnyRequest, session: AsyncSession, member_id: int) -> list[dict[str, Any]]:
     connection = await driver_connection(session)
     account = await load_account(connection, member_id, today_of(request))
-    vouchers = await wallet(connection, member_id, now_of(request))
+    ending = await wallet_page(connection, member_id, "soon", now_of(request), limit=MOST_VOUCHER_NOTICES)
     return [
         *_closing_notices(await find_closing(connection, member_id)),
         *_account_notices(request, account),
-        *_voucher_notices(request, vouchers.usable),
+        *_voucher_notices(ending),
     ]
 
 
@@ -175,9 +176,7 @@ def _account_notices(request: AnyRequest, account: MemberAccount) -> list[dict[s
 _PAID_ENDS = N_("%(tier)s is paid for through %(day)s. It does not renew by itself.")
 
 
-def _voucher_notices(request: AnyRequest, vouchers: list[Any]) -> list[dict[str, Any]]:
-    now = now_of(request)
-    ending = [facts for facts in vouchers if facts.expires_at - now <= VOUCHER_WARNING][:MOST_VOUCHER_NOTICES]
+def _voucher_notices(ending: list[VoucherFacts]) -> list[dict[str, Any]]:
     return [
         {
             "icon": "ticket",

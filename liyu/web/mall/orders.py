@@ -169,8 +169,8 @@ async def _show_order(
         vouchers=[
             {
                 "voucher": one,
-                "label": gettext(VOUCHER_STATES[one.state][0]),
-                "tone": VOUCHER_STATES[one.state][1],
+                "label": gettext(N_("Given away") if one.is_given_away else VOUCHER_STATES[one.state][0]),
+                "tone": "grey" if one.is_given_away else VOUCHER_STATES[one.state][1],
                 "last_day": local_date(one.expires_at - timedelta(microseconds=1), current_zone()),
             }
             for one in await list_order_vouchers(connection, order)
@@ -212,7 +212,7 @@ async def _can_cancel(connection: AsyncConnection[Any], order: Order, now: datet
     if top_up is not None and top_up.state != "waiting":
         return False
     vouchers = await list_order_vouchers(connection, order)
-    return all(one.state == "issued" and now < one.expires_at for one in vouchers)
+    return all(one.state == "issued" and not one.is_given_away and now < one.expires_at for one in vouchers)
 
 
 def order_row(order: Order) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
 from liyu.vouchers.facts import StoreFacts, VoucherFacts, stores_of_item
 from liyu.vouchers.qr import draw_qr
-from liyu.vouchers.queries import PAGE, WALLET_GROUPS, voucher_of_member, wallet, wallet_page
+from liyu.vouchers.queries import PAGE, SOON, WALLET_GROUPS, count_wallet, voucher_of_member, wallet_page
 from liyu.vouchers.states import OPEN
 from liyu.vouchers.tokens import WINDOW_SECONDS
 from liyu.web.actor import actor_of
@@ -26,12 +26,17 @@ from liyu.web.paper import vouchers_to_sheets
 from liyu.web.state_words import VOUCHER_STATES
 from liyu.web.visit import visit_of
 
-SOON_DAYS = 14
 RENEW_SECONDS = 20
 """How often the code on the screen renews; a token lives for at least one window."""
 assert RENEW_SECONDS < WINDOW_SECONDS
 
-_GROUP_LABELS = {"usable": N_("Usable"), "used": N_("Used"), "expired": N_("Expired")}
+_GROUP_LABELS = {
+    "usable": N_("Usable"),
+    "soon": N_("Ends soon"),
+    "gifts": N_("Waiting as a gift"),
+    "used": N_("Used"),
+    "expired": N_("Expired"),
+}
 _PDF = (b"content-type", b"application/pdf")
 _PRIVATE = (b"cache-control", b"private, no-store")
 
@@ -48,9 +53,8 @@ async def show_wallet(request: AnyRequest, session: NamedDependency[AsyncSession
     group, offset = (form.group, form.offset) if form.is_valid else ("usable", 0)
     connection, now = await driver_connection(session), now_of(request)
     member_id = member_id_of(actor_of(request))
-    found = await wallet(connection, member_id, now)
-    shown = await wallet_page(connection, member_id, group, now, offset=offset) if offset else getattr(found, group)
-    total = found.counts[group]
+    counts = await count_wallet(connection, member_id, now)
+    shown = await wallet_page(connection, member_id, group, now, offset=offset)
     address = f"/wallet?group={group}&offset="
     return page(
         request,
@@ -62,13 +66,13 @@ async def show_wallet(request: AnyRequest, session: NamedDependency[AsyncSession
                 "label": gettext(label),
                 "href": f"/wallet?group={name}" if name != "usable" else "/wallet",
                 "current": name == group,
-                "count": found.counts[name],
+                "count": counts[name],
             }
             for name, label in _GROUP_LABELS.items()
         ],
         stubs=[_stub(request, facts) for facts in shown],
         previous_href=f"{address}{max(offset - PAGE, 0)}" if offset else None,
-        next_href=f"{address}{offset + PAGE}" if offset + PAGE < total else None,
+        next_href=f"{address}{offset + PAGE}" if offset + PAGE < counts[group] else None,
     )
 
 
@@ -85,7 +89,7 @@ async def show_voucher(request: AnyRequest, session: NamedDependency[AsyncSessio
         facts=facts,
         stub=_stub(request, facts),
         usable=usable,
-        code=visit_of(request).services.codes.code_of(facts.id),
+        code=visit_of(request).services.codes.code_of(facts.serial),
         qr=_draw(request, facts) if usable else None,
         seconds=RENEW_SECONDS,
         last_day=facts.last_day(zone),
@@ -123,7 +127,7 @@ async def download_pdf(request: AnyRequest, session: NamedDependency[AsyncSessio
         support_phone=program.support_phone,
     )
     (body,) = await services.pdf.print_each(sheets)
-    name = f'attachment; filename="voucher-{facts.redemption_number}-{facts.id}.pdf"'
+    name = f'attachment; filename="voucher-{facts.number}-{facts.id}.pdf"'
     return Page(body, headers=[_PDF, _PRIVATE, (b"content-disposition", name.encode("latin-1"))])
 
 
@@ -134,7 +138,7 @@ async def _load(request: AnyRequest, session: AsyncSession, voucher_id: int) -> 
 
 
 def _draw(request: AnyRequest, facts: VoucherFacts) -> str:
-    return draw_qr(visit_of(request).services.tokens.dynamic_token(facts.id, now_of(request)))
+    return draw_qr(visit_of(request).services.tokens.dynamic_token(facts.serial, now_of(request)))
 
 
 def _is_usable(request: AnyRequest, facts: VoucherFacts) -> bool:
@@ -145,18 +149,21 @@ def _stub(request: AnyRequest, facts: VoucherFacts) -> dict[str, Any]:
     """A voucher as lists show it; one that runs out soon says when, one that ran out says so before the job has noted it."""
     usable, day = _is_usable(request, facts), facts.last_day(current_zone())
     state = facts.state if usable or facts.state not in OPEN else "expired"
+    is_spent = not usable and state != "offered"
     label, tone = VOUCHER_STATES[state]
     words = gettext(label)
-    days_left = (facts.expires_at - now_of(request)).days
-    if usable and days_left < SOON_DAYS:
-        words, tone = (gettext(N_("Last day")) if days_left < 1 else gettext(N_("Ends soon"))), "gold"
+    left = facts.expires_at - now_of(request)
+    if facts.frozen_at is not None and usable:
+        words, tone = gettext(N_("Frozen")), "red"
+    elif usable and left <= SOON:
+        words, tone = (gettext(N_("Last day")) if left.days < 1 else gettext(N_("Ends soon"))), "gold"
     elif facts.uses_allowed > 1 and usable:
         words = translate(
             Message(
                 N_("%(left)s of %(all)s left"), {"left": facts.uses_allowed - facts.uses, "all": facts.uses_allowed}
             )
         )
-    line = N_("Good until %(day)s") if usable else N_("Was good until %(day)s")
+    line = N_("Was good until %(day)s") if is_spent else N_("Good until %(day)s")
     parts = [
         text_of(facts, "partner") if facts.partner_zh else "",
         translate(Message(line, {"day": format_day(day, current_locale())})),
@@ -168,7 +175,7 @@ def _stub(request: AnyRequest, facts: VoucherFacts) -> dict[str, Any]:
         "line": " · ".join(part for part in parts if part),
         "label": words,
         "tone": tone,
-        "spent": not usable,
+        "spent": is_spent,
     }
 
 

@@ -133,7 +133,7 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
         till=till,
         checked=checked,
         rules=checked.rules_en if current_locale() == "en" and checked.rules_en else checked.rules_zh,
-        ticket=_write_ticket(request, checked.voucher_id),
+        ticket=_write_ticket(request, checked.serial),
         nonce=make_token(),
     )
 
@@ -142,8 +142,8 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
 async def verify_voucher(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """Second step: use the voucher once. The same nonce leads to the same verification, however often it is sent."""
     form = await ConfirmForm.read(request)
-    voucher_id = _read_ticket(request, form.ticket) if form.is_valid else None
-    if voucher_id is None:
+    serial = _read_ticket(request, form.ticket) if form.is_valid else None
+    if serial is None:
         leave_notice(
             request, N_("That took too long, and nothing was verified. Please scan the voucher again."), "error"
         )
@@ -153,7 +153,7 @@ async def verify_voucher(request: AnyRequest, session: NamedDependency[AsyncSess
     connection, actor = await driver_connection(session), actor_of(request)
     services = visit_of(request).services
     wish = VerifyRequest(
-        text=services.codes.code_of(voucher_id),
+        text=services.codes.code_of(serial),
         store_code=till.store_code,
         nonce=form.nonce,
         verifier=actor.reference,
@@ -176,7 +176,7 @@ async def verify_voucher(request: AnyRequest, session: NamedDependency[AsyncSess
             request,
             session,
             "vouchers.verify",
-            f"voucher:{voucher_id}",
+            f"voucher:{verified.voucher_id}",
             after={
                 "verification": verified.verification_id,
                 "store": verified.store_code,

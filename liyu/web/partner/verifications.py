@@ -22,6 +22,7 @@ from liyu.vouchers.queries import (
     verification_of_partner,
     verifications_of_partner,
 )
+from liyu.vouchers.serials import serial_of
 from liyu.vouchers.undo import undo
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
@@ -168,7 +169,7 @@ def verification_row(request: AnyRequest, line: VerificationLine, names: dict[st
         "line": line,
         "item": text_of(line, "item"),
         "store": store_name(line),
-        "code": mask_code(visit_of(request).services.codes.code_of(line.voucher_id)),
+        "code": mask_code(visit_of(request).services.codes.code_of(serial_of(line.voucher_id, line.generation))),
         "by": name_verifier(line.verifier, names),
         "reason": translate(read_reason(line.undo_reason)),
         "can_undo": may_undo(request, line),
@@ -208,7 +209,7 @@ async def _undo_page(
 
 def _describe(request: AnyRequest, facts: VerificationFacts) -> str:
     """Whose voucher it was, its masked code and when, in one line."""
-    code = mask_code(visit_of(request).services.codes.code_of(facts.voucher_id))
+    code = mask_code(visit_of(request).services.codes.code_of(serial_of(facts.voucher_id, facts.generation)))
     parts = [mask_name(facts.member_name), code, _say_when(facts.verified_at, today_of(request))]
     return " · ".join(part for part in parts if part)
 

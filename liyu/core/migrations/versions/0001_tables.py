@@ -485,6 +485,12 @@ def upgrade() -> None:
         sa.Column("address_en", sa.Text(), nullable=False),
         sa.Column("opening_hours", sa.Text(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("latitude", sa.Float(), nullable=True),
+        sa.Column("longitude", sa.Float(), nullable=True),
+        sa.CheckConstraint("(latitude IS NULL) = (longitude IS NULL)", name=op.f("ck_store_both_coordinates")),
+        sa.CheckConstraint(
+            "latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180", name=op.f("ck_store_on_earth")
+        ),
         sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_store_partner_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_store")),
         sa.UniqueConstraint("code", name=op.f("uq_store_code")),
@@ -624,6 +630,7 @@ def upgrade() -> None:
         sa.Column("ships_not_to", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
         sa.Column("cancel_hours", sa.BigInteger(), nullable=True),
         sa.Column("return_days", sa.BigInteger(), nullable=True),
+        sa.Column("giftable", sa.Boolean(), server_default="true", nullable=False),
         sa.CheckConstraint(
             "visible_to IS NULL OR visible_from IS NULL OR visible_from < visible_to",
             name=op.f("ck_item_visible_window_opens_first"),
@@ -1209,10 +1216,40 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("redemption_id", "id", name=op.f("pk_redemption_transition")),
     )
     op.create_table(
+        "voucher_run",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("last_day", sa.Date(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("total BETWEEN 1 AND 20000", name=op.f("ck_voucher_run_not_too_many")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_voucher_run_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher_run")),
+    )
+    op.create_table(
+        "voucher_run_activation",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("act", sa.Text(), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("vouchers", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("act IN ('activated', 'withdrawn')", name=op.f("ck_voucher_run_activation_known_act")),
+        sa.CheckConstraint("1 <= first AND first <= last", name=op.f("ck_voucher_run_activation_in_order")),
+        sa.ForeignKeyConstraint(["run_id"], ["voucher_run.id"], name=op.f("fk_voucher_run_activation_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher_run_activation")),
+    )
+    op.create_index("ix_voucher_run_activation_run", "voucher_run_activation", ["run_id", "id"], unique=False)
+    op.create_table(
         "voucher",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("redemption_id", sa.BigInteger(), nullable=False),
-        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("redemption_id", sa.BigInteger(), nullable=True),
+        sa.Column("member_id", sa.BigInteger(), nullable=True),
         sa.Column("item_id", sa.BigInteger(), nullable=False),
         sa.Column("partner_id", sa.BigInteger(), nullable=True),
         sa.Column("agreement_line_id", sa.BigInteger(), nullable=True),
@@ -1221,10 +1258,21 @@ def upgrade() -> None:
         sa.Column("uses_allowed", sa.BigInteger(), nullable=False),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("holder_id", sa.BigInteger(), nullable=True),
+        sa.Column("generation", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("run_id", sa.BigInteger(), nullable=True),
+        sa.Column("run_number", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "(member_id IS NULL) = (redemption_id IS NULL)", name=op.f("ck_voucher_redeemed_by_somebody")
+        ),
+        sa.CheckConstraint("(run_id IS NULL) = (run_number IS NULL)", name=op.f("ck_voucher_numbered_in_its_run")),
+        sa.CheckConstraint("generation BETWEEN 0 AND 15", name=op.f("ck_voucher_known_generation")),
         sa.CheckConstraint("uses >= 0 AND uses <= uses_allowed", name=op.f("ck_voucher_not_used_too_often")),
         sa.ForeignKeyConstraint(
             ["agreement_line_id"], ["agreement_line.id"], name=op.f("fk_voucher_agreement_line_id")
         ),
+        sa.ForeignKeyConstraint(["holder_id"], ["member.id"], name=op.f("fk_voucher_holder_id")),
         sa.ForeignKeyConstraint(
             ["member_id", "redemption_id", "item_id"],
             ["redemption.member_id", "redemption.id", "redemption.item_id"],
@@ -1232,11 +1280,26 @@ def upgrade() -> None:
             onupdate="CASCADE",
         ),
         sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_voucher_partner_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["voucher_run.id"], name=op.f("fk_voucher_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher")),
         postgresql_with={"fillfactor": "80"},
     )
+    op.create_index(
+        "ix_voucher_holder",
+        "voucher",
+        ["holder_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("holder_id IS NOT NULL"),
+    )
     op.create_index("ix_voucher_member", "voucher", ["member_id", "id"], unique=False)
     op.create_index("ix_voucher_redemption", "voucher", ["redemption_id"], unique=False)
+    op.create_index(
+        "uq_voucher_run",
+        "voucher",
+        ["run_id", "run_number"],
+        unique=True,
+        postgresql_where=sa.text("run_id IS NOT NULL"),
+    )
     op.create_table(
         "verification",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -1324,6 +1387,116 @@ def upgrade() -> None:
         ["made_at"],
         unique=False,
         postgresql_where=sa.text("state IN ('finished', 'stopped')"),
+    )
+    op.create_table(
+        "voucher_change",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("voucher_id", sa.BigInteger(), nullable=False),
+        sa.Column("change", sa.Text(), nullable=False),
+        sa.Column("expires_before", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expires_after", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "(change = 'extended') = (expires_before IS NOT NULL)", name=op.f("ck_voucher_change_extended_from")
+        ),
+        sa.CheckConstraint(
+            "change IN ('frozen', 'unfrozen', 'extended', 'claimed')", name=op.f("ck_voucher_change_known_change")
+        ),
+        sa.ForeignKeyConstraint(["voucher_id"], ["voucher.id"], name=op.f("fk_voucher_change_voucher_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher_change")),
+    )
+    op.create_index("ix_voucher_change_voucher", "voucher_change", ["voucher_id", "id"], unique=False)
+    op.create_table(
+        "voucher_gift",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("voucher_id", sa.BigInteger(), nullable=False),
+        sa.Column("giver_id", sa.BigInteger(), nullable=False),
+        sa.Column("receiver_id", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("token_hash", sa.Text(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("offered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'accepted') = (receiver_id IS NOT NULL)", name=op.f("ck_voucher_gift_accepted_by_somebody")
+        ),
+        sa.CheckConstraint("(state = 'open') = (decided_at IS NULL)", name=op.f("ck_voucher_gift_decided_once")),
+        sa.CheckConstraint(
+            "state IN ('open', 'accepted', 'taken_back', 'lapsed')", name=op.f("ck_voucher_gift_known_state")
+        ),
+        sa.ForeignKeyConstraint(["giver_id"], ["member.id"], name=op.f("fk_voucher_gift_giver_id")),
+        sa.ForeignKeyConstraint(["receiver_id"], ["member.id"], name=op.f("fk_voucher_gift_receiver_id")),
+        sa.ForeignKeyConstraint(["voucher_id"], ["voucher.id"], name=op.f("fk_voucher_gift_voucher_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher_gift")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_voucher_gift_token_hash")),
+    )
+    op.create_index(
+        "ix_voucher_gift_due", "voucher_gift", ["expires_at"], unique=False, postgresql_where=sa.text("state = 'open'")
+    )
+    op.create_index("ix_voucher_gift_giver", "voucher_gift", ["giver_id", "offered_at"], unique=False)
+    op.create_index("ix_voucher_gift_receiver", "voucher_gift", ["receiver_id"], unique=False)
+    op.create_index("ix_voucher_gift_voucher", "voucher_gift", ["voucher_id", "id"], unique=False)
+    op.create_index(
+        "uq_voucher_gift_open", "voucher_gift", ["voucher_id"], unique=True, postgresql_where=sa.text("state = 'open'")
+    )
+    op.create_table(
+        "voucher_reminder",
+        sa.Column("voucher_id", sa.BigInteger(), nullable=False),
+        sa.Column("member_id", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_voucher_reminder_member_id")),
+        sa.ForeignKeyConstraint(["voucher_id"], ["voucher.id"], name=op.f("fk_voucher_reminder_voucher_id")),
+        sa.PrimaryKeyConstraint("voucher_id", "member_id", "expires_at", name=op.f("pk_voucher_reminder")),
+    )
+    op.create_table(
+        "voucher_rule",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("reminder_days", sa.BigInteger(), nullable=False),
+        sa.Column("gift_days", sa.BigInteger(), nullable=False),
+        sa.Column("gifts_a_day", sa.BigInteger(), nullable=False),
+        sa.Column("extensions_alone", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_voucher_rule_only_one")),
+        sa.CheckConstraint(
+            "reminder_days BETWEEN 0 AND 90 AND gift_days BETWEEN 0 AND 90 AND gifts_a_day BETWEEN 1 AND 100 "
+            "AND extensions_alone BETWEEN 0 AND 20000",
+            name=op.f("ck_voucher_rule_sensible"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher_rule")),
+    )
+    op.create_table(
+        "voucher_extension",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("runs_out_from", sa.Date(), nullable=False),
+        sa.Column("runs_out_to", sa.Date(), nullable=False),
+        sa.Column("last_day", sa.Date(), nullable=False),
+        sa.Column("vouchers", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("asked_by", sa.Text(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'waiting') = (decided_by IS NULL)", name=op.f("ck_voucher_extension_decided_by_somebody")
+        ),
+        sa.CheckConstraint("state IN ('waiting', 'done', 'refused')", name=op.f("ck_voucher_extension_known_state")),
+        sa.CheckConstraint("vouchers > 0", name=op.f("ck_voucher_extension_of_something")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_voucher_extension_item_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher_extension")),
+    )
+    op.create_index(
+        "ix_voucher_extension_waiting",
+        "voucher_extension",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting'"),
     )
     op.create_table(
         "profile_field",

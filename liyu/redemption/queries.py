@@ -177,10 +177,15 @@ _WANTED = """
         AND (%(hangs_since)s::timestamptz IS NULL OR (
             (r.state = 'held' OR (r.state IN ('confirmed', 'fulfilling') AND i.kind IN ('goods', 'top_up')))
             AND (SELECT max(t.at) FROM redemption_transition t WHERE t.redemption_id = r.id) <= %(hangs_since)s))"""
-_LIST = f"""
+_LINE = """
     SELECT r.id, r.number, r.state, i.kind, i.sku, i.name_zh, i.name_en, p.name_zh AS partner_zh, p.name_en AS partner_en,
-        m.external_id AS member, m.name AS member_name, r.quantity, r.points, r.cash_minor, r.created_at
+        m.external_id AS member, m.name AS member_name, r.quantity, r.points, r.cash_minor, r.created_at"""
+_LIST = f"""{_LINE}
     {_WANTED} AND (%(after)s::bigint IS NULL OR r.id < %(after)s) ORDER BY r.id DESC LIMIT %(most)s"""
+
+_CHOSEN = f"""{_LINE}
+    FROM redemption r JOIN member m ON m.id = r.member_id JOIN item i ON i.id = r.item_id LEFT JOIN partner p ON p.id = i.partner_id
+    WHERE r.number = ANY(%(numbers)s) AND (%(partner)s::bigint IS NULL OR i.partner_id = %(partner)s) ORDER BY r.id DESC"""
 
 _LOTS = """
     SELECT l.id AS lot_id, l.expires_on, -e.amount AS points
@@ -210,6 +215,13 @@ async def list_redemptions(
     values = {**_values(wanted), "after": after, "most": size + 1}
     lines = await _rows(connection, RedemptionLine, _LIST, values)
     return RedemptionLines(lines[:size], lines[size - 1].id if len(lines) > size else None)
+
+
+async def list_by_numbers(
+    connection: AsyncConnection[Any], numbers: list[str], *, partner_id: int | None = None
+) -> list[RedemptionLine]:
+    """Those of the named redemptions that there are, the newest first; with `partner_id`, only of that partner's items."""
+    return await _rows(connection, RedemptionLine, _CHOSEN, {"numbers": numbers, "partner": partner_id})
 
 
 async def count_redemptions(connection: AsyncConnection[Any], wanted: RedemptionFilter) -> int:

@@ -11,11 +11,13 @@ from litestar import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
-from liyu.core.errors import DomainError, NotAllowedError, NotFoundError
+from liyu.core.errors import DomainError, InvalidInputError, NotAllowedError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.core.ids import make_token
 from liyu.core.storage import open_storage
 from liyu.partners.scope import PartnerScope, partner_filter
+from liyu.redemption.orderdesk.bulk import Result, act_on_each
+from liyu.redemption.queries import list_by_numbers
 from liyu.redemption.shipping.batches import (
     ShippingFile,
     apply_file,
@@ -36,13 +38,17 @@ from liyu.web.audit import record_act
 from liyu.web.formats import current_zone
 from liyu.web.forms import ChoiceField, FileField, Form, IntegerField, TextField
 from liyu.web.i18n import gettext, text_of, translate
+from liyu.web.order_ticks import read_ticked
 from liyu.web.pages import Page
 from liyu.web.visit import visit_of
 
 AnyRequest = Request[Any, Any, Any]
 LARGEST_UPLOAD = 20 * 1024 * 1024
 MOST_SHOWN = 200
+TRACKING = "tracking_"
+"""Where many are sent at once, the field of an order is named by this and its number."""
 
+NONE_TICKED = N_("Tick some orders first. Nothing was sent.")
 SENT = N_("On its way. The member was told.")
 
 FILE_STATES: dict[str, tuple[str, str]] = {
@@ -62,6 +68,10 @@ class ParcelForm(Form):
     carrier = ChoiceField(CARRIERS, N_("Carrier"))
     tracking_number = TextField(N_("Tracking number"), maximum=60)
     quantity = IntegerField(N_("Units in the parcel"), required=False, minimum=1, maximum=10_000, default=None)
+
+
+class ManyForm(Form):
+    carrier = ChoiceField(CARRIERS, N_("Carrier"))
 
 
 class FileForm(Form):
@@ -117,6 +127,51 @@ async def correct_one(
     after = {"parcel": parcel_id, "carrier": form.carrier, "tracking_number": form.tracking_number}
     await record_act(request, session, "redemption.ship", f"redemption:{number}", after=after)
     return None
+
+
+async def look_at_many(scope: PartnerScope, request: AnyRequest, session: AsyncSession) -> dict[str, Any]:
+    """What the page needs on which the orders that were ticked get a carrier and a tracking number each."""
+    return await _many(scope, request, session, ManyForm.blank())
+
+
+async def send_many(scope: PartnerScope, request: AnyRequest, session: AsyncSession) -> dict[str, Any]:
+    """Send all units of each order that was ticked and given a tracking number, each by itself; what its page needs."""
+    form = await ManyForm.read(request)
+    if not form.is_valid:
+        return await _many(scope, request, session, form)
+    connection, now = await driver_connection(session), visit_of(request).services.clock.now()
+    given = await request.form()
+
+    async def send(number: str) -> None:
+        waybill = Waybill(form.carrier, str(given.get(f"{TRACKING}{number}", "")).strip())
+        if not waybill.tracking_number:
+            raise InvalidInputError.of_fields({"tracking_number": Message(N_("No tracking number was given."))})
+        await send_parcel(
+            connection, number, waybill, partner_id=partner_filter(scope), actor=actor_of(request).reference, now=now
+        )
+
+    results = await act_on_each(connection, await read_ticked(request), send)
+    if done := [one.number for one in results if one.is_done]:
+        after = {"carrier": form.carrier, "orders": done}
+        await record_act(request, session, "redemption.ship", "redemption:many", after=after)
+    return await _many(scope, request, session, form, results)
+
+
+async def _many(
+    scope: PartnerScope, request: AnyRequest, session: AsyncSession, form: ManyForm, results: list[Result] | None = None
+) -> dict[str, Any]:
+    numbers, given = await read_ticked(request), await request.form()
+    known = await list_by_numbers(await driver_connection(session), numbers, partner_id=partner_filter(scope))
+    told = {one.number: one for one in results or ()}
+    return {
+        "form": form,
+        "lines": known,
+        "results": told,
+        "waiting": [one.number for one in known if one.number not in told or not told[one.number].is_done],
+        "typed": {number: str(given.get(f"{TRACKING}{number}", "")) for number in numbers},
+        "tracking": TRACKING,
+        "carriers": carrier_choices(),
+    }
 
 
 async def read_desk(scope: PartnerScope, request: AnyRequest, session: AsyncSession) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from liyu.core.errors import DomainError, NotFoundError
+from liyu.core.i18n import N_
 from liyu.core.jobs import defer
 
 KIND = "top_up"
@@ -16,9 +18,37 @@ _ORDER = """
     SELECT r.id, m.phone, 'waiting', 0, %(now)s, %(now)s, %(now)s
     FROM redemption r JOIN member m ON m.id = r.member_id WHERE r.id = ANY(%(orders)s) ON CONFLICT DO NOTHING"""
 
+# Not while an attempt is under way: one that was noted, or whose worker has had its time, is not.
+_RETRY = """
+    UPDATE top_up t SET next_at = %(now)s, changed_at = %(now)s
+    FROM redemption r JOIN top_up_item x ON x.item_id = r.item_id JOIN top_up_endpoint e ON e.id = x.endpoint_id AND e.active
+    WHERE r.number = %(number)s AND t.redemption_id = r.id AND r.state = 'confirmed' AND t.state IN ('waiting', 'unknown')
+        AND ((SELECT count(*) FROM top_up_attempt WHERE redemption_id = r.id) >= t.attempts OR t.next_at <= %(now)s)"""
+
 _STOP = """
     UPDATE top_up SET state = 'given_up', next_at = NULL, changed_at = %(now)s
     WHERE redemption_id = %(order)s AND state = 'waiting'"""
+
+
+class NotRetriableError(DomainError):
+    """There is nothing to try again, or somebody is at it."""
+
+    code = "not_retriable"
+    message = N_(
+        "There is no top-up to try again: it is decided, is being tried right now, or no system carries it out."
+    )
+
+
+async def retry_top_up(connection: AsyncConnection[Any], number: str, now: datetime) -> None:
+    """Try the top-up of an order again at once, in the caller's transaction; the message has the same id, so it is credited once.
+
+    Raises NotFoundError or NotRetriableError.
+    """
+    if await (await connection.execute("SELECT FROM redemption WHERE number = %s", (number,))).fetchone() is None:
+        raise NotFoundError
+    if not (await connection.execute(_RETRY, {"number": number, "now": now})).rowcount:
+        raise NotRetriableError
+    await defer(connection, JOB)
 
 
 async def order_top_ups(connection: AsyncConnection[Any], redemption_ids: list[int], now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""The order desk: many orders at once, orders as a file, the rules of orders, and top-ups that people decide."""
+"""The order desk: orders as a file, the rules of orders, and top-ups that people decide."""
 
 from litestar import get, post
 from litestar.di import NamedDependency
@@ -7,13 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
 from liyu.core.errors import NotFoundError
-from liyu.core.i18n import N_, Message
+from liyu.core.i18n import N_
 from liyu.core.storage import open_storage
-from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.orderdesk.export import FORMATS, KEPT, load_export, order_export
 from liyu.redemption.orderdesk.rules import OrderRules, load_rules, save_rules
 from liyu.redemption.queries import read_redemption
-from liyu.redemption.reasons import STAFF_REASONS
 from liyu.redemption.topup.deliver import settle_top_up
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.attachments import CSV, XLSX, attach
@@ -22,19 +20,14 @@ from liyu.web.console.common import LONGEST_REASON, AnyRequest, now_of, segment,
 from liyu.web.console.redemptions import read_filter, show_one
 from liyu.web.formats import current_zone
 from liyu.web.forms import ChoiceField, Form, IntegerField, TextField
-from liyu.web.i18n import current_locale, translate
+from liyu.web.i18n import current_locale
 from liyu.web.pages import Page, fragment, leave_notice, redirect
 from liyu.web.visit import visit_of
 
 MEDIA_TYPES = {"csv": CSV, "xlsx": XLSX}
-MOST_AT_ONCE = 200
 LIST = "/console/redemptions"
 RULES = require_permission("orders.rules")
 EXPORT = require_permission("redemptions.export")
-
-
-class BulkForm(Form):
-    reason = ChoiceField(STAFF_REASONS, N_("Reason"))
 
 
 class FormatForm(Form):
@@ -54,36 +47,6 @@ class RulesForm(Form):
     cancel_unsent_days = IntegerField(
         N_("Unsent orders are cancelled after days"), required=False, minimum=1, maximum=365
     )
-
-
-@post("/redemptions/bulk", guards=[require_permission("redemptions.cancel")])
-async def cancel_many(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
-    """Release or cancel the orders that are ticked, each by itself: what cannot be is told, the others are done."""
-    form, numbers = await BulkForm.read(request), await _ticked(request)
-    if not form.is_valid or not numbers:
-        words = N_("Tick some orders and choose a reason. Nothing was changed.")
-        leave_notice(request, words, "error")
-        return redirect(request, LIST)
-    connection, actor, now = await driver_connection(session), actor_of(request).reference, now_of(request)
-    done, refused = [], []
-    for number in numbers:
-        refusal = await try_act(
-            connection,
-            cancel_redemption(
-                connection, number, member_id=None, reason=form.reason, actor=actor, now=now, zone=current_zone()
-            ),
-        )
-        if refusal is None:
-            done.append(number)
-        else:
-            refused.append(f"{number}: {translate(refusal.text)}")
-    await record_act(
-        request, session, "redemption.bulk", "redemption:many", after={"orders": done, "reason": form.reason}
-    )
-    leave_notice(request, Message(N_("%(orders)s orders were given back."), {"orders": len(done)}))
-    for words in refused[:5]:
-        leave_notice(request, words, "error")
-    return redirect(request, LIST)
 
 
 @post("/redemptions/export", guards=[EXPORT])
@@ -177,11 +140,6 @@ async def change_rules(request: AnyRequest, session: NamedDependency[AsyncSessio
     return redirect(request, "/console/order-rules")
 
 
-async def _ticked(request: AnyRequest) -> list[str]:
-    sent = await request.form()
-    return [str(one) for one in sent.getall("number", [])][:MOST_AT_ONCE]
-
-
 ROUTES = [
-    cancel_many, export, show_export, show_progress, download_export, decide_top_up, show_rules, change_rules,
+    export, show_export, show_progress, download_export, decide_top_up, show_rules, change_rules,
 ]  # fmt: skip

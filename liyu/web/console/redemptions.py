@@ -28,7 +28,6 @@ from liyu.redemption.queries import (
     read_redemption,
     redemption_trail,
 )
-from liyu.redemption.reasons import STAFF_REASONS
 from liyu.redemption.shipping.parcels import SHIPPABLE
 from liyu.redemption.states import GIVEN_BACK, TRANSITIONS, may_become
 from liyu.web import order_words
@@ -55,6 +54,7 @@ from liyu.web.console.common import (
     show,
     try_act,
 )
+from liyu.web.console.order_bulk import act_choices
 from liyu.web.formats import current_zone
 from liyu.web.forms import ChoiceField, Form, TextField
 from liyu.web.i18n import gettext, text_of, translate
@@ -114,7 +114,7 @@ async def show_redemptions(request: AnyRequest, session: NamedDependency[AsyncSe
         hanging_days=[(days, count_message(N_("%(days)s days or longer"), days=int(days))) for days in HANGING_DAYS],
         partners=[(one.code, text_of(one, "name")) for one in await partner_choices(connection)],
         states=choice_links(request, "state", [(name, words.order_state(name), None) for name in STATES], wanted.state),
-        reasons=order_words.reason_choices(STAFF_REASONS),
+        acts=act_choices(request),
         export_href=same_list(request).partition("?")[2],
         **cursor_links(request, found.next),
     )

@@ -74,6 +74,18 @@ async def upload(request: AnyRequest, session: NamedDependency[AsyncSession]) ->
     return redirect(request, f"{HOME}/{await shipping.upload(EVERY_PARTNER, request, session, form)}")
 
 
+@post("/shipping/many", guards=[GUARD])
+async def look_at_many(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """The orders that were ticked, each with a place for its tracking number. Nothing is sent."""
+    return _show_many(request, await shipping.look_at_many(EVERY_PARTNER, request, session))
+
+
+@post("/shipping/many/send", guards=[GUARD])
+async def send_many(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """Send them, each by itself, and tell what came of each."""
+    return _show_many(request, await shipping.send_many(EVERY_PARTNER, request, session))
+
+
 @get("/shipping/{upload_id:int}", guards=[GUARD])
 async def show_file(request: AnyRequest, session: NamedDependency[AsyncSession], upload_id: FromPath[int]) -> Page:
     """What the file would do now, or what it did."""
@@ -109,6 +121,14 @@ def _answer(request: AnyRequest, said: Message | DomainError, page: str) -> Page
     return redirect(request, page)
 
 
+def _show_many(request: AnyRequest, context: dict[str, Any]) -> Page:
+    if not context["lines"]:
+        leave_notice(request, shipping.NONE_TICKED, "error")
+        return redirect(request, HOME)
+    status = 200 if context["form"].is_valid else 422
+    return show(request, "shipping_many", status=status, home=HOME, order_home="/console/redemptions", **context)
+
+
 async def _show_desk(request: AnyRequest, session: AsyncSession, form: FileForm) -> Page:
     context: dict[str, Any] = await shipping.read_desk(EVERY_PARTNER, request, session)
     names = await name_people(await driver_connection(session), [one.made_by for one in context["files"]])
@@ -118,4 +138,16 @@ async def _show_desk(request: AnyRequest, session: AsyncSession, form: FileForm)
     )  # fmt: skip
 
 
-ROUTES = [ship, correct, show_desk, download, upload, show_file, download_faults, apply, discard]
+ROUTES = [
+    ship,
+    correct,
+    show_desk,
+    download,
+    upload,
+    look_at_many,
+    send_many,
+    show_file,
+    download_faults,
+    apply,
+    discard,
+]

@@ -69,6 +69,18 @@ async def ship(request: AnyRequest, session: NamedDependency[AsyncSession], numb
     return redirect(request, f"{HOME}/orders/{quote(number, safe='')}")
 
 
+@post("/shipping/many", guards=[GUARD])
+async def look_at_many(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """The orders that were ticked, each with a place for its tracking number. Nothing is sent."""
+    return _show_many(request, await shipping.look_at_many(_own(request), request, session))
+
+
+@post("/shipping/many/send", guards=[GUARD])
+async def send_many(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """Send them, each by itself, and tell what came of each."""
+    return _show_many(request, await shipping.send_many(_own(request), request, session))
+
+
 @get("/shipping/{upload_id:int}", guards=[GUARD])
 async def show_file(request: AnyRequest, session: NamedDependency[AsyncSession], upload_id: FromPath[int]) -> Page:
     """What the file would do now, or what it did."""
@@ -94,6 +106,14 @@ async def apply(request: AnyRequest, session: NamedDependency[AsyncSession], upl
 async def discard(request: AnyRequest, session: NamedDependency[AsyncSession], upload_id: FromPath[int]) -> Page:
     """Say no."""
     return _answer(request, await shipping.discard(_own(request), request, session, upload_id), HOME)
+
+
+def _show_many(request: AnyRequest, context: dict[str, Any]) -> Page:
+    if not context["lines"]:
+        leave_notice(request, shipping.NONE_TICKED, "error")
+        return redirect(request, HOME)
+    status = 200 if context["form"].is_valid else 422
+    return page(request, "partner/shipping_many.html", status=status, home=HOME, order_home=f"{HOME}/orders", **context)
 
 
 def _own(request: AnyRequest) -> int:

@@ -65,20 +65,56 @@ async def test_orders_are_sent_one_by_one_and_by_a_file(sign_in: SignIn, world: 
     assert await world.one("SELECT state FROM shipping_upload") == "applied"
 
 
-async def test_many_are_given_back_at_once_and_what_cannot_be_is_told(sign_in: SignIn, world: World) -> None:
+async def test_many_are_given_back_at_once_and_what_came_of_each_is_told(sign_in: SignIn, world: World) -> None:
     numbers = [(await world.redeem("m-1", "tea")).number for _ in range(2)]
     await world.connection.execute("UPDATE redemption SET state = 'completed' WHERE number = %s", (numbers[0],))
     client, page = await sign_in("service"), "/console/redemptions?hangs=1&partner=P1"
     assert (await client.get(page)).status_code == 200
-    page = "/console/redemptions"
+    page, apply = "/console/redemptions", "/console/redemptions/bulk/apply"
     assert numbers[1] in (await client.get(page)).text
-    assert (await submit(client, page, f"{page}/bulk", reason="")).status_code == 303
+    assert (await submit(client, page, f"{page}/bulk", act="give_back")).status_code == 303
+    looked = await submit(client, page, f"{page}/bulk", act="give_back", number=numbers)
+    assert "Their points go back into their lots" in texts_of(looked)
+    assert (await submit(client, page, apply, act="give_back", number=numbers)).status_code == 422
     assert await world.one("SELECT count(*) FROM redemption WHERE state = 'cancelled'") == 0
-    told = await submit(client, page, f"{page}/bulk", reason="out_of_stock", number=numbers)
-    assert told.status_code == 303
-    assert "1 orders were given back" in texts_of(await client.get(page))
+    told = texts_of(await submit(client, page, apply, act="give_back", reason="out_of_stock", number=numbers))
+    assert "1 of 2 orders are done" in told
+    assert "can no longer be cancelled" in told
     assert await world.one("SELECT state FROM redemption WHERE number = %s", numbers[1]) == "cancelled"
     assert await world.one("SELECT state FROM redemption WHERE number = %s", numbers[0]) == "completed"
+
+
+async def test_many_are_sent_arrive_are_ready_or_are_tried_again_each_by_itself(sign_in: SignIn, world: World) -> None:
+    first, second = [(await world.redeem("m-1", "tea")).number for _ in range(2)]
+    client, home, page = await sign_in("service"), "/console/shipping", "/console/redemptions"
+    assert (await submit(client, home, f"{home}/many")).status_code == 303
+    assert first in (await submit(client, home, f"{home}/many", number=[first, second])).text
+    waybills: dict[str, str | list[str]] = {"number": [first, second], f"tracking_{first}": "SF1234567890123", f"tracking_{second}": "x"}
+    assert (await submit(client, home, f"{home}/many/send", **waybills)).status_code == 422
+    sent = texts_of(await submit(client, home, f"{home}/many/send", carrier="SF", **waybills))
+    assert "1 order is on its way" in sent
+    assert "not a tracking number" in sent
+    assert await world.one("SELECT count(*) FROM parcel") == 1
+
+    async def act(name: str, *numbers: str) -> str:
+        return texts_of(await submit(client, page, f"{page}/bulk/apply", act=name, number=list(numbers)))
+
+    assert "1 of 2 orders are done" in await act("arrived", first, second)
+    assert await world.one("SELECT state FROM redemption WHERE number = %s", first) == "completed"
+    fetched = (await world.redeem("m-1", await world.item("mug", kind="pick_up", points=10))).number
+    assert "1 of 2 orders are done" in await act("ready", fetched, second)
+    assert "told already" in await act("ready", fetched)
+    assert await world.one("SELECT subject FROM member_notice WHERE topic = 'order_ready'") == fetched
+    credit = (await world.redeem("m-1", await world.item("airtime", kind="top_up", points=10))).number
+    assert "no top-up to try again" in await act("top_up", credit, first)
+    await world.connection.execute(
+        "WITH made AS (INSERT INTO top_up_endpoint (name, url, secret, active, changed_at) "
+        "VALUES ('T', 'https://t.example', 'x', true, now()) RETURNING id) "
+        "INSERT INTO top_up_item (item_id, endpoint_id) SELECT i.id, made.id FROM item i, made WHERE sku = 'airtime'"
+    )
+    await world.connection.execute("UPDATE top_up SET next_at = NULL")
+    assert "1 order is done" in await act("top_up", credit)
+    assert await world.one("SELECT next_at IS NOT NULL FROM top_up")
 
 
 async def test_orders_are_written_into_a_file_by_the_worker(

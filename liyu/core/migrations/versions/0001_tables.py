@@ -1934,7 +1934,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "topic IN ('drop_offered', 'drop_lapsed', 'drop_over', 'drop_called_off', "
             "'item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded', "
-            "'order_sent', 'order_topped_up', 'order_given_back', 'after_sale_changed', "
+            "'order_sent', 'order_ready', 'order_topped_up', 'order_given_back', 'after_sale_changed', "
             "'draw_won', 'draw_offered', 'draw_waiting', 'draw_missed', 'draw_lapsed', 'draw_called_off', "
             "'campaign_once', 'campaign_birthday', 'campaign_birthday_month', 'campaign_anniversary')",
             name=op.f("ck_member_notice_known_topic"),

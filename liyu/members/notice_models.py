@@ -19,6 +19,7 @@ class MemberNotice(Base):
             "'item_affordable', 'item_available', 'code_replaced', 'code_recalled', 'code_refunded', "
             "'order_sent', 'order_ready', 'order_topped_up', 'order_given_back', 'after_sale_changed', "
             "'draw_won', 'draw_offered', 'draw_waiting', 'draw_missed', 'draw_lapsed', 'draw_called_off', "
+            "'gift_accepted', 'gift_lapsed', 'voucher_ends', "
             "'campaign_once', 'campaign_birthday', 'campaign_birthday_month', 'campaign_anniversary')",
             name="known_topic",
         ),

@@ -1,4 +1,4 @@
-"""Vouchers whose time is over."""
+"""Vouchers whose time is over. One that waits as a gift goes back first, when its gift lapses."""
 
 from datetime import datetime
 from typing import Any

@@ -1,0 +1,12 @@
+"""The allowed transitions of a gift, as data: code, diagrams and tests all read this table."""
+
+TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+    None: ("open",),
+    "open": ("accepted", "taken_back", "lapsed"),
+    "accepted": (),
+    "taken_back": (),
+    "lapsed": (),
+}
+"""One conditional update of the gift's row decides which of the three it becomes; the voucher follows in the same transaction.
+While a gift is `open`, its voucher is `offered`, and nobody can use it.
+"""

@@ -1,6 +1,7 @@
-"""A worker for tests: it does what waits, and stops."""
+"""A worker for tests: it does what waits, and stops. Nothing is due by the clock: tests of such tasks call them."""
 
 from procrastinate import PsycopgConnector
+from procrastinate.periodic import PeriodicRegistry
 
 from liyu.core.clock import FixedClock
 from liyu.core.database import Sessions
@@ -27,6 +28,7 @@ class Worker:
     async def run(self) -> None:
         """Do all jobs that wait."""
         with _app.replace_connector(PsycopgConnector(conninfo=self.url, min_size=1, max_size=4)) as app:
+            app.periodic_registry = PeriodicRegistry()
             async with app.open_async():
                 await app.run_worker_async(
                     wait=False,

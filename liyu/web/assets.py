@@ -3,6 +3,7 @@
 import gzip
 import mimetypes
 import re
+from base64 import b64encode
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -38,7 +39,7 @@ BUNDLES: dict[str, tuple[str, ...]] = {
 } | {"js/bundles/app.js": ("js/ready.js", *(f"js/{name}.js" for name in _MODULES))}
 """What a browser gets as one file: on a phone's network each further file costs more than its bytes.
 
-Stylesheets stand as deep as the components that refer to pictures. Modules are told apart by blocks; only the first one exports.
+Modules are told apart by blocks; only the first one exports.
 """
 _DIGEST_LENGTH = 12
 _COMPRESSIBLE = ("text/", "image/svg+xml", "application/json", "application/manifest+json")
@@ -52,6 +53,7 @@ mimetypes.add_type("application/manifest+json", ".webmanifest")
 mimetypes.add_type("font/woff2", ".woff2")
 
 
+_DRAWING = re.compile(rb'url\("(?:\.\./)+(img/[\w-]+\.svg)"\)')
 _IMPORT = re.compile(rb"^import .*;$", re.MULTILINE)
 
 
@@ -70,11 +72,20 @@ class Asset:
         modified = max(path.stat().st_mtime for path in self.paths)
         if modified != self.modified:
             bodies = [path.read_bytes() for path in self.paths]
-            join = join_modules if self.media_type == "text/javascript" else b"\n".join
+            join = join_modules if self.media_type == "text/javascript" else join_sheets
             self.body = bodies[0] if len(bodies) == 1 else join(bodies)
             compressible = self.media_type.startswith(_COMPRESSIBLE)
             self.zipped = gzip.compress(self.body, 6, mtime=0) if compressible else b""
             self.modified = modified
+
+
+@dataclass(frozen=True, slots=True)
+class InlineSheet:
+    """A stylesheet as a part of a page, and what allows a browser to take just this one from there."""
+
+    tag: Markup
+    source: str
+    """For the policy: the digest of the text between the tags."""
 
 
 @dataclass(slots=True)
@@ -106,6 +117,27 @@ class Assets:
         if found is None:
             found = self._addresses[path] = Markup(f"/static/{self.digest}/") + path.lstrip("/")  # noqa: S704 - a digest
         return found
+
+    def inline(self, path: str) -> InlineSheet:
+        """A stylesheet to put into a page. It refers to no other file, since its own address is lost there."""
+        asset = self.files[path]
+        asset.load()
+        return _put_into_page(asset.body)
+
+
+@lru_cache(maxsize=1)
+def _put_into_page(sheet: bytes) -> InlineSheet:
+    source = f"'sha256-{b64encode(sha256(sheet).digest()).decode()}'"
+    return InlineSheet(Markup(f"<style>{sheet.decode()}</style>"), source)  # noqa: S704 - the stylesheet is ours
+
+
+def join_sheets(sheets: list[bytes]) -> bytes:
+    """Stylesheets as one, with the small drawings that they refer to: what is painted first must not wait for them."""
+    return _DRAWING.sub(lambda found: _as_data(FOLDER / found[1].decode()), b"\n".join(sheets))
+
+
+def _as_data(drawing: Path) -> bytes:
+    return b'url("data:image/svg+xml;base64,%b")' % b64encode(drawing.read_bytes())
 
 
 def join_modules(modules: list[bytes]) -> bytes:

@@ -35,6 +35,7 @@ from liyu.web.i18n import (
     translate,
 )
 from liyu.web.navigation import navigation_for
+from liyu.web.security import policy_with_sheet
 from liyu.web.visit import AnyConnection, Visit, visit_of
 
 ROLE_NAMES = {
@@ -51,10 +52,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 NOTICE_COOKIE = "liyu_notices"
 THEME_COOKIE = "liyu_theme"
 TEXT_COOKIE = "liyu_text"
+MALL_SHEET = "css/bundles/mall.css"
 Headers = Iterable[tuple[bytes, bytes]]
 
 _HTML = (b"content-type", b"text/html; charset=utf-8")
-_VARY = (b"vary", b"HX-Request, Cookie, Accept-Language, Accept-Encoding")
+_VARY = (b"vary", b"HX-Request, Cookie, Accept-Language, Accept-Encoding, Sec-Fetch-Site")
 _SQUEEZED = (b"content-encoding", b"gzip")
 _WORTH_SQUEEZING = 2_000
 _SQUEEZE = 3
@@ -160,11 +162,15 @@ def page(
     connection: AnyConnection, template: str, /, *, status: int = 200, headers: Headers = (), **context: Any
 ) -> Page:
     """Render a whole page: the template with the context that every page has, and the notices that wait."""
-    visit = visit_of(connection)
-    body = render(connection.app.state.environment, visit, template, {"notices": _take_notices(visit), **context})
+    visit, state = visit_of(connection), connection.app.state
+    # Who arrives gets the stylesheet with the page: asking for it would take another turn through a phone's network.
+    sheet = state.assets.inline(MALL_SHEET) if visit.is_arriving else None
+    common = {"notices": _take_notices(visit), "sheet": sheet.tag if sheet else None}
+    body = render(state.environment, visit, template, common | context)
     is_private = visit.actor is not None or bool(visit.set_cookies)
     cache = _KEEP_PRIVATE if is_private else _REVALIDATE
-    return Page(body, status=status, headers=[_HTML, cache, _VARY, *headers])
+    policy = [policy_with_sheet(sheet.source)] if sheet else []
+    return Page(body, status=status, headers=[_HTML, cache, _VARY, *policy, *headers])
 
 
 def fragment(

@@ -7,16 +7,26 @@ CONTENT_SECURITY_POLICY = (
     "media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'"
 )
+POLICY = b"content-security-policy"
 SCANNING_PATHS = frozenset({"/partner/verify"})
 """Pages with a camera. Where a browser has no reader of its own, ours is WebAssembly, which only they may compile."""
 _SCANNING_POLICY = CONTENT_SECURITY_POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
 REQUEST_MAX_BODY_SIZE = 10 * 1024 * 1024
 
 
+def policy_with_sheet(source: str) -> tuple[bytes, bytes]:
+    """The header of a page that holds one stylesheet, told by its digest; every other one inside a page is still refused."""
+    policy = CONTENT_SECURITY_POLICY.replace("style-src 'self'", f"style-src 'self' {source}")
+    return (POLICY, policy.encode())
+
+
 def security_headers(settings: Settings, *, scanning: bool = False) -> list[tuple[bytes, bytes]]:
-    """The headers, made once per process for pages with and without a camera. The camera is for the till, which scans vouchers."""
+    """The headers, made once per process for pages with and without a camera. The camera is for the till, which scans vouchers.
+
+    The policy is the first, and left out where a page brings its own.
+    """
     headers = {
-        "content-security-policy": _SCANNING_POLICY if scanning else CONTENT_SECURITY_POLICY,
+        POLICY.decode(): _SCANNING_POLICY if scanning else CONTENT_SECURITY_POLICY,
         "x-content-type-options": "nosniff",
         "referrer-policy": "same-origin",
         "permissions-policy": "camera=(self), microphone=(), geolocation=(), payment=()",

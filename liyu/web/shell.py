@@ -9,7 +9,7 @@ import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from liyu.web.metrics import Metrics
-from liyu.web.security import SCANNING_PATHS, security_headers
+from liyu.web.security import POLICY, SCANNING_PATHS, security_headers
 from liyu.web.services import Services
 from liyu.web.visit import Visit
 
@@ -55,9 +55,10 @@ class Shell:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                own = message["headers"]
                 message["headers"] = [
-                    *message["headers"],
-                    *headers,
+                    *own,
+                    *(headers[1:] if any(name == POLICY for name, _ in own) else headers),
                     (b"x-request-id", visit.request_id.encode()),
                     *visit.set_cookies,
                 ]

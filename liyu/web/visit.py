@@ -96,6 +96,12 @@ class Visit:
         return b"hx-request" in headers and not (b"hx-boosted" in headers or b"hx-history-restore-request" in headers)
 
     @property
+    def is_arriving(self) -> bool:
+        """Whether somebody without a membership at hand opens a page of the mall and does not come from another one of ours."""
+        comes_from_us = self.headers.get(b"sec-fetch-site") == b"same-origin"
+        return self.audience == MEMBER and self.actor is None and not comes_from_us and not self.is_fragment
+
+    @property
     def full_path(self) -> str:
         """Path and query string, as the browser asked for them."""
         return f"{self.path}?{self.query.decode('latin-1')}" if self.query else self.path

@@ -1,4 +1,7 @@
 import gzip
+import re
+from base64 import b64encode
+from hashlib import sha256
 
 import httpx
 import pytest
@@ -200,6 +203,23 @@ async def test_static_files_have_addresses_that_keep_their_content(app: Litestar
     assert again.status_code == 304
     assert (await client.get(address.replace("css/tokens.css", "../web/app.py"))).status_code == 404
     assert (await client.get(address.replace("css/tokens.css", "%2e%2e/%2e%2e/pyproject.toml"))).status_code == 404
+
+
+async def test_who_arrives_gets_the_stylesheet_with_the_page_and_no_other_may_stand_there(
+    client: httpx.AsyncClient,
+) -> None:
+    arriving, inside = await client.get("/items", headers={"sec-fetch-site": "none"}), await client.get("/items")
+    [sheet] = re.findall(r"<style>(.*?)</style>", arriving.text, re.DOTALL)
+    digest = b64encode(sha256(sheet.encode()).digest()).decode()
+    assert f"style-src 'self' 'sha256-{digest}';" in arriving.headers["content-security-policy"]
+    assert arriving.headers.get_list("content-security-policy") == [arriving.headers["content-security-policy"]]
+    assert "../" not in sheet  # nothing that is looked for beside an address that the sheet has lost
+    assert "<style" not in inside.text
+    assert "style-src 'self';" in inside.headers["content-security-policy"]
+    [linked] = re.findall(r'rel="stylesheet" href="([^"]+)"', inside.text)
+    assert (await client.get(linked)).text == sheet
+    login = await client.get("/partner/login", headers={"sec-fetch-site": "none"})
+    assert "style-src 'self';" in login.headers["content-security-policy"]
 
 
 async def test_covers_are_drawn_by_name(client: httpx.AsyncClient) -> None:

@@ -26,7 +26,7 @@ STOCK_LAG = timedelta(seconds=1)
 """Stock may lag this much on a guest's page: its figures are live anyway, and a rush must not have every page made anew."""
 MOST_CARDS = 20_000
 
-Key = tuple[str, str | None, str | None, str | None, bool, bool | None]
+Key = tuple[str, str | None, str | None, str | None, bool, bool, bool | None]
 
 _NOW, _TOKEN = "now", "token"
 _SLOT = re.compile(rb"\x02([^\x03]+)\x03")
@@ -167,6 +167,7 @@ def _key_of(visit: Visit) -> Key:
         cookies.get(THEME_COOKIE),
         cookies.get(TEXT_COOKIE),
         visit.is_fragment,
+        visit.is_arriving,
         visit.actor.has_news if visit.actor else None,
     )
 

@@ -6,6 +6,7 @@ standard output.
 
 import asyncio
 import random
+import subprocess
 import sys
 import time
 from typing import cast
@@ -36,6 +37,10 @@ class Load(msgspec.Struct):
     items: int = 1
     run: str = ""
     """Distinguishes the idempotency keys of runs."""
+    codes: list[str] = []
+    """Verifications: vouchers, each for one request; the load ends with them."""
+    store: str = ""
+    prepared: int = PREPARED
 
 
 class Findings(msgspec.Struct):
@@ -59,7 +64,7 @@ class _Tally:
     def __init__(self) -> None:
         self.latencies: list[float] = []
         self.statuses: dict[str, int] = {}
-        self.started = 0
+        self.started = self.codes_taken = 0
         self.bytes_each = 0
 
 
@@ -73,9 +78,9 @@ class _Connection(asyncio.Protocol):
         self.buffer, self.wanted = b"", -1
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         lines = "".join(f"{name}: {value}\r\n" for name, value in load.headers.items())
-        method = "POST" if load.members else "GET"
+        method = "POST" if load.members or load.codes else "GET"
         self.head = f"{method} {load.path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}"
-        self.ready = [self.make_request() for _ in range(PREPARED)]
+        self.ready = [self.make_request() for _ in range(load.prepared)]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -91,18 +96,33 @@ class _Connection(asyncio.Protocol):
         if now >= self.end or (load.requests and self.tally.started >= load.requests):
             self.finish()
             return
+        request = self.ready.pop() if self.ready else self.make_request()
+        if not request:
+            self.finish()
+            return
         self.sent_at = now
         self.tally.started += 1
-        self.transport.write(self.ready.pop() if self.ready else self.make_request())
+        self.transport.write(request)
 
     def make_request(self) -> bytes:
         self.count += 1
+        if self.load.codes:
+            return self.make_verification()
         if not self.load.members:
             return f"{self.head}{self.next_cookie()}\r\n".encode()
         member, item = random.randint(1, self.load.members), random.randint(1, self.load.items)
         body = f'{{"member":"bench-{member}","sku":"BENCH-{item}","quantity":1}}'
         key = f"Idempotency-Key: {self.load.run}-{self.number}-{self.count}\r\n"
         return f"{self.head}{key}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+    def make_verification(self) -> bytes:
+        """The next voucher that nobody has shown yet; nothing when there is none."""
+        load, taken = self.load, self.tally.codes_taken
+        if taken >= len(load.codes):
+            return b""
+        self.tally.codes_taken += 1
+        body = f'{{"code":"{load.codes[taken]}","store":"{load.store}","nonce":"{load.run}-{taken}"}}'
+        return f"{self.head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
     def next_cookie(self) -> str:
         cookies = self.load.cookies
@@ -167,6 +187,13 @@ async def send_load(load: Load) -> Findings:
         longest=ordered[-1],
         bytes_each=tally.bytes_each,
     )
+
+
+def send(load: Load) -> Findings:
+    """Send a load from a process of its own."""
+    command = [sys.executable, "-m", "bench.load"]
+    done = subprocess.run(command, input=msgspec.json.encode(load), capture_output=True, check=True)
+    return msgspec.json.decode(done.stdout, type=Findings)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class Ceiling:
     def measure(self, seconds: float) -> list[float]:
         """The rates of one turn, one for each of `CLIENTS`, which share the time."""
         part = max(1, round(seconds / len(CLIENTS)))
-        return [_pgbench(self.installation, self.script, self.variables, clients, part) for clients in CLIENTS]
+        return [run_pgbench(self.installation, self.script, self.variables, clients, part) for clients in CLIENTS]
 
 
 def _one(connection: psycopg.Connection[Any], query: str) -> int:
@@ -72,7 +72,10 @@ def _one(connection: psycopg.Connection[Any], query: str) -> int:
     return int(row[0])
 
 
-def _pgbench(installation: Installation, script: str, variables: dict[str, int], clients: int, seconds: int) -> float:
+def run_pgbench(
+    installation: Installation, script: str, variables: dict[str, int], clients: int, seconds: int
+) -> float:
+    """Transactions a second of a script with so many clients."""
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)
         file.flush()

@@ -1,6 +1,5 @@
 """The rows of the table: what is measured, against which ceiling, and what it should reach (DESIGN §8)."""
 
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,7 +13,7 @@ import psycopg
 
 from bench import events, lapse, members, paper, search
 from bench.installation import Installation, add_items, free_port, running, serve, sign_in_members
-from bench.load import Findings, Load
+from bench.load import Findings, Load, send
 from bench.pgbench import Ceiling
 
 CONNECTIONS = 128
@@ -199,13 +198,6 @@ def measure_list_growth(installation: Installation, seconds: int) -> Row:
     few, many = rates
     name = f"guest list among {MANY_ITEMS:,} items"
     return Row(name, many, "/s", few, many / few, 1 / 1.3, f"the same among {installation.items:,}: {few:,.0f}/s")
-
-
-def send(load: Load) -> Findings:
-    """Send a load from a process of its own."""
-    command = [sys.executable, "-m", "bench.load"]
-    done = subprocess.run(command, input=msgspec.json.encode(load), capture_output=True, check=True)
-    return msgspec.json.decode(done.stdout, type=Findings)
 
 
 def _refuse_failures(found: Findings, expected: str) -> None:

@@ -1,13 +1,17 @@
 """Named limits, counted in the database so that they hold over all processes (DESIGN §9)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
+from msgspec import Struct
+from psycopg import AsyncConnection
 from sqlalchemy import CheckConstraint, case, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from liyu.core.bulk import encode_rows, record_of
 from liyu.core.database import Base
 from liyu.core.errors import DomainError
 from liyu.core.i18n import N_
@@ -34,6 +38,10 @@ LIMITS = {
     "verify": Limit(120, 60),
     "verify_failure": Limit(20, 600),
     "verify_failure_key": Limit(60, 600),
+    "verify_failure_device": Limit(30, 600),
+    "verify_failure_store": Limit(120, 600),
+    "verify_failure_address": Limit(120, 600),
+    "verify_failure_all": Limit(3_000, 600),
     "api": Limit(30, 60),
 }
 
@@ -96,6 +104,64 @@ async def ensure_within(session: AsyncSession, name: str, subject: str, *, now: 
     row = await session.get(RateLimit, (name, subject))
     if row and row.hits >= limit.hits and (left := _seconds_left(limit, row.window_start, now)) > 0:
         raise LimitExceededError(left)
+
+
+class _Hits(Struct):
+    action: str
+    subject: str
+    hits: int
+
+
+Subject = tuple[str, str]
+"""The name of a limit and who is counted under it."""
+
+READ_WINDOWS = """
+    SELECT json_agg(json_build_array(r.action, r.subject, r.window_start, r.hits))
+    FROM unnest(%(limits)b::text[], %(subjects)b::text[]) AS w(action, subject)
+    JOIN rate_limit r ON r.action = w.action AND r.subject = w.subject"""
+"""The windows of some subjects, to stand in a statement that loads more."""
+
+_LENGTHS = " ".join(f"WHEN '{name}' THEN interval '{limit.seconds} seconds'" for name, limit in LIMITS.items())
+_IS_OVER = f"w.window_start <= excluded.window_start - CASE w.action {_LENGTHS} END"
+_HIT_MANY = f"""
+    INSERT INTO rate_limit AS w (action, subject, window_start, hits)
+    SELECT action, subject, %(now)s, hits FROM {record_of(_Hits, "%(rows)s")} ORDER BY action, subject
+    ON CONFLICT (action, subject) DO UPDATE SET
+        hits = excluded.hits + CASE WHEN {_IS_OVER} THEN 0 ELSE w.hits END,
+        window_start = CASE WHEN {_IS_OVER} THEN excluded.window_start ELSE w.window_start END"""
+
+
+@dataclass(slots=True)
+class Windows:
+    """Hits of several subjects that are counted together: looked at in memory, written in one statement."""
+
+    now: datetime
+    known: dict[Subject, tuple[datetime, int]] = field(default_factory=dict)
+    counted: dict[Subject, int] = field(default_factory=dict)
+
+    def find_excess(self, subjects: tuple[Subject, ...]) -> "LimitExceededError | None":
+        """Why one of the subjects may try no more, if so."""
+        for subject in subjects if self.known or self.counted else ():
+            limit, (began, hits) = LIMITS[subject[0]], self._window_of(subject)
+            if hits >= limit.hits:
+                return LimitExceededError(_seconds_left(limit, began, self.now))
+        return None
+
+    def count(self, subjects: tuple[Subject, ...]) -> None:
+        """Note one hit of each subject."""
+        for subject in subjects:
+            self.counted[subject] = self.counted.get(subject, 0) + 1
+
+    async def save(self, connection: AsyncConnection[Any]) -> None:
+        """Write the noted hits in the caller's transaction, in one order everywhere."""
+        rows = [_Hits(*subject, hits) for subject, hits in self.counted.items()]
+        await connection.execute(_HIT_MANY, {"now": self.now, "rows": encode_rows(rows)})
+
+    def _window_of(self, subject: Subject) -> tuple[datetime, int]:
+        began, hits = self.known.get(subject, (self.now, 0))
+        if began <= self.now - timedelta(seconds=LIMITS[subject[0]].seconds):
+            began, hits = self.now, 0
+        return began, hits + self.counted.get(subject, 0)
 
 
 async def forget(session: AsyncSession, name: str, subject: str) -> None:

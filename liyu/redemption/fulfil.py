@@ -31,16 +31,20 @@ async def move_redemption(
     await write_step(connection, redemption_id, state, wanted, reason, actor, now)
 
 
-async def complete_when_used_up(connection: AsyncConnection[Any], redemption_id: int, now: datetime) -> None:
-    """Complete a redemption whose last open voucher was just used up; the verification calls this in its transaction."""
-    found = await connection.execute(
-        "SELECT state FROM redemption r WHERE id = %s AND state IN ('confirmed', 'fulfilling') AND NOT EXISTS ("
-        "SELECT FROM voucher v WHERE v.redemption_id = r.id AND v.uses < v.uses_allowed) FOR UPDATE",
-        (redemption_id,),
-    )
-    row = await found.fetchone()
-    if row is not None:
-        await write_step(connection, redemption_id, row[0], "completed", "used_up", "system", now)
+_COMPLETE = """
+    WITH done AS MATERIALIZED (
+        SELECT r.id, r.state FROM redemption r
+        WHERE r.id = ANY(%(redemptions)s::bigint[]) AND r.state IN ('confirmed', 'fulfilling')
+            AND NOT EXISTS (SELECT FROM voucher v WHERE v.redemption_id = r.id AND v.uses < v.uses_allowed)
+        ORDER BY r.id),
+    completed AS (UPDATE redemption r SET state = 'completed' FROM done WHERE r.id = done.id)
+    INSERT INTO redemption_transition (redemption_id, from_state, to_state, reason, actor, at)
+    SELECT id, state, 'completed', 'used_up', 'system', %(now)s FROM done"""
+
+
+async def complete_when_used_up(connection: AsyncConnection[Any], redemption_ids: list[int], now: datetime) -> None:
+    """Complete those redemptions of which the last open voucher was used up. The caller holds their locks."""
+    await connection.execute(_COMPLETE, {"redemptions": sorted(set(redemption_ids)), "now": now})
 
 
 async def write_step(

@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from psycopg import AsyncConnection
 
-from liyu.vouchers.accept import Asked, find_refusal, find_store, load_known
+from liyu.vouchers.accept import find_refusal, find_voucher, is_misplaced, stand_at
 from liyu.vouchers.codes import mask_code
-from liyu.vouchers.errors import UnknownVoucherError, VoucherRefusedError, WrongPartnerError
-from liyu.vouchers.facts import mask_name
+from liyu.vouchers.errors import OtherStoreError, UnknownVoucherError, VoucherRefusedError, WrongPartnerError
+from liyu.vouchers.facts import fetch_facts, mask_name
+from liyu.vouchers.load import NO_VOUCHER, Question, load_state, name_stores
 from liyu.vouchers.tokens import Tokens
 
 
@@ -51,15 +52,19 @@ async def check(
 
     Raises UnknownVoucherError and WrongPartnerError, which tell nothing; OtherStoreError.
     """
-    presented = tokens.read(text, now)
-    store = await find_store(connection, store_code, allowed_store_id=allowed_store_id)
-    asked = Asked(partner_id, store, bool(store or (store_code or "").strip()), now, zone)
-    known = await load_known(connection, presented, asked)
-    refusal = find_refusal(presented, known, asked)
-    if isinstance(refusal, UnknownVoucherError | WrongPartnerError):
-        raise refusal
-    facts = known.facts
-    assert facts is not None
+    presented, code = tokens.read(text, now), (store_code or "").strip() or None
+    question = Question(presented.voucher_id if presented else NO_VOUCHER, "", "", code, allowed_store_id)
+    state, _ = await load_state(connection, [question], now, zone, locked=False)
+    asked = stand_at(state, store_code=code, allowed_store_id=allowed_store_id, partner_id=partner_id)
+    if isinstance(asked, OtherStoreError):
+        raise asked
+    voucher = find_voucher(state, presented)
+    if voucher is not None and is_misplaced(state, voucher, asked):
+        await name_stores(connection, state, [voucher.id])
+    refusal = find_refusal(state, presented, asked)
+    if voucher is None or isinstance(refusal, UnknownVoucherError | WrongPartnerError):
+        raise refusal or UnknownVoucherError
+    (facts,) = await fetch_facts(connection, "WHERE v.id = %(voucher)s", {"voucher": voucher.id})
     return Checked(
         voucher_id=facts.id,
         serial=facts.serial,
@@ -76,6 +81,6 @@ async def check(
         uses_allowed=facts.uses_allowed,
         last_day=facts.last_day(zone),
         expires_at=facts.expires_at,
-        store_code=store.code if store else None,
+        store_code=asked.store.code if asked.store else None,
         refusal=refusal,
     )

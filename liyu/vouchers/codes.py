@@ -17,7 +17,7 @@ class Codes:
     def code_of(self, voucher_id: int) -> str:
         """The code of a voucher, in three groups of four. Raises ValueError for an id outside 1 … 2**35 - 1."""
         letters = write_letters(self._disguise.hide(voucher_id), _DATA_LETTERS)
-        return f"{letters[:4]}-{letters[4:8]}-{letters[8:]}{check_letter(letters)}"
+        return _group(letters + check_letter(letters))
 
     def voucher_id_of(self, text: str) -> int | None:
         """The id behind a code as people type it; None for a mistyped, a made-up and any other text alike.
@@ -31,6 +31,11 @@ class Codes:
         return None if number is None else self._disguise.find(number)
 
 
+def write_code(text: str) -> str:
+    """A code as it is printed, however it was typed."""
+    return _group(repair(tidy(text)))
+
+
 def is_mistyped(text: str) -> bool:
     """Whether a text cannot be a code of any installation: wrong length, foreign letter or wrong check letter."""
     return not _is_well_formed(repair(tidy(text)))
@@ -39,6 +44,10 @@ def is_mistyped(text: str) -> bool:
 def mask_code(code: str) -> str:
     """A code as it may be shown after the fact: 7K3M-····-4TRD."""
     return f"{code[:4]}-····-{code[-4:]}"
+
+
+def _group(letters: str) -> str:
+    return f"{letters[:4]}-{letters[4:8]}-{letters[8:]}"
 
 
 def _is_well_formed(letters: str) -> bool:

@@ -1,33 +1,36 @@
-"""Verification 核销: the till sends what it scanned, its store and a nonce; one conditional update decides (DESIGN §4).
+"""Verification 核销: the till sends what it scanned, its store and a nonce; any number of tills are answered in one transaction.
 
-Locks are taken in the order redemption, voucher, verification. The redemption comes first since the vouchers of one
-redemption complete it together, and since cancelling locks in this order too.
+The order is lock → load → decide → save, as at the desk of redemptions (`docs/algorithms/vouchers.md`). One till alone is a
+batch of one.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from psycopg import AsyncConnection
-from psycopg.errors import UniqueViolation
-from psycopg.rows import class_row
+from psycopg import AsyncConnection, IntegrityError
 
-from liyu.core.database import Sessions, driver_connection, unit_of_work
-from liyu.core.errors import BusyError, IdempotencyConflictError
-from liyu.partners.settlement.accrue import accrue_use
-from liyu.vouchers.accept import NO_VOUCHER, STORE_TAKES, Asked, find_refusal, find_store, load_known
-from liyu.vouchers.codes import mask_code
-from liyu.vouchers.errors import Attempt, VoucherRefusedError
-from liyu.vouchers.facts import VoucherFacts, fetch_facts, mask_name
+from liyu.core.bulk import encode_rows
+from liyu.core.desk import TRIES
+from liyu.core.errors import BusyError, DomainError, IdempotencyConflictError
+from liyu.core.limits import Subject
+from liyu.partners.settlement.accrue import PricedLine, Use, load_lines
+from liyu.vouchers.accept import Asked, find_refusal, find_voucher, is_misplaced, stand_at
+from liyu.vouchers.codes import mask_code, write_code
+from liyu.vouchers.errors import Attempt, UnknownVoucherError, VoucherRefusedError
+from liyu.vouchers.facts import mask_name
+from liyu.vouchers.load import NO_VOUCHER, Question, load_state, name_stores
+from liyu.vouchers.save import KEEP_REFUSALS, Batch, UsedRow, UsedUpHook, save
+from liyu.vouchers.serials import serial_of
+from liyu.vouchers.state import Done, LastUse, StoreName, TillState, VoucherState
 from liyu.vouchers.states import state_after
-from liyu.vouchers.tokens import Presented, Tokens
-
-UsedUpHook = Callable[[AsyncConnection[Any], int, datetime], Awaitable[None]]
-"""Called with connection, redemption id and instant when a voucher was used up; the redemption is locked then."""
+from liyu.vouchers.tokens import Form, Presented, Tokens
 
 NONCE_CONSTRAINT = "uq_verification_verifier_nonce"
+EVERYBODY = "all"
+_ALL_GUESSES: Subject = ("verify_failure_all", EVERYBODY)
 
 
 class VerifyRequest(Struct, frozen=True, kw_only=True):
@@ -43,6 +46,8 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
     """The partner that the verifier works for; None is the operator, who may verify every voucher."""
     allowed_store_id: int | None = None
     """The only store of a cashier who is bound to one."""
+    subjects: tuple[Subject, ...] = ()
+    """Under which limits unknown codes are counted, such as a key and an address; none where they were counted before."""
 
 
 class Verified(Struct, kw_only=True):
@@ -52,6 +57,7 @@ class Verified(Struct, kw_only=True):
     voucher_id: int
     redemption_id: int | None
     code: str
+    """Masked, unless it was the code that was shown: a QR code does not give it away."""
     member: str
     item_zh: str
     item_en: str
@@ -68,74 +74,58 @@ class Verified(Struct, kw_only=True):
     repeated: bool
 
 
-class _Used(Struct):
-    redemption_id: int | None
-    agreement_line_id: int | None
-    partner_id: int | None
-    uses: int
-    uses_allowed: int
+class Shown(Struct, frozen=True):
+    """A request with what was read of its text."""
+
+    request: VerifyRequest
+    presented: Presented | None
+    question: Question
 
 
-class _Verification(Struct):
-    id: int
-    voucher_id: int
-    use_number: int
-    verified_at: datetime
-    undone_at: datetime | None
-    store_code: str | None
-    store_zh: str | None
-    store_en: str | None
+def read_request(request: VerifyRequest, tokens: Tokens, now: datetime) -> Shown:
+    """What a till shows, as far as it can be told without the database."""
+    presented = tokens.read(request.text, now)
+    store_code = (request.store_code or "").strip() or None
+    subjects = request.subjects
+    if subjects:
+        subjects = (*subjects, *([("verify_failure_store", store_code.upper())] if store_code else ()), _ALL_GUESSES)
+    question = Question(
+        presented.voucher_id if presented else NO_VOUCHER,
+        request.verifier,
+        request.nonce,
+        store_code,
+        request.allowed_store_id,
+        subjects,
+    )
+    return Shown(request, presented, question)
 
 
-_LOCK_REDEMPTION = (
-    "SELECT FROM redemption WHERE id = (SELECT redemption_id FROM voucher WHERE id = %(voucher)s) FOR UPDATE"
-)
-
-_USE = f"""
-    UPDATE voucher v SET uses = uses + 1,
-        state = CASE WHEN uses + 1 = uses_allowed THEN 'used_up' ELSE 'partly_used' END
-    WHERE v.id = %(voucher)s AND v.state IN ('issued', 'partly_used') AND v.uses < v.uses_allowed
-        AND v.issued_at <= %(now)s AND %(now)s < v.expires_at AND NOT %(stale)s
-        AND (%(partner)s::bigint IS NULL OR v.partner_id = %(partner)s)
-        AND {STORE_TAKES}
-        AND v.generation = %(generation)s
-        AND NOT EXISTS (SELECT FROM member m WHERE m.id = coalesce(v.holder_id, v.member_id) AND m.state = 'frozen')
-        AND NOT EXISTS (SELECT FROM verification f WHERE f.verifier = %(verifier)s AND f.nonce = %(nonce)s)
-    RETURNING redemption_id, agreement_line_id, partner_id, uses, uses_allowed"""
-
-_KEEP = """
-    INSERT INTO verification (voucher_id, partner_id, store_id, verifier, nonce, use_number, verified_at)
-    VALUES (%(voucher)s, %(owner)s, %(store)s, %(verifier)s, %(nonce)s, %(uses)s, %(now)s) RETURNING id"""
-
-_KEEP_TRANSITION = """
-    INSERT INTO voucher_transition (voucher_id, from_state, to_state, reason, actor, at)
-    VALUES (%(voucher)s, %(from_state)s, %(to_state)s, %(reason)s, %(actor)s, %(now)s)"""
-
-_FIND_VERIFICATION = """
-    SELECT f.id, f.voucher_id, f.use_number, f.verified_at, f.undone_at,
-        s.code AS store_code, s.name_zh AS store_zh, s.name_en AS store_en
-    FROM verification f LEFT JOIN store s ON s.id = f.store_id
-    WHERE f.verifier = %(verifier)s AND f.nonce = %(nonce)s"""
-
-
-async def verify_at_till(
-    sessions: Sessions,
-    request: VerifyRequest,
+async def settle(
+    connection: AsyncConnection[Any],
+    requests: Sequence[VerifyRequest],
     *,
     now: datetime,
     zone: ZoneInfo,
     tokens: Tokens,
-    on_used_up: UsedUpHook | None = None,
-) -> Verified:
-    """Verify in a unit of work of its own, and keep a refusal in another. Raises what `verify` raises."""
-    try:
-        async with unit_of_work(sessions) as session:
-            connection = await driver_connection(session)
-            return await verify(connection, request, now=now, zone=zone, tokens=tokens, on_used_up=on_used_up)
-    except VoucherRefusedError as refusal:
-        async with unit_of_work(sessions) as session:
-            await keep_refusal(await driver_connection(session), refusal)
-        raise
+    lines: dict[int, PricedLine],
+    on_used_up: UsedUpHook | None,
+    whole: bool,
+) -> list[Verified | DomainError]:
+    """Decide and save a batch; `whole` begins and commits the transaction, otherwise the caller does.
+
+    `lines` are agreement lines that are known already; new ones are added. Raises psycopg's errors, which roll all of it back.
+    """
+    shown = [read_request(request, tokens, now) for request in requests]
+    questions = [one.question for one in shown]
+    state, ids = await load_state(connection, questions, now, zone, locked=True, begin=whole)
+    await name_stores(connection, state, _misplaced(state, shown))
+    batch = Batch()
+    outcomes = [_settle_one(batch, state, one, ids, tokens) for one in shown]
+    unknown = {use.agreement_line_id for use in batch.uses} - lines.keys()
+    if unknown:
+        lines |= await load_lines(connection, unknown)
+    await save(connection, batch, state, lines, on_used_up, commit=whole)
+    return outcomes
 
 
 async def verify(
@@ -147,156 +137,143 @@ async def verify(
     tokens: Tokens,
     on_used_up: UsedUpHook | None = None,
 ) -> Verified:
-    """Use a voucher once and accrue what its partner is owed, all in one transaction or savepoint.
+    """Use a voucher once and accrue what its partner is owed, all in one transaction or savepoint of the caller's.
 
-    A repeat with the same verifier and nonce answers as before. Raises a VoucherRefusedError, which the caller keeps
-    with `keep_refusal` after rolling back; OtherStoreError; IdempotencyConflictError when the nonce came with another
-    voucher; BusyError.
+    A repeat with the same verifier and nonce answers as before. Raises a VoucherRefusedError, of which the attempt is kept if
+    the caller commits; OtherStoreError; IdempotencyConflictError when the nonce came with another voucher; BusyError.
     """
-    presented = tokens.read(request.text, now)
-    try:
-        async with connection.transaction():
-            return await _verify(connection, request, presented, now, zone, tokens, on_used_up)
-    except UniqueViolation as fault:
-        if fault.diag.constraint_name != NONCE_CONSTRAINT:
-            raise
-    # The same nonce on its way twice: the other one came first, and its answer is this one's too.
-    repeated = await _find_repeat(connection, request, presented, tokens)
-    if repeated is None:
-        raise BusyError
-    return repeated
+    for _ in range(TRIES):
+        try:
+            async with connection.transaction():
+                (outcome,) = await settle(
+                    connection,
+                    [request],
+                    now=now,
+                    zone=zone,
+                    tokens=tokens,
+                    lines={},
+                    on_used_up=on_used_up,
+                    whole=False,
+                )
+        except IntegrityError:
+            # Such as the same nonce on its way twice: the other one came first, and its answer is this one's too.
+            continue
+        if isinstance(outcome, DomainError):
+            raise outcome
+        return outcome
+    raise BusyError
+
+
+def _misplaced(state: TillState, shown: list[Shown]) -> list[int]:
+    """Vouchers that were shown at a store that does not take them."""
+    found = set()
+    for one in shown:
+        voucher, asked = find_voucher(state, one.presented), _stand(state, one)
+        if voucher is not None and isinstance(asked, Asked) and is_misplaced(state, voucher, asked):
+            found.add(voucher.id)
+    return sorted(found)
+
+
+def _stand(state: TillState, shown: Shown) -> Asked | DomainError:
+    question = shown.question
+    return stand_at(
+        state,
+        store_code=question.store_code,
+        allowed_store_id=question.store_id,
+        partner_id=shown.request.partner_id,
+    )
+
+
+def _settle_one(batch: Batch, state: TillState, shown: Shown, ids: list[int], tokens: Tokens) -> Verified | DomainError:
+    """Decide one request of a batch, and move the state on for the next one."""
+    asked = _stand(state, shown)
+    if isinstance(asked, DomainError):
+        return asked
+    request, presented = shown.request, shown.presented
+    excess = None if _is_signed(presented) else state.guesses.find_excess(shown.question.subjects)
+    if excess is not None:
+        return excess
+    done = state.done.get((request.verifier, request.nonce))
+    if done is not None:
+        if presented is None or presented.voucher_id != done.voucher_id:
+            return IdempotencyConflictError()
+        return _answer(state, state.vouchers[done.voucher_id], done, shown, tokens, repeated=True)
+    refusal = find_refusal(state, presented, asked)
+    voucher = find_voucher(state, presented)
+    if refusal is None:
+        assert voucher is not None
+        done = _use(batch, state, voucher, request, asked, ids)
+        return _answer(state, voucher, done, shown, tokens, repeated=False)
+    store_id = asked.store.id if asked.store else None
+    refusal.attempt = Attempt(request.verifier, store_id, voucher.id if voucher else None, refusal.code, state.now)
+    batch.refused.append(refusal.attempt)
+    if isinstance(refusal, UnknownVoucherError):
+        state.guesses.count(shown.question.subjects)
+    return refusal
+
+
+def _is_signed(presented: Presented | None) -> bool:
+    """Whether it was a QR code: nobody guesses one, so tills that are locked out of typing can still scan."""
+    return presented is not None and presented.form is not Form.CODE
+
+
+def _use(
+    batch: Batch, state: TillState, voucher: VoucherState, request: VerifyRequest, asked: Asked, ids: list[int]
+) -> Done:
+    """Use the voucher once more: note what is written of it, and move the state on."""
+    before, store = voucher.state, asked.store
+    voucher.uses += 1
+    voucher.state = state_after(voucher.uses, voucher.uses_allowed)
+    name = StoreName(store.zh, store.en) if store else None
+    voucher.last_use = LastUse(state.now, name)
+    row = UsedRow(
+        ids.pop(), voucher.id, voucher.partner_id, store.id if store else None, request.verifier, request.nonce,
+        voucher.uses, before, voucher.state,
+    )  # fmt: skip
+    batch.used.append(row)
+    if voucher.agreement_line_id is not None:
+        batch.uses.append(Use(voucher.agreement_line_id, f"verification:{row.id}", request.verifier))
+    if voucher.state == "used_up" and voucher.redemption_id is not None:
+        batch.used_up.append(voucher.redemption_id)
+    done = Done(row.id, voucher.id, voucher.uses, state.now, None, store.code if store else None, name)
+    state.done[request.verifier, request.nonce] = done
+    return done
+
+
+def _answer(
+    state: TillState, voucher: VoucherState, done: Done, shown: Shown, tokens: Tokens, *, repeated: bool
+) -> Verified:
+    item = state.items[voucher.item_id]
+    partner = state.partners.get(voucher.partner_id) if voucher.partner_id is not None else None
+    return Verified(
+        verification_id=done.id,
+        voucher_id=voucher.id,
+        redemption_id=voucher.redemption_id,
+        code=_code_for(shown, voucher, tokens),
+        member=mask_name(voucher.member_name),
+        item_zh=item.zh,
+        item_en=item.en,
+        partner_code=partner.code if partner else None,
+        partner_zh=partner.zh if partner else None,
+        partner_en=partner.en if partner else None,
+        store_code=done.store_code,
+        store_zh=done.store.zh if done.store else None,
+        store_en=done.store.en if done.store else None,
+        verified_at=done.verified_at,
+        use_number=done.use_number,
+        uses_allowed=voucher.uses_allowed,
+        undone_at=done.undone_at,
+        repeated=repeated,
+    )
+
+
+def _code_for(shown: Shown, voucher: VoucherState, tokens: Tokens) -> str:
+    if _is_signed(shown.presented):
+        return mask_code(tokens.codes.code_of(serial_of(voucher.id, voucher.generation)))
+    return write_code(shown.request.text)
 
 
 async def keep_refusal(connection: AsyncConnection[Any], refusal: VoucherRefusedError) -> None:
-    """Keep a refused attempt, in a transaction that the refusal itself cannot roll back."""
+    """Keep an attempt that was refused when a voucher was looked at, in a transaction that the refusal cannot roll back."""
     if refusal.attempt is not None:
-        await connection.execute(
-            "INSERT INTO verification_refusal (verifier, store_id, voucher_id, code, at) VALUES (%s, %s, %s, %s, %s)",
-            (
-                refusal.attempt.verifier,
-                refusal.attempt.store_id,
-                refusal.attempt.voucher_id,
-                refusal.attempt.code,
-                refusal.attempt.at,
-            ),
-        )
-
-
-async def _verify(
-    connection: AsyncConnection[Any],
-    request: VerifyRequest,
-    presented: Presented | None,
-    now: datetime,
-    zone: ZoneInfo,
-    tokens: Tokens,
-    on_used_up: UsedUpHook | None,
-) -> Verified:
-    store = await find_store(connection, request.store_code, allowed_store_id=request.allowed_store_id)
-    asked = Asked(request.partner_id, store, bool(store or (request.store_code or "").strip()), now, zone)
-    values = {
-        "voucher": presented.voucher_id if presented else NO_VOUCHER,
-        "generation": presented.generation if presented else 0,
-        "stale": bool(presented and presented.stale),
-        "partner": request.partner_id,
-        "store": store.id if store else None,
-        "verifier": request.verifier,
-        "nonce": request.nonce,
-        "now": now,
-    }
-    await connection.execute(_LOCK_REDEMPTION, values)
-    async with connection.cursor(row_factory=class_row(_Used)) as cursor:
-        await cursor.execute(_USE, values)
-        used = await cursor.fetchone()
-    if used is None:
-        return await _repeat_or_refuse(connection, request, presented, asked, tokens)
-    await _keep_use(connection, request, values, used, zone)
-    if used.uses == used.uses_allowed and used.redemption_id is not None and on_used_up is not None:
-        await on_used_up(connection, used.redemption_id, now)
-    verified = await _find_repeat(connection, request, presented, tokens)
-    assert verified is not None
-    verified.repeated = False
-    return verified
-
-
-async def _keep_use(
-    connection: AsyncConnection[Any], request: VerifyRequest, values: dict[str, Any], used: _Used, zone: ZoneInfo
-) -> None:
-    """Write what follows from a use: the verification, the change of state and what the partner is owed."""
-    kept = await connection.execute(_KEEP, values | {"owner": used.partner_id, "uses": used.uses})
-    row = await kept.fetchone()
-    assert row is not None
-    before, after = (state_after(uses, used.uses_allowed) for uses in (used.uses - 1, used.uses))
-    if before != after:
-        change = {"from_state": before, "to_state": after, "reason": "verified", "actor": request.verifier}
-        await connection.execute(_KEEP_TRANSITION, values | change)
-    await accrue_use(
-        connection,
-        agreement_line_id=used.agreement_line_id,
-        source=f"verification:{row[0]}",
-        at=values["now"],
-        actor=request.verifier,
-        zone=zone,
-    )
-
-
-async def _repeat_or_refuse(
-    connection: AsyncConnection[Any],
-    request: VerifyRequest,
-    presented: Presented | None,
-    asked: Asked,
-    tokens: Tokens,
-) -> Verified:
-    repeated = await _find_repeat(connection, request, presented, tokens)
-    if repeated is not None:
-        return repeated
-    known = await load_known(connection, presented, asked)
-    refusal = find_refusal(presented, known, asked)
-    if refusal is None:
-        # What spoke against it has just gone, such as a freeze of the member.
-        raise BusyError
-    refusal.attempt = Attempt(
-        request.verifier,
-        asked.store.id if asked.store else None,
-        known.facts.id if known.facts else None,
-        refusal.code,
-        asked.now,
-    )
-    raise refusal
-
-
-async def _find_repeat(
-    connection: AsyncConnection[Any], request: VerifyRequest, presented: Presented | None, tokens: Tokens
-) -> Verified | None:
-    """The verification of this verifier and nonce. Raises IdempotencyConflictError when it was another voucher's."""
-    async with connection.cursor(row_factory=class_row(_Verification)) as cursor:
-        await cursor.execute(_FIND_VERIFICATION, {"verifier": request.verifier, "nonce": request.nonce})
-        verification = await cursor.fetchone()
-    if verification is None:
-        return None
-    if presented is None or presented.voucher_id != verification.voucher_id:
-        raise IdempotencyConflictError
-    facts = await fetch_facts(connection, "WHERE v.id = %(voucher)s", {"voucher": verification.voucher_id})
-    return _as_verified(verification, facts[0], tokens)
-
-
-def _as_verified(verification: _Verification, facts: VoucherFacts, tokens: Tokens) -> Verified:
-    return Verified(
-        verification_id=verification.id,
-        voucher_id=facts.id,
-        redemption_id=facts.redemption_id,
-        code=mask_code(tokens.codes.code_of(facts.serial)),
-        member=mask_name(facts.member_name),
-        item_zh=facts.item_zh,
-        item_en=facts.item_en,
-        partner_code=facts.partner_code,
-        partner_zh=facts.partner_zh,
-        partner_en=facts.partner_en,
-        store_code=verification.store_code,
-        store_zh=verification.store_zh,
-        store_en=verification.store_en,
-        verified_at=verification.verified_at,
-        use_number=verification.use_number,
-        uses_allowed=facts.uses_allowed,
-        undone_at=verification.undone_at,
-        repeated=True,
-    )
+        await connection.execute(KEEP_REFUSALS, (encode_rows([refusal.attempt]),))

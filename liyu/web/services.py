@@ -15,8 +15,10 @@ from liyu.core.database import Sessions, make_engine, make_sessions
 from liyu.core.settings import Settings
 from liyu.redemption.desk import Desk
 from liyu.redemption.drops.keeper import DropKeeper
+from liyu.redemption.fulfil import complete_when_used_up
 from liyu.redemption.payments.provider import Provider, make_provider
 from liyu.vouchers.codes import Codes
+from liyu.vouchers.desk import VerifyDesk
 from liyu.vouchers.pdf import PdfMaker
 from liyu.vouchers.tokens import Tokens
 from liyu.web.program import ProgramCache
@@ -33,6 +35,7 @@ class Services:
     engine: AsyncEngine
     sessions: Sessions
     desk: Desk
+    till: VerifyDesk
     catalog: SnapshotKeeper
     storefront: StorefrontKeeper
     drops: DropKeeper
@@ -59,16 +62,18 @@ def make_services(settings: Settings, clock: Clock) -> Services:
     payments = make_provider(settings)
     desk = Desk(settings.database_url, clock, settings.timezone, payments_available=payments is not None)
     reader = Reader(settings.database_url)
+    tokens = Tokens(settings.secret_key)
     return Services(
         settings=settings,
         clock=clock,
         engine=engine,
         sessions=make_sessions(engine),
         desk=desk,
+        till=VerifyDesk(settings.database_url, clock, settings.timezone, tokens, complete_when_used_up),
         catalog=SnapshotKeeper(settings.database_url, clock),
         storefront=StorefrontKeeper(settings.database_url),
         drops=DropKeeper(settings.database_url, clock, desk),
-        tokens=Tokens(settings.secret_key),
+        tokens=tokens,
         reader=reader,
         members=gather_members(reader, clock, settings.timezone),
         payments=payments,
@@ -80,7 +85,13 @@ async def open_services(services: Services) -> AsyncIterator[None]:
     """Open what pages need at once, and let go of the database at the end. Raises psycopg's OperationalError without one."""
     try:
         await services.program.refresh(services.sessions)
-        async with _open(services.desk), _open(services.catalog), _open(services.storefront), _open(services.drops):
+        async with (
+            _open(services.desk),
+            _open(services.till),
+            _open(services.catalog),
+            _open(services.storefront),
+            _open(services.drops),
+        ):
             yield
     finally:
         await services.program.close()
@@ -90,7 +101,7 @@ async def open_services(services: Services) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _open(service: Desk | SnapshotKeeper | StorefrontKeeper | DropKeeper) -> AsyncIterator[None]:
+async def _open(service: Desk | VerifyDesk | SnapshotKeeper | StorefrontKeeper | DropKeeper) -> AsyncIterator[None]:
     await service.open()
     try:
         yield

@@ -1,11 +1,11 @@
 """Who may verify what, where and when; what a use leaves behind; how a repeat and a refusal answer."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from liyu.core.database import Sessions
 from liyu.core.errors import DomainError, IdempotencyConflictError
 from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.errors import NotCancellableError
@@ -19,8 +19,8 @@ from liyu.vouchers.errors import (
 )
 from liyu.vouchers.expire import expire_vouchers
 from liyu.vouchers.states import may_become
-from liyu.vouchers.verify import verify_at_till
-from tests.vouchers.tills import FEE, TOKENS, Shops, open_shops
+from liyu.vouchers.verify import Verified
+from tests.vouchers.tills import FEE, TOKENS, Shops, open_desk, open_shops
 from tests.world import NOW, ZONE, open_world
 
 LATER = NOW + timedelta(days=91)
@@ -34,7 +34,7 @@ async def test_a_use_leaves_all_its_traces(database_url: str) -> None:
         used = await shops.verify(voucher)
         code = TOKENS.codes.code_of(voucher)
         assert (used.use_number, used.uses_allowed, used.repeated) == (1, 1, False)
-        assert used.code == f"{code[:5]}····{code[9:]}"
+        assert used.code == code
         assert (used.member, used.partner_zh, used.store_en) == ("李**", "LUCK咖啡", "SH1 store")
         assert await shops.state(voucher) == ("used_up", 1)
         assert await shops.steps(voucher) == [("issued", "used_up")]
@@ -85,6 +85,8 @@ async def test_a_repeat_answers_although_the_wallet_token_went_stale(database_ur
         voucher = await shops.voucher(uses=2)
         token = TOKENS.dynamic_token(voucher, NOW)
         first = await shops.verify(voucher, text=token, nonce="n")
+        code = TOKENS.codes.code_of(voucher)
+        assert first.code == f"{code[:5]}····{code[9:]}"
         again = await shops.verify(voucher, text=token, nonce="n", now=NOW + timedelta(minutes=5))
         assert again.verification_id == first.verification_id
         await _refused(shops, voucher, "stale", text=token, now=NOW + timedelta(minutes=5))
@@ -166,8 +168,8 @@ async def test_the_operator_verifies_everything_and_rights_of_its_own_anywhere(d
         assert refusal.reasons[0].details == {"used_at": NOW}
 
 
-async def test_refused_attempts_are_kept_without_the_scan(database_url: str, sessions: Sessions) -> None:
-    async with open_world(database_url) as world:
+async def test_refused_attempts_are_kept_without_the_scan(database_url: str) -> None:
+    async with open_world(database_url) as world, open_desk(world) as desk:
         shops = await open_shops(world)
         voucher = await shops.voucher()
         expected: list[tuple[int | None, int | None, str]] = []
@@ -177,15 +179,47 @@ async def test_refused_attempts_are_kept_without_the_scan(database_url: str, ses
             (shops.request(voucher, store="NOWHERE"), WrongStoreError, (voucher, "wrong_store")),
         ):
             with pytest.raises(error):
-                await verify_at_till(sessions, wish, now=NOW, zone=ZONE, tokens=TOKENS)
+                await desk.verify(wish)
             store = shops.stores.get(wish.store_code or "")
             expected.append((kept[0], store, kept[1]))
         found = await world.connection.execute(
             "SELECT voucher_id, store_id, code FROM verification_refusal ORDER BY id"
         )
         assert await found.fetchall() == expected
-        verified = await verify_at_till(sessions, shops.request(voucher), now=NOW, zone=ZONE, tokens=TOKENS)
-        assert verified.use_number == 1
+        assert (await desk.verify(shops.request(voucher))).use_number == 1
+
+
+async def test_a_batch_decides_in_order_and_saves_together(database_url: str) -> None:
+    """Two tills with one voucher, a repeat of one nonce, a free quota that ends in the middle, and a stranger's code."""
+    async with open_world(database_url) as world, open_desk(world) as desk:
+        shops = await open_shops(world)
+        shops.lines["LUCK"] = await world.one(
+            "INSERT INTO agreement_line (partner_id, code, version, mode, title_zh, title_en, currency, unit_price_minor, "
+            "commission_minor, free_quota, tax_rate_basis_points, valid_from) SELECT partner_id, 'Q', 1, 'free_quota', '', '', "
+            "'CNY', unit_price_minor, 0, 3, 600, valid_from FROM agreement_line WHERE id = %s RETURNING id",
+            shops.lines["LUCK"],
+        )
+        once, thrice = await shops.voucher(), await shops.voucher(uses=3)
+        wishes = [
+            *(shops.request(once) for _ in range(2)),
+            *(shops.request(thrice) for _ in range(2)),
+            *(shops.request(thrice, nonce="same") for _ in range(2)),
+            shops.request(thrice),
+            shops.request(once, text="nonsense"),
+        ]
+        outcomes = await asyncio.gather(*(desk.verify(wish) for wish in wishes), return_exceptions=True)
+        assert [
+            (one.use_number, one.repeated) if isinstance(one, Verified) else getattr(one, "code", None)
+            for one in outcomes
+        ] == [
+            (1, False), "already_verified", (1, False), (2, False), (3, False), (3, True), "already_verified", "unknown_voucher",
+        ]  # fmt: skip
+        entries = await world.connection.execute("SELECT free, amount_minor FROM payable_entry ORDER BY id")
+        assert await entries.fetchall() == [(True, 0)] * 3 + [(False, FEE)]
+        assert await world.one("SELECT used FROM quota_use") == 3
+        assert await shops.steps(thrice) == [("issued", "partly_used"), ("partly_used", "used_up")]
+        assert await world.one("SELECT count(*) FROM redemption WHERE state = 'completed'") == 2
+        assert desk.settled == desk.joined == len(wishes)
 
 
 async def test_looking_uses_nothing_and_shows_what_staff_need(database_url: str) -> None:

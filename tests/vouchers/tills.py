@@ -1,7 +1,8 @@
 """Partners with stores and agreements, items that they take, and tills that verify on connections of their own."""
 
 import itertools
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -11,6 +12,7 @@ from psycopg import AsyncConnection
 
 from liyu.redemption.fulfil import complete_when_used_up
 from liyu.vouchers.check import Checked, check
+from liyu.vouchers.desk import VerifyDesk
 from liyu.vouchers.tokens import Tokens
 from liyu.vouchers.undo import Undone, undo
 from liyu.vouchers.verify import Verified, VerifyRequest, verify
@@ -174,6 +176,17 @@ async def undo_on(
         window_minutes=10,
         tokens=TOKENS,
     )
+
+
+@asynccontextmanager
+async def open_desk(world: World) -> AsyncIterator[VerifyDesk]:
+    """A desk of verifications on this database."""
+    desk = VerifyDesk(world.url, world.clock, ZONE, TOKENS, complete_when_used_up)
+    await desk.open()
+    try:
+        yield desk
+    finally:
+        await desk.close()
 
 
 async def open_shops(world: World) -> Shops:

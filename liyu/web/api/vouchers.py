@@ -172,7 +172,7 @@ async def post_verification(request: ApiRequest) -> Page:
         return problem(request, refusal)
     answer = VerifyAnswer(
         result="verified",
-        voucher=_shown(services, body.code, verified.voucher_id, verified.code),
+        voucher=verified.code,
         partner=verified.partner_code,
         store=verified.store_code,
         verified_at=verified.verified_at,

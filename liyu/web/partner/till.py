@@ -123,9 +123,11 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
         if isinstance(refusal, UnknownVoucherError):
             await _count_guess(request)
         refusal.attempt = _attempt(actor, till, None, refusal, request)
+        await keep_refusal(connection, refusal)
         return await _refusal_page(request, session, till, refusal, None)
     if checked.refusal is not None:
         checked.refusal.attempt = _attempt(actor, till, checked.voucher_id, checked.refusal, request)
+        await keep_refusal(connection, checked.refusal)
         return await _refusal_page(request, session, till, checked.refusal, checked)
     return page(
         request,
@@ -236,9 +238,8 @@ def _entry_page(request: AnyRequest, till: Till, form: CodeForm, *, status: int 
 async def _refusal_page(
     request: AnyRequest, session: AsyncSession, till: Till, refusal: VoucherRefusedError, checked: Checked | None
 ) -> Page:
-    """Keep the refused attempt and say why; with the last uses when the voucher is the partner's own."""
+    """Say why; with the last uses when the voucher is the partner's own."""
     connection = await driver_connection(session)
-    await keep_refusal(connection, refusal)
     voucher_id = refusal.attempt.voucher_id if refusal.attempt else None
     uses = []
     if voucher_id is not None and refusal.code == "already_verified":

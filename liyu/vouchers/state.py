@@ -1,0 +1,106 @@
+"""What a till's batch knows when it decides: plain values loaded under lock, moved on as the batch goes through."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
+
+from liyu.core.limits import Windows
+
+
+class StoreName(Struct, array_like=True):
+    """What a store is called."""
+
+    zh: str
+    en: str
+
+
+class LastUse(Struct, array_like=True):
+    """When and where a voucher was last verified and not taken back; no store for one of the operator's own."""
+
+    verified_at: datetime
+    store: StoreName | None
+
+
+class VoucherState(Struct, array_like=True):
+    """A voucher under lock, with whoever holds it."""
+
+    id: int
+    generation: int
+    redemption_id: int | None
+    item_id: int
+    partner_id: int | None
+    agreement_line_id: int | None
+    state: str
+    uses: int
+    uses_allowed: int
+    issued_at: datetime
+    expires_at: datetime
+    is_frozen: bool
+    member_state: str | None
+    member_name: str | None
+    last_use: LastUse | None
+    """Read for vouchers that are used up; what this batch uses is noted here, too."""
+
+
+class ItemTerms(Struct, array_like=True):
+    """What an item says of its vouchers. `store_ids` None is every store of its partner."""
+
+    sku: str
+    zh: str
+    en: str
+    store_ids: list[int] | None
+
+
+class PartnerName(Struct, array_like=True):
+    """What a partner is called."""
+
+    code: str
+    zh: str
+    en: str
+
+
+class TillStore(Struct, array_like=True):
+    """An open store at which a verifier stands."""
+
+    id: int
+    partner_id: int
+    code: str
+    zh: str
+    en: str
+
+
+class Done(Struct, array_like=True):
+    """A verification that was made before, as a repeat of it is answered."""
+
+    id: int
+    voucher_id: int
+    use_number: int
+    verified_at: datetime
+    undone_at: datetime | None
+    store_code: str | None
+    store: StoreName | None
+
+
+class TillState(Struct):
+    """Everything that a batch of presented vouchers needs, by id, by a store's code in capitals, by verifier and nonce."""
+
+    now: datetime
+    zone: ZoneInfo
+    vouchers: dict[int, VoucherState]
+    items: dict[int, ItemTerms]
+    partners: dict[int, PartnerName]
+    stores: list[TillStore]
+    done: dict[tuple[str, str], Done]
+    guesses: Windows
+    taken_at: dict[int, list[StoreName]] = field(default_factory=dict)
+    """The first open stores that take a voucher; read where one was shown at a store that does not."""
+
+    def store_called(self, code: str) -> TillStore | None:
+        """The open store of a code, however it is written; the very code goes before one that differs in capitals."""
+        same = [store for store in self.stores if store.code.upper() == code.upper()]
+        return next((store for store in same if store.code == code), same[0] if same else None)
+
+    def store_with(self, store_id: int) -> TillStore | None:
+        """The open store of an id."""
+        return next((store for store in self.stores if store.id == store_id), None)

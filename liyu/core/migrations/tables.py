@@ -8,6 +8,7 @@ import liyu.catalog.pools.models
 import liyu.catalog.price_models
 import liyu.core.access.models
 import liyu.core.audit
+import liyu.core.exports
 import liyu.core.idempotency
 import liyu.core.ledger.models
 import liyu.core.limits

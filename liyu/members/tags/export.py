@@ -1,20 +1,16 @@
-"""Members as a file, by tier, tag and segment: CSV and XLSX, written as they are read."""
+"""Members as a file, by tier, tag and segment."""
 
-import asyncio
-import csv
-import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import xlsxwriter
 from psycopg import AsyncConnection
 
 from liyu.core.clock import local_date
+from liyu.core.exports import Sheet
 from liyu.core.i18n import N_
-from liyu.core.spreadsheets import harmless
+from liyu.core.spreadsheets import Rows
 from liyu.members.tags.queries import ROWS_AT_ONCE, Audience, ExportedMember, iterate_audience
 
 HEADINGS = (
@@ -24,62 +20,26 @@ HEADINGS = (
 _NUMBERS = frozenset({7, 8})
 
 Translate = Callable[[str], str]
-Tell = Callable[[int], Awaitable[None]]
-"""Told how many members are written."""
 
 
-async def export_csv(
-    connection: AsyncConnection[Any],
-    audience: Audience,
-    today: date,
-    zone: ZoneInfo,
-    translate: Translate,
-    tell: Tell | None = None,
-) -> AsyncIterator[bytes]:
-    """The members as CSV in UTF-8, piece by piece. Needs a transaction."""
-    buffer = io.StringIO()
-    buffer.write("\ufeff")
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow([translate(heading) for heading in HEADINGS])
-    rows = 0
+def members_sheet(
+    connection: AsyncConnection[Any], audience: Audience, today: date, zone: ZoneInfo, translate: Translate
+) -> Sheet:
+    """The members who are meant; reading them needs a transaction."""
+    headings = [translate(heading) for heading in HEADINGS]
+    return Sheet(headings, _pages(connection, audience, today, zone), _NUMBERS)
+
+
+async def _pages(
+    connection: AsyncConnection[Any], audience: Audience, today: date, zone: ZoneInfo
+) -> AsyncIterator[Rows]:
+    rows: Rows = []
     async for member in iterate_audience(connection, audience, today, zone):
-        writer.writerow([harmless(cell) for cell in _cells(member, zone)])
-        rows += 1
-        if rows % ROWS_AT_ONCE == 0:
-            yield _drain(buffer)
-            if tell is not None:
-                await tell(rows)
-    yield _drain(buffer)
-
-
-async def export_xlsx(
-    connection: AsyncConnection[Any],
-    audience: Audience,
-    path: Path,
-    today: date,
-    zone: ZoneInfo,
-    translate: Translate,
-    tell: Tell | None = None,
-) -> None:
-    """Write the members into a workbook, row by row in constant memory. Needs a transaction."""
-    book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "strings_to_formulas": False})
-    sheet = book.add_worksheet()
-    sheet.freeze_panes(1, 0)
-    sheet.set_column(0, len(HEADINGS) - 1, 18)
-    bold = book.add_format({"bold": True})
-    for place, heading in enumerate(HEADINGS):
-        sheet.write_string(0, place, translate(heading), bold)
-    line = 0
-    async for member in iterate_audience(connection, audience, today, zone):
-        line += 1
-        for place, cell in enumerate(_cells(member, zone)):
-            if place in _NUMBERS:
-                sheet.write_number(line, place, int(cell))
-            else:
-                sheet.write_string(line, place, cell)
-        if tell is not None and line % ROWS_AT_ONCE == 0:
-            await tell(line)
-    await asyncio.to_thread(book.close)
+        rows.append(_cells(member, zone))
+        if len(rows) == ROWS_AT_ONCE:
+            yield rows
+            rows = []
+    yield rows
 
 
 def _cells(member: ExportedMember, zone: ZoneInfo) -> list[str]:
@@ -88,10 +48,3 @@ def _cells(member: ExportedMember, zone: ZoneInfo) -> list[str]:
         member.city or "", member.tier, str(member.growth), str(member.balance), ";".join(member.tags), member.state,
         local_date(member.joined_at, zone).isoformat(),
     ]  # fmt: skip
-
-
-def _drain(buffer: io.StringIO) -> bytes:
-    text = buffer.getvalue()
-    buffer.seek(0)
-    buffer.truncate()
-    return text.encode()

@@ -79,28 +79,3 @@ class Segment(Base):
     conditions: Mapped[dict[str, Any]]
     made_by: Mapped[str]
     changed_at: Mapped[datetime]
-
-
-class MemberExport(Base):
-    """A large file of members that the worker writes; the file itself is kept for a day."""
-
-    __tablename__ = "member_export"
-    __table_args__ = (
-        CheckConstraint("format IN ('csv', 'xlsx')", name="known_format"),
-        CheckConstraint("done BETWEEN 0 AND total", name="done_within_total"),
-        CheckConstraint("storage_name IS NULL OR finished_at IS NOT NULL", name="file_when_finished"),
-        Index("ix_member_export_kept", "finished_at", postgresql_where="storage_name IS NOT NULL"),
-    )
-
-    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
-    format: Mapped[str]
-    tier: Mapped[str | None]
-    tag: Mapped[str | None]
-    conditions: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    locale: Mapped[str]
-    total: Mapped[int]
-    done: Mapped[int]
-    storage_name: Mapped[str | None]
-    made_by: Mapped[str]
-    made_at: Mapped[datetime]
-    finished_at: Mapped[datetime | None]

@@ -1,10 +1,8 @@
-"""Tables of the order desk: the rules of orders, and files of orders on their way."""
+"""Tables of the order desk: the rules of orders."""
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import CheckConstraint, Identity
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from liyu.core.database import Base
@@ -35,25 +33,3 @@ class OrderRule(Base):
     cancel_unsent_days: Mapped[int | None]
     """Orders that were not sent for so many days are cancelled by themselves; None is never."""
     changed_at: Mapped[datetime]
-
-
-class RedemptionExport(Base):
-    """A large file of orders on its way."""
-
-    __tablename__ = "redemption_export"
-    __table_args__ = (
-        CheckConstraint("format IN ('csv', 'xlsx')", name="known_format"),
-        CheckConstraint("done BETWEEN 0 AND total", name="done_of_total"),
-    )
-
-    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
-    format: Mapped[str]
-    wanted: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    """The filter, as `RedemptionFilter` says it."""
-    locale: Mapped[str]
-    total: Mapped[int]
-    done: Mapped[int]
-    storage_name: Mapped[str | None]
-    made_by: Mapped[str]
-    made_at: Mapped[datetime]
-    finished_at: Mapped[datetime | None]

@@ -9,7 +9,6 @@ from msgspec import to_builtins
 from procrastinate import JobContext
 
 from liyu.core.clock import local_date
-from liyu.core.i18n import Message
 from liyu.core.storage import open_storage
 from liyu.members.imports.apply import apply_import
 from liyu.members.imports.errors import FileUnreadableError, ImportNotReadyError
@@ -18,12 +17,9 @@ from liyu.members.imports.retention import forget_old_rows
 from liyu.members.imports.service import Work, dry_run, forget_upload
 from liyu.members.imports.undo import undo_import
 from liyu.members.service.index import index_due
-from liyu.members.tags.export_job import forget_old_exports, load_export, write_export
 from liyu.members.tags.service import evaluate_rules
 from liyu.members.tiers.evaluate import evaluate_tiers
-from liyu.redemption.aftersale.photos import delete_erased_photos
 from liyu.redemption.closing import close_due_accounts
-from liyu.redemption.orderdesk.export import forget_old_exports as forget_order_exports
 from liyu.redemption.tasks.worker import ACTOR, RETRY, services_of, tasks
 
 log = structlog.get_logger()
@@ -77,35 +73,6 @@ async def undo_applied_import(context: JobContext, import_id: int, actor: str) -
     async with await services.connect() as connection:
         with suppress(ImportNotReadyError):
             await undo_import(connection, Work(import_id, actor, services.clock.now()))
-
-
-@tasks.task(name="write_export", pass_context=True, retry=RETRY)
-async def write_ordered_export(context: JobContext, export_id: int) -> None:
-    """Write a large file of members, in the language in which it was ordered."""
-    services = services_of(context)
-    async with await services.connect() as connection, await services.connect() as reading:
-        locale = (await load_export(connection, export_id)).locale
-        await write_export(
-            connection,
-            reading,
-            export_id,
-            storage=open_storage(services.settings),
-            translate=lambda text: services.translate(Message(text), locale),
-            zone=services.settings.timezone,
-            now=services.clock.now(),
-        )
-
-
-@tasks.periodic(cron="35 * * * *")
-@tasks.task(name="forget_exports", pass_context=True, queueing_lock="forget_exports", retry=RETRY)
-async def forget_exports(context: JobContext, timestamp: int) -> None:
-    """Delete files of members and orders whose day is over, and photos of members who were erased."""
-    services = services_of(context)
-    async with await services.connect() as connection:
-        storage, now = open_storage(services.settings), services.clock.now()
-        await forget_old_exports(connection, storage, now)
-        await forget_order_exports(connection, storage, now)
-        await delete_erased_photos(connection, storage)
 
 
 @tasks.periodic(cron="40 20 * * *")

@@ -4,24 +4,17 @@ import structlog
 from msgspec import to_builtins
 from procrastinate import JobContext
 
-from liyu.catalog.names import KIND_NAMES
-from liyu.core.i18n import Message
-from liyu.core.storage import open_storage
 from liyu.redemption.draws.run import run_draws
 from liyu.redemption.drops.hand_on import lapse_offers
 from liyu.redemption.drops.line import forget_lines
 from liyu.redemption.drops.service import end_due
 from liyu.redemption.drops.tally import forget_subjects
 from liyu.redemption.drops.waves import open_due_waves
-from liyu.redemption.names import STATE_NAMES
-from liyu.redemption.orderdesk.export import load_export as load_redemption_export
-from liyu.redemption.orderdesk.export import write_export as write_order_export
 from liyu.redemption.orderdesk.hanging import release_hanging
 from liyu.redemption.payments.cash import refund
 from liyu.redemption.payments.events import handle_event
 from liyu.redemption.payments.provider import make_provider
 from liyu.redemption.payments.settle import check_payment, settle_due
-from liyu.redemption.queries import RedemptionLine
 from liyu.redemption.tasks.worker import ACTOR, RETRY, services_of, tasks
 from liyu.redemption.topup.deliver import carry_out_due
 from liyu.vouchers.expire import expire_vouchers
@@ -82,31 +75,6 @@ async def refund_payment(context: JobContext, refund_id: int) -> None:
         return
     async with await services.connect() as connection:
         await refund(connection, provider, refund_id, services.clock.now())
-
-
-@tasks.task(name="write_redemption_export", pass_context=True, retry=RETRY)
-async def write_redemption_export(context: JobContext, export_id: int) -> None:
-    """Write a file of orders, in the language in which it was ordered."""
-    services = services_of(context)
-    async with await services.connect() as connection:
-        locale = (await load_redemption_export(connection, export_id)).locale
-
-        def say(text: str) -> str:
-            return services.translate(Message(text), locale)
-
-        def words(line: RedemptionLine) -> tuple[str, str, str, str]:
-            names = (line.name_zh, line.partner_zh) if locale != "en" else (line.name_en, line.partner_en)
-            return say(STATE_NAMES[line.state]), say(KIND_NAMES[line.kind]), names[0] or line.name_zh, names[1] or ""
-
-        await write_order_export(
-            connection,
-            export_id,
-            storage=open_storage(services.settings),
-            translate=say,
-            words=words,
-            zone=services.settings.timezone,
-            now=services.clock.now(),
-        )
 
 
 @tasks.periodic(cron="* * * * *")

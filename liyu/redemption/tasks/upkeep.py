@@ -1,14 +1,24 @@
-"""The installation itself: the proof of the books, messages out, counters, stalled jobs."""
+"""The installation itself: the proof of the books, messages out, files of rows, counters, stalled jobs."""
 
 from datetime import UTC, datetime
 
 import structlog
+from msgspec import convert
 from procrastinate import JobContext
 
+from liyu.core.clock import local_date
 from liyu.core.database import unit_of_work
+from liyu.core.exports import MEMBERS, forget_old_exports, load_export, write_export
+from liyu.core.i18n import Message
 from liyu.core.limits import forget_old
 from liyu.core.outbox import deliver_due
+from liyu.core.storage import open_storage
+from liyu.members.tags.export import members_sheet
+from liyu.members.tags.queries import Audience
+from liyu.redemption.aftersale.photos import delete_erased_photos
 from liyu.redemption.books import prove_books
+from liyu.redemption.orderdesk.export import orders_sheet
+from liyu.redemption.queries import RedemptionFilter
 from liyu.redemption.tasks.worker import RETRY, services_of, tasks
 
 log = structlog.get_logger()
@@ -32,6 +42,35 @@ async def deliver_outbox(context: JobContext, timestamp: int) -> None:
     services = services_of(context)
     if services.settings.smtp_url:
         await deliver_due(services.sessions, services.clock, services.settings.smtp_url)
+
+
+@tasks.task(name="write_export", pass_context=True, retry=RETRY)
+async def write_ordered_export(context: JobContext, export_id: int) -> None:
+    """Write a large file of members or orders, in the language in which it was ordered."""
+    services = services_of(context)
+    zone, now = services.settings.timezone, services.clock.now()
+    async with await services.connect() as connection, await services.connect() as reading, reading.transaction():
+        export = await load_export(connection, export_id)
+
+        def say(text: str) -> str:
+            return services.translate(Message(text), export.locale)
+
+        if export.kind == MEMBERS:
+            sheet = members_sheet(reading, convert(export.wanted, Audience), local_date(now, zone), zone, say)
+        else:
+            sheet = orders_sheet(reading, convert(export.wanted, RedemptionFilter), export.locale, zone, say)
+        await write_export(connection, export, sheet, storage=open_storage(services.settings), now=now)
+
+
+@tasks.periodic(cron="35 * * * *")
+@tasks.task(name="forget_exports", pass_context=True, queueing_lock="forget_exports", retry=RETRY)
+async def forget_exports(context: JobContext, timestamp: int) -> None:
+    """Delete files of rows whose day is over, and photos of members who were erased."""
+    services = services_of(context)
+    async with await services.connect() as connection:
+        storage = open_storage(services.settings)
+        await forget_old_exports(connection, storage, services.clock.now())
+        await delete_erased_photos(connection, storage)
 
 
 @tasks.periodic(cron="20 * * * *")

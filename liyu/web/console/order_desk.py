@@ -3,28 +3,24 @@
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from msgspec import to_builtins
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
-from liyu.core.errors import NotFoundError
+from liyu.core.exports import FORMATS, ORDERS, order_export
 from liyu.core.i18n import N_
-from liyu.core.storage import open_storage
-from liyu.redemption.orderdesk.export import FORMATS, KEPT, load_export, order_export
 from liyu.redemption.orderdesk.rules import OrderRules, load_rules, save_rules
-from liyu.redemption.queries import read_redemption
+from liyu.redemption.queries import count_redemptions, read_redemption
 from liyu.redemption.topup.deliver import settle_top_up
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.attachments import CSV, XLSX, attach
 from liyu.web.audit import record_act
 from liyu.web.console.common import LONGEST_REASON, AnyRequest, now_of, segment, show, try_act
 from liyu.web.console.redemptions import read_filter, show_one
 from liyu.web.formats import current_zone
 from liyu.web.forms import ChoiceField, Form, IntegerField, TextField
 from liyu.web.i18n import current_locale
-from liyu.web.pages import Page, fragment, leave_notice, redirect
-from liyu.web.visit import visit_of
+from liyu.web.pages import Page, leave_notice, redirect
 
-MEDIA_TYPES = {"csv": CSV, "xlsx": XLSX}
 LIST = "/console/redemptions"
 RULES = require_permission("orders.rules")
 EXPORT = require_permission("redemptions.export")
@@ -52,43 +48,14 @@ class RulesForm(Form):
 @post("/redemptions/export", guards=[EXPORT])
 async def export(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """Order the orders that the filter of the address leaves as a file."""
-    form = await FormatForm.read(request)
-    wanted = read_filter(request)
-    export_id, total = await order_export(
-        await driver_connection(session), wanted, form.format if form.is_valid else FORMATS[0], locale=current_locale(),
-        actor=actor_of(request).reference, now=now_of(request),
+    form, wanted, connection = await FormatForm.read(request), read_filter(request), await driver_connection(session)
+    total = await count_redemptions(connection, wanted)
+    export_id = await order_export(
+        connection, ORDERS, to_builtins(wanted), form.format if form.is_valid else FORMATS[0], total=total,
+        locale=current_locale(), actor=actor_of(request).reference, now=now_of(request),
     )  # fmt: skip
-    await record_act(request, session, "redemptions.export", f"redemption_export:{export_id}", after={"orders": total})
-    return redirect(request, f"/console/order-exports/{export_id}")
-
-
-@get("/order-exports/{export_id:int}", guards=[EXPORT])
-async def show_export(request: AnyRequest, session: NamedDependency[AsyncSession], export_id: FromPath[int]) -> Page:
-    """How far a file has come, and the file once it is there."""
-    found = await load_export(await driver_connection(session), export_id)
-    return show(request, "order_export", found=found, kept_hours=int(KEPT.total_seconds()) // 3600)
-
-
-@get("/order-exports/{export_id:int}/progress", guards=[EXPORT])
-async def show_progress(request: AnyRequest, session: NamedDependency[AsyncSession], export_id: FromPath[int]) -> Page:
-    """The progress alone; once the file is there, the page is loaded anew."""
-    found = await load_export(await driver_connection(session), export_id)
-    headers = [(b"hx-refresh", b"true")] if found.finished_at else []
-    return fragment(request, "console/_order_export_progress.html", found=found, headers=headers)
-
-
-@get("/order-exports/{export_id:int}/file", guards=[EXPORT])
-async def download_export(
-    request: AnyRequest, session: NamedDependency[AsyncSession], export_id: FromPath[int]
-) -> Page:
-    """The finished file. Raises NotFoundError when there is none, or none any more."""
-    found = await load_export(await driver_connection(session), export_id)
-    if found.storage_name is None:
-        raise NotFoundError
-    content = await open_storage(visit_of(request).services.settings).get(found.storage_name)
-    after = {"orders": found.total}
-    await record_act(request, session, "redemptions.export", f"redemption_export:{export_id}", after=after)
-    return attach(content, MEDIA_TYPES[found.format], f"orders.{found.format}")
+    await record_act(request, session, "redemptions.export", f"export:{export_id}", after={"orders": total})
+    return redirect(request, f"/console/exports/{export_id}")
 
 
 @post("/redemptions/{number:str}/top-up", guards=[require_permission("redemptions.fulfil")])
@@ -141,5 +108,5 @@ async def change_rules(request: AnyRequest, session: NamedDependency[AsyncSessio
 
 
 ROUTES = [
-    export, show_export, show_progress, download_export, decide_top_up, show_rules, change_rules,
+    export, decide_top_up, show_rules, change_rules,
 ]  # fmt: skip

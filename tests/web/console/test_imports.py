@@ -11,10 +11,11 @@ from python_calamine import CalamineWorkbook
 
 from liyu.core.clock import FixedClock
 from liyu.core.database import Sessions
+from liyu.core.exports import KEPT, forget_old_exports
 from liyu.core.settings import Settings
 from liyu.core.storage import open_storage
 from liyu.members.personal.fields import FieldDraft, Option, add_field
-from liyu.members.tags import export_job
+from liyu.web.console import exports
 from tests.web.console.acts import submit, texts_of
 from tests.web.console.conftest import SignIn
 from tests.web.personas import token_in
@@ -203,7 +204,7 @@ async def test_a_segment_is_looked_at_saved_exported_and_noted_in_the_audit_log(
 async def test_a_large_export_is_written_by_the_worker_told_and_gone_after_a_day(
     sign_in: SignIn, world: World, worker: Worker, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_job, "AT_ONCE", 1)
+    monkeypatch.setattr(exports, "AT_ONCE", 1)
     client, service = await sign_in("operator"), await sign_in("service")
     ordered = [await client.get(f"/console/export/members.{kind}") for kind in ("csv", "csv", "xlsx")]
     pages = [answer.headers["location"] for answer in ordered]
@@ -224,7 +225,7 @@ async def test_a_large_export_is_written_by_the_worker_told_and_gone_after_a_day
     assert (await client.get("/console/exports/999/file")).status_code == 404
     noted = await world.one("SELECT count(*) FROM audit_event WHERE object LIKE 'export:%%'")
     assert noted == 2
-    world.clock.instant += export_job.KEPT + timedelta(seconds=1)
-    assert await export_job.forget_old_exports(world.connection, open_storage(settings), world.clock.now()) == 2
+    world.clock.instant += KEPT + timedelta(seconds=1)
+    assert await forget_old_exports(world.connection, open_storage(settings), world.clock.now()) == 2
     assert "The file is gone" in texts_of(await client.get(pages[0]))
     assert (await client.get(f"{pages[0]}/file")).status_code == 404

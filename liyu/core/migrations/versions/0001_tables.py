@@ -1773,34 +1773,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_segment_name")),
     )
     op.create_table(
-        "member_export",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("format", sa.Text(), nullable=False),
-        sa.Column("tier", sa.Text(), nullable=True),
-        sa.Column("tag", sa.Text(), nullable=True),
-        sa.Column("conditions", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
-        sa.Column("locale", sa.Text(), nullable=False),
-        sa.Column("total", sa.BigInteger(), nullable=False),
-        sa.Column("done", sa.BigInteger(), nullable=False),
-        sa.Column("storage_name", sa.Text(), nullable=True),
-        sa.Column("made_by", sa.Text(), nullable=False),
-        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("format IN ('csv', 'xlsx')", name=op.f("ck_member_export_known_format")),
-        sa.CheckConstraint("done BETWEEN 0 AND total", name=op.f("ck_member_export_done_within_total")),
-        sa.CheckConstraint(
-            "storage_name IS NULL OR finished_at IS NOT NULL", name=op.f("ck_member_export_file_when_finished")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_member_export")),
-    )
-    op.create_index(
-        "ix_member_export_kept",
-        "member_export",
-        ["finished_at"],
-        unique=False,
-        postgresql_where=sa.text("storage_name IS NOT NULL"),
-    )
-    op.create_table(
         "member_tag",
         sa.Column("member_id", sa.BigInteger(), nullable=False),
         sa.Column("tag_id", sa.BigInteger(), nullable=False),
@@ -2427,10 +2399,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_order_rule")),
     )
     op.create_table(
-        "redemption_export",
+        "file_export",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("format", sa.Text(), nullable=False),
         sa.Column("wanted", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("locale", sa.Text(), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("done", sa.BigInteger(), nullable=False),
@@ -2438,9 +2412,27 @@ def upgrade() -> None:
         sa.Column("made_by", sa.Text(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("format IN ('csv', 'xlsx')", name=op.f("ck_redemption_export_known_format")),
-        sa.CheckConstraint("done BETWEEN 0 AND total", name=op.f("ck_redemption_export_done_of_total")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_redemption_export")),
+        sa.CheckConstraint("kind IN ('members', 'orders')", name=op.f("ck_file_export_known_kind")),
+        sa.CheckConstraint("format IN ('csv', 'xlsx')", name=op.f("ck_file_export_known_format")),
+        sa.CheckConstraint("done BETWEEN 0 AND total", name=op.f("ck_file_export_done_of_total")),
+        sa.CheckConstraint(
+            "storage_name IS NULL OR finished_at IS NOT NULL", name=op.f("ck_file_export_file_when_finished")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_file_export")),
+    )
+    op.create_index(
+        "uq_file_export_on_its_way",
+        "file_export",
+        ["made_by", "kind", "format", "locale", "digest"],
+        unique=True,
+        postgresql_where=sa.text("finished_at IS NULL"),
+    )
+    op.create_index(
+        "ix_file_export_kept",
+        "file_export",
+        ["finished_at"],
+        unique=False,
+        postgresql_where=sa.text("storage_name IS NOT NULL"),
     )
     op.create_table(
         "pool_watch",

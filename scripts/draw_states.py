@@ -24,6 +24,7 @@ TITLES = {
     "liyu.vouchers.gifts.states": ("gift", "A gift 转赠"),
     "liyu.redemption.drops.states": ("drop", "A drop 限量抢兑"),
     "liyu.redemption.draws.states": ("draw", "A draw 抽签"),
+    "liyu.redemption.campaigns.states": ("campaign", "A campaign 活动发放"),
     "liyu.redemption.states": ("redemption", "A redemption 兑换单"),
     "liyu.redemption.aftersale.states": ("after-sale", "An after-sale request 售后申请"),
     "liyu.redemption.topup.states": ("top-up", "A top-up 充值"),

@@ -1,0 +1,121 @@
+"""What a campaign would do now: how many members get it, who is left out and why, whether the stock is enough, what it may cost.
+
+It advises; what holds is decided member by member under the desk's locks. A test holds the two against each other.
+"""
+
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from liyu.catalog.models import POSTED_KINDS
+from liyu.partners.settlement.terms import unit_of
+from liyu.redemption.campaigns.calendar import expect_units
+from liyu.redemption.campaigns.records import Campaign
+
+CONTRACT, VALUE = "contract", "value"
+
+
+class Preview(Struct, frozen=True):
+    """What would happen. `left_out` has members by reason; units and money are for those who would get it."""
+
+    people: int
+    left_out: list[tuple[str, int]]
+    units: int
+    stock_left: int | None
+    """Units that are there; None is without limit."""
+    cost_minor: int
+    """What partners may ask for when everything is used, at most; or what the units are worth elsewhere."""
+    cost_basis: str
+    """`contract` with a partner, or `value` of the item elsewhere."""
+    is_offered: bool
+    """Whether the item is live and its partner active."""
+
+    @property
+    def get_it(self) -> int:
+        """Members who would get it if the stock is enough."""
+        return self.people - sum(members for _, members in self.left_out)
+
+    @property
+    def short(self) -> int:
+        """Units that are missing."""
+        return 0 if self.stock_left is None else max(self.units - self.stock_left, 0)
+
+
+class _Terms(Struct, frozen=True):
+    total: int | None
+    taken: int
+    uses: int
+    value_minor: int
+    is_offered: bool
+    mode: str | None
+    unit_price_minor: int | None
+    commission_minor: int | None
+
+
+_TERMS = """
+    SELECT s.total, s.taken, i.uses, i.value_minor, i.state = 'live' AND coalesce(p.state = 'active', true) AS is_offered,
+        l.mode, l.unit_price_minor, l.commission_minor
+    FROM item i JOIN item_stock s ON s.item_id = i.id LEFT JOIN partner p ON p.id = i.partner_id
+    LEFT JOIN agreement_line l ON l.id = i.agreement_line_id WHERE i.id = %s"""
+
+# In the order in which the desk names its reasons. Limits of a variant are those of the item that leads it.
+_LEFT_OUT = """
+    WITH terms AS (
+        SELECT i.*, coalesce(i.variant_of, i.id) AS limits_id, %(quantity)s::bigint AS wanted FROM item i WHERE i.id = %(item)s)
+    SELECT reason, count(*) FROM (
+        SELECT CASE
+            WHEN %(skips)s AND EXISTS (
+                SELECT FROM voucher v WHERE (v.holder_id = m.id OR (v.holder_id IS NULL AND v.member_id = m.id))
+                    AND v.item_id = t.id AND v.state IN ('issued', 'partly_used') AND v.expires_at > %(now)s) THEN 'holds_one'
+            WHEN %(posted)s AND NOT EXISTS (SELECT FROM member_address a WHERE a.member_id = m.id) THEN 'no_address'
+            WHEN m.state = 'frozen' THEN 'member_frozen'
+            WHEN m.state = 'pre_registered' THEN 'member_not_active'
+            WHEN m.state <> 'active' THEN 'member_closed'
+            WHEN t.per_member_limit < t.wanted + coalesce((SELECT used FROM limit_use u
+                WHERE u.item_id = t.limits_id AND u.member_id = m.id AND u.period = ''), 0) THEN 'limit_reached'
+            WHEN t.per_day_limit < t.wanted + coalesce((SELECT used FROM limit_use u
+                WHERE u.item_id = t.limits_id AND u.member_id = m.id AND u.period = %(today)s), 0) THEN 'daily_limit_reached'
+            WHEN t.per_person_limit < t.wanted + coalesce((SELECT used FROM limit_use u
+                WHERE u.item_id = t.limits_id AND u.member_id = coalesce(m.person_id, m.id) AND u.period = 'person'), 0)
+                THEN 'person_limit_reached'
+            END AS reason
+        FROM campaign_gift g JOIN member k ON k.id = g.member_id JOIN member m ON m.id = coalesce(k.merged_into, k.id)
+        CROSS JOIN terms t WHERE g.campaign_id = %(campaign)s AND g.state = 'waiting') AS found
+    WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"""
+
+
+async def preview(
+    connection: AsyncConnection[Any], campaign: Campaign, *, now: datetime, today: date, zone: ZoneInfo
+) -> Preview:
+    """What starting the campaign now would do; of a yearly one, in the next 30 days."""
+    async with connection.cursor(row_factory=class_row(_Terms)) as cursor:
+        await cursor.execute(_TERMS, (campaign.item_id,))
+        terms = await cursor.fetchone()
+    assert terms is not None
+    values = {
+        "campaign": campaign.id, "item": campaign.item_id, "quantity": campaign.quantity, "skips": campaign.skips_holders,
+        "posted": campaign.item_kind in POSTED_KINDS, "now": now, "today": today.isoformat(),
+    }  # fmt: skip
+    left_out = [(row[0], row[1]) for row in await (await connection.execute(_LEFT_OUT, values)).fetchall()]
+    expected = await expect_units(connection, campaign, today, zone)
+    units = expected - campaign.quantity * sum(members for _, members in left_out)
+    return Preview(
+        people=expected // campaign.quantity,
+        left_out=left_out,
+        units=units,
+        stock_left=None if terms.total is None else terms.total - terms.taken,
+        cost_minor=units * _cost_of_one(terms),
+        cost_basis=VALUE if terms.mode is None else CONTRACT,
+        is_offered=terms.is_offered,
+    )
+
+
+def _cost_of_one(terms: _Terms) -> int:
+    """What a unit costs when it is used as often as it may be; a commission is income and no cost."""
+    if terms.mode is None:
+        return terms.value_minor
+    return terms.uses * max(unit_of(terms.mode, terms.unit_price_minor or 0, terms.commission_minor or 0), 0)

@@ -1,0 +1,14 @@
+"""The states of a campaign, as data. `asked` waits for a second person; a yearly one stays `issuing` until its last day is over."""
+
+TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+    None: ("draft",),
+    "draft": ("asked", "issuing", "refused"),
+    "asked": ("issuing", "refused"),
+    "issuing": ("stopped", "finished"),
+    "stopped": ("issuing", "finished"),
+    "finished": ("issuing",),
+    "refused": (),
+}
+
+AT_WORK = ("issuing",)
+"""States in which members are being given something."""

@@ -1,0 +1,57 @@
+"""Campaigns: giving what was started, noting whose day of the year it is, ending what is over."""
+
+from datetime import timedelta
+
+import structlog
+from procrastinate import JobContext
+
+from liyu.core.clock import local_date
+from liyu.redemption.campaigns.calendar import MADE_UP_DAYS, list_yearly, note_due
+from liyu.redemption.campaigns.issue import carry_out, list_at_work
+from liyu.redemption.campaigns.records import load_campaign
+from liyu.redemption.campaigns.service import KEPT_DRAFT_DAYS, finish_campaign, forget_drafts
+from liyu.redemption.tasks.worker import ACTOR, RETRY, services_of, tasks
+
+log = structlog.get_logger()
+
+
+@tasks.task(name="issue_campaign", pass_context=True, retry=RETRY)
+async def issue_campaign(context: JobContext, campaign_id: int) -> None:
+    """Give to everybody who waits; a second worker at the same campaign helps and does no harm."""
+    services = services_of(context)
+    async with await services.connect() as connection:
+        await carry_out(connection, campaign_id, actor=ACTOR, now=services.clock.now, zone=services.settings.timezone)
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(
+    name="issue_campaigns", pass_context=True, queueing_lock="issue_campaigns", lock="issue_campaigns", retry=RETRY
+)
+async def issue_campaigns(context: JobContext, timestamp: int) -> None:
+    """Take up what a worker that died has left."""
+    services = services_of(context)
+    async with await services.connect() as connection:
+        for campaign_id in await list_at_work(connection):
+            await carry_out(
+                connection, campaign_id, actor=ACTOR, now=services.clock.now, zone=services.settings.timezone
+            )
+
+
+@tasks.periodic(cron="10 * * * *")
+@tasks.task(name="keep_the_days", pass_context=True, queueing_lock="keep_the_days", retry=RETRY)
+async def keep_the_days(context: JobContext, timestamp: int) -> None:
+    """Note whose birthday or anniversary it is, and give; hourly, so that a worker that was away makes up for the day."""
+    services = services_of(context)
+    now, zone = services.clock.now(), services.settings.timezone
+    today = local_date(now, zone)
+    async with await services.connect() as connection:
+        for campaign_id in await list_yearly(connection):
+            campaign = await load_campaign(connection, campaign_id)
+            noted = await note_due(connection, campaign, now=now, today=today, zone=zone)
+            await carry_out(connection, campaign_id, actor=ACTOR, now=services.clock.now, zone=zone)
+            if campaign.ends_on is not None and today > campaign.ends_on + timedelta(days=MADE_UP_DAYS):
+                async with connection.transaction():
+                    await finish_campaign(connection, campaign_id, reason="over", actor=ACTOR, now=now)
+            log.info("days_kept", campaign=campaign_id, members=noted)
+        async with connection.transaction():
+            await forget_drafts(connection, before=now - timedelta(days=KEPT_DRAFT_DAYS), actor=ACTOR, now=now)

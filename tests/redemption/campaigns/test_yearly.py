@@ -1,0 +1,117 @@
+"""Yearly campaigns: everybody's day once a year, whatever clock, calendar and restarts do."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liyu.members.tags.conditions import Condition, Conditions
+from liyu.redemption.campaigns.calendar import MADE_UP_DAYS, forecast, note_due, occasions
+from liyu.redemption.campaigns.records import Chosen, load_campaign
+from liyu.redemption.campaigns.service import finish_campaign
+from tests.redemption.campaigns.test_bulk_issue import draft, run, start
+from tests.world import ZONE, World, open_world
+
+EVERYBODY = Chosen("everybody")
+
+
+async def turn(world: World, campaign_id: int, day: date) -> int:
+    """The worker's hour on a day: who is new."""
+    world.clock.instant = datetime.combine(day, time(9), ZONE).astimezone(UTC)
+    campaign = await load_campaign(world.connection, campaign_id)
+    noted = await note_due(world.connection, campaign, now=world.clock.now(), today=day, zone=ZONE)
+    await run(world, campaign_id)
+    return noted
+
+
+async def born(world: World, **birthdays: str) -> None:
+    await world.members(*birthdays)
+    for member, day in birthdays.items():
+        await world.connection.execute("UPDATE member SET birthday = %s WHERE external_id = %s", (day, member))
+
+
+async def test_birthdays_are_given_once_a_year_also_on_29_february_and_after_days_without_a_worker(
+    database_url: str,
+) -> None:
+    async with open_world(database_url) as world:
+        await born(world, a="1990-02-28", b="2000-02-29", c="1990-03-01", d="1990-12-31", frozen="1990-02-28")
+        await world.connection.execute("UPDATE member SET state = 'frozen' WHERE external_id = 'frozen'")
+        await world.item("cake")
+        one = await draft(world, "cake", kind="birthday", chosen=EVERYBODY, starts_on=date(2026, 2, 1))
+        assert await start(world, one) == "issuing"
+        days = {
+            date(2026, 1, 31): 0,  # before it begins
+            date(2026, 2, 28): 2, date(2026, 3, 1): 1, date(2026, 2, 27): 0,  # the clock goes back
+            date(2026, 12, 30): 0, date(2027, 1, 6): 1, date(2027, 1, 7): 0,  # made up for, over the turn of the year
+            date(2027, 12, 31): 1, date(2028, 2, 28): 1, date(2028, 2, 29): 1, date(2028, 3, 1): 1,
+        }  # fmt: skip
+        assert {day: await turn(world, one, day) for day in days} == days
+        times = "SELECT count(*) FROM redemption r JOIN member m ON m.id = r.member_id WHERE external_id = %s"
+        counts = {member: await world.one(times, member) for member in "abcd"}
+        assert counts == {"a": 2, "b": 2, "c": 2, "d": 2}
+        assert await world.one("SELECT array_agg(period ORDER BY period) FROM campaign_gift WHERE member_id = 4") == [
+            "2026", "2027",
+        ]  # fmt: skip
+        assert await world.one("SELECT count(*) FROM member_notice WHERE topic = 'campaign_birthday'") == 8
+
+        # A birthday that is moved over the turn of the year brings no second gift.
+        await world.connection.execute("UPDATE member SET birthday = '1990-01-03' WHERE external_id = 'd'")
+        assert await turn(world, one, date(2028, 1, 3)) == 0
+        async with world.connection.transaction():
+            await finish_campaign(world.connection, one, reason="enough", actor="staff:1", now=world.clock.now())
+        assert await world.one("SELECT finished_at IS NOT NULL FROM campaign") is True
+
+
+async def test_months_anniversaries_and_tiers_and_what_is_to_come(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        await born(world, a="1990-12-24", b="1990-01-02", c="1990-12-01")
+        await world.connection.execute("UPDATE member SET joined_at = '2024-12-05 20:00+08' WHERE external_id <> 'c'")
+        await world.connection.execute(
+            "UPDATE member SET tier_id = (SELECT id FROM tier WHERE code = 'gold') WHERE external_id = 'a'"
+        )
+        await world.item("cake")
+        today = date(2026, 12, 3)
+        gold = Chosen("tier", "gold", Conditions([Condition("tier", "gold")]))
+        months, golden, years = [
+            await draft(world, "cake", kind=kind, chosen=chosen, starts_on=today, ends_on=ends_on)
+            for kind, chosen, ends_on in (
+                ("birthday_month", EVERYBODY, None),
+                ("birthday_month", gold, None),
+                ("anniversary", EVERYBODY, date(2026, 12, 20)),
+            )
+        ]
+
+        async def coming(campaign_id: int, day: date = today) -> list[tuple[date, int]]:
+            return await forecast(world.connection, await load_campaign(world.connection, campaign_id), day, ZONE)
+
+        assert await coming(months) == [(today, 2), (date(2027, 1, 1), 1)]
+        assert await coming(golden) == [(today, 1)]
+        assert await coming(years) == [(date(2026, 12, 5), 2)]
+        for one in (months, golden, years):
+            assert await start(world, one) == "issuing"
+        assert [await turn(world, one, today) for one in (months, golden, years)] == [2, 1, 0]
+        assert await coming(months) == [(date(2027, 1, 1), 1)]
+        # Somebody tells their birthday in the middle of the month.
+        await born(world, late="1995-12-09")
+        assert await turn(world, months, date(2026, 12, 10)) == 1
+        assert await turn(world, years, date(2026, 12, 11)) == 2
+        assert (
+            await world.one("SELECT details->>'years' FROM member_notice WHERE topic = 'campaign_anniversary'") == "2"
+        )
+        # It ends: nothing more, and after its last day nothing is to come.
+        assert await coming(years, date(2026, 12, 21)) == []
+        assert await turn(world, years, date(2027, 12, 5)) == 0
+
+
+@given(st.dates(date(2024, 1, 1), date(2032, 12, 31)), st.dates(date(1950, 1, 1), date(2020, 12, 31)))
+def test_every_birthday_comes_on_one_day_of_each_year(first: date, birthday: date) -> None:
+    last = first + timedelta(days=365)
+    found = [
+        one.day
+        for one in occasions("birthday", first, last)
+        if one.key == f"{birthday:%m-%d}" and birthday < one.born_before
+    ]
+    assert len({day.year for day in found}) == len(found) in (1, 2)
+    assert all(timedelta(days=300) < later - earlier for earlier, later in pairwise(found))
+    assert MADE_UP_DAYS < 28

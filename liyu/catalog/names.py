@@ -31,7 +31,7 @@ SCENE_NAMES = {
     "health": N_("Health"),
     "coffee": N_("Coffee"),
     "shopping": N_("Shopping"),
-    "entertainment": N_("Entertainment"),
+    "entertainment": N_("Leisure"),
     "home": N_("Home life"),
     "charity": N_("Charity"),
 }

@@ -13,7 +13,7 @@ SCENES: dict[str, tuple[str, str]] = {
     "health": (N_("Health"), "heart-pulse"),
     "coffee": (N_("Coffee"), "coffee"),
     "shopping": (N_("Shopping"), "shopping-bag"),
-    "entertainment": (N_("Entertainment"), "film"),
+    "entertainment": (N_("Leisure"), "film"),
     "home": (N_("Home life"), "house"),
     "charity": (N_("Charity"), "hand-heart"),
 }

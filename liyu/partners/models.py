@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from liyu.core.database import Base
 
 COOPERATION_MODES = ("concierge", "bulk_purchase", "member_discount", "free_quota")
+OFFLINE_LOSSES = ("partner", "operator", "capped")
 
 
 class Partner(Base):

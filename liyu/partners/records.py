@@ -12,7 +12,7 @@ from stdnum.cn import uscc
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.core.money import BASIS_POINTS
-from liyu.partners.models import COOPERATION_MODES
+from liyu.partners.models import COOPERATION_MODES, OFFLINE_LOSSES
 
 CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,39}")
 LARGEST_AMOUNT = 10**15
@@ -32,6 +32,8 @@ class LineRecord(Struct, frozen=True):
     commission_minor: int = 0
     free_quota: int = 0
     tax_rate_bp: int = 0
+    offline_loss: str = "partner"
+    offline_loss_cap_minor: int = 0
 
 
 class StoreRecord(Struct, frozen=True):
@@ -163,7 +165,9 @@ def _check_line(line: LineRecord, place: str, faults: Faults) -> None:
     _check_texts(line, place, faults, "title_zh", "title_en")
     if line.mode not in COOPERATION_MODES:
         faults.add(f"{place}.mode", N_("One of these is needed: %(choices)s."), choices=", ".join(COOPERATION_MODES))
-    for name in ("unit_price_minor", "commission_minor", "free_quota"):
+    if line.offline_loss not in OFFLINE_LOSSES:
+        faults.add(f"{place}.offline_loss", N_("One of these is needed: %(choices)s."), choices=", ".join(OFFLINE_LOSSES))
+    for name in ("unit_price_minor", "commission_minor", "free_quota", "offline_loss_cap_minor"):
         if not 0 <= getattr(line, name) <= LARGEST_AMOUNT:
             faults.add(f"{place}.{name}", N_("This number is out of range."))
     if not 0 <= line.tax_rate_bp <= BASIS_POINTS:

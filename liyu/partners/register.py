@@ -13,7 +13,7 @@ from liyu.core.i18n import N_
 from liyu.core.money import DEFAULT_CURRENCY
 from liyu.partners.errors import GatesNotPassedError, PartnerStateError, UnknownPartnerError
 from liyu.partners.gates import DEFAULT_RULES, CompanyFacts, GateRules, check_gates, failed_reasons
-from liyu.partners.records import Faults, PartnerInput, read_partners
+from liyu.partners.records import Faults, LineRecord, PartnerInput, read_partners
 from liyu.partners.states import may_precede, name_of
 
 DEFAULT_ZONE = ZoneInfo("Asia/Shanghai")
@@ -55,6 +55,8 @@ class _LineRow(Struct):
     free_quota: int
     tax_rate_basis_points: int
     valid_from: date
+    offline_loss: str
+    offline_loss_cap_minor: int
 
 
 class _StoreRow(Struct):
@@ -102,7 +104,7 @@ _OPEN_ACCOUNTS = """
 
 _LATEST_LINES = """
     SELECT DISTINCT ON (partner_id, code) partner_id, code, version, mode, unit_price_minor, commission_minor, free_quota,
-        tax_rate_basis_points
+        tax_rate_basis_points, offline_loss, offline_loss_cap_minor
     FROM agreement_line WHERE partner_id = ANY(%s) ORDER BY partner_id, code, version DESC"""
 
 _END_EARLIER_VERSIONS = """
@@ -246,11 +248,12 @@ async def _save_lines(
         partner_id = ids[one.partner.code]
         for line in one.lines:
             version, terms = latest.get((partner_id, line.code), (0, None))
-            if terms != (line.mode, line.unit_price_minor, line.commission_minor, line.free_quota, line.tax_rate_bp):
+            if terms != _terms_of(line):
                 rows.append(
                     _LineRow(
                         partner_id, line.code, version + 1, line.mode, line.title_zh, line.title_en, DEFAULT_CURRENCY,
                         line.unit_price_minor, line.commission_minor, line.free_quota, line.tax_rate_bp, today,
+                        line.offline_loss, line.offline_loss_cap_minor,
                     )
                 )  # fmt: skip
     await connection.execute(insert_of("agreement_line", _LineRow), (encode_rows(rows),))
@@ -262,6 +265,14 @@ async def _save_lines(
     ]
     await connection.execute(_RENAME_LINES, (encode_rows(titles),))
     return len(rows)
+
+
+def _terms_of(line: LineRecord) -> tuple[object, ...]:
+    """What makes a new version when it changes, in the order of `_LATEST_LINES`."""
+    return (
+        line.mode, line.unit_price_minor, line.commission_minor, line.free_quota, line.tax_rate_bp, line.offline_loss,
+        line.offline_loss_cap_minor,
+    )  # fmt: skip
 
 
 def _store_rows(partners: list[PartnerInput], ids: dict[str, int]) -> list[_StoreRow]:

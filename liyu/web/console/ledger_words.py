@@ -71,6 +71,7 @@ CHECKS = {
     "paid_tier_differs_from_its_memberships": N_("A paid tier differs from what was paid for"),
     "memberships_overlap": N_("Paid memberships overlap"),
     "voucher_uses_differ_from_verifications": N_("Uses of a voucher differ from its verifications"),
+    "offline_loss_differs_from_its_decisions": N_("What was paid for a conflict differs from its decisions"),
     "stock_differs_from_redemptions": N_("Stock differs from the redemptions"),
     "points_given_back_differ_from_order": N_("Points given back differ from the order"),
     "parcels_exceed_order": N_("More was sent than ordered"),

@@ -29,6 +29,9 @@ def main() -> int:
     parser.add_argument(
         "--visited", type=int, default=200_000, help="members among whom pages are asked for; 1000000 is the full size"
     )
+    parser.add_argument(
+        "--vouchers", type=int, default=600_000, help="vouchers among which tills verify; 1000000 is the full size"
+    )
     options = parser.parse_args()
     console = Console()
     folder = Path(tempfile.mkdtemp(prefix="liyu-bench-"))
@@ -36,7 +39,8 @@ def main() -> int:
         with console.status("Filling an installation of its own"):
             installation = fill(folder, members=options.members, items=options.items)
         rows = []
-        for row in measure_all(installation, options.seconds, options.lapsing, options.visited):
+        sizes = (options.lapsing, options.visited, options.vouchers)
+        for row in measure_all(installation, options.seconds, *sizes):
             rows.append(row)
             console.print(f"{row.name}: {row.value:,.0f}{row.unit}, {row.ratio:.2f} × {row.ceiling:,.0f}  {row.note}")
         console.print(_table(rows))

@@ -41,6 +41,9 @@ class Load(msgspec.Struct):
     """Verifications: vouchers, each for one request; the load ends with them."""
     store: str = ""
     prepared: int = PREPARED
+    rate: float = 0.0
+    """Requests a second that are due over all connections, however slow the answers are; 0 sends the next one at each answer.
+    What is due counts from then on, so that a late answer is as late for those who wait behind it."""
 
 
 class Findings(msgspec.Struct):
@@ -73,7 +76,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, load: Load, number: int, tally: _Tally) -> None:
         self.load, self.number, self.tally = load, number, tally
-        self.begin = self.end = 0.0
+        self.begin = self.end = self.due = 0.0
         self.count, self.sent_at = 0, 0.0
         self.buffer, self.wanted = b"", -1
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -88,11 +91,17 @@ class _Connection(asyncio.Protocol):
     def start(self, begin: float, end: float) -> None:
         """Send until the end; what was sent from the beginning on counts."""
         self.begin, self.end = begin, end
+        self.due = time.perf_counter() + (self.number / self.load.rate if self.load.rate else 0)
         self.send()
 
     def send(self) -> None:
         now = time.perf_counter()
         load = self.load
+        if load.rate:
+            if now < self.due:
+                asyncio.get_running_loop().call_later(self.due - now, self.send)
+                return
+            now, self.due = self.due, self.due + load.connections / load.rate
         if now >= self.end or (load.requests and self.tally.started >= load.requests):
             self.finish()
             return

@@ -11,7 +11,7 @@ from statistics import mean, median
 import msgspec
 import psycopg
 
-from bench import events, lapse, members, paper, search
+from bench import events, lapse, members, paper, search, verify
 from bench.installation import Installation, add_items, free_port, running, serve, sign_in_members
 from bench.load import Findings, Load, send
 from bench.pgbench import Ceiling
@@ -43,12 +43,13 @@ class Row(msgspec.Struct):
         return self.ratio >= self.goal
 
 
-def measure_all(installation: Installation, seconds: int, lapsing: int, visited: int) -> Iterator[Row]:
+def measure_all(installation: Installation, seconds: int, lapsing: int, visited: int, vouchers: int) -> Iterator[Row]:
     """Measure every row; ceilings run next to what they are compared with. `lapsing` is the members of the lapse,
-    `visited` those of the console's pages.
+    `visited` those of the console's pages, `vouchers` those among which tills verify in the end.
     """
     yield measure_drop(installation, seconds, hot=True)
     yield measure_drop(installation, seconds, hot=False)
+    yield from measure_verify(installation, seconds, vouchers)
     yield measure_mall_list(installation, seconds)
     yield measure_mall_home(installation, seconds)
     yield measure_events(installation)
@@ -94,6 +95,27 @@ def measure_drop(installation: Installation, seconds: int, *, hot: bool) -> Row:
         else f"spread: redemptions over HTTP, {installation.items} items"
     )
     return Row(name, rate, "/s", best, rate / best, 3 if hot else 1, note)
+
+
+def measure_verify(installation: Installation, seconds: int, vouchers: int) -> Iterator[Row]:
+    """Tills that verify over HTTP, and the same among so many vouchers."""
+    till = verify.Till(installation)
+    took = []
+    for count in (verify.FEW, vouchers):
+        if count <= till.total:
+            return
+        till.fill(count)
+        took.append(till.measure(seconds))
+        last = took[-1]
+        note = (
+            f"p50 {last.p50 * 1000:.0f} ms, p99 {last.p99 * 1000:.0f} ms at full load and {last.calm_p99 * 1000:.0f} ms at the "
+            f"ceiling's (goal 30), {till.count_twice()} verified twice"
+        )
+        name = f"verify over HTTP, {verify.CONNECTIONS} tills, {count:,} vouchers"
+        yield Row(name, last.ours, "/s", last.bare, last.ours / last.bare, 1, note)
+    few, many = took
+    name = f"verify among {vouchers:,} vouchers"
+    yield Row(name, many.ours, "/s", few.ours, many.ours / few.ours, 1 / 1.3, f"the same among {verify.FEW:,}")
 
 
 def measure_mall_list(installation: Installation, seconds: int) -> Row:

@@ -70,9 +70,10 @@ def is_misplaced(state: TillState, voucher: VoucherState, asked: Asked) -> bool:
     return stores is not None and asked.store.id not in stores
 
 
-def find_refusal(state: TillState, presented: Presented | None, asked: Asked) -> VoucherRefusedError | None:
+def find_refusal(
+    state: TillState, presented: Presented | None, voucher: VoucherState | None, asked: Asked
+) -> VoucherRefusedError | None:
     """The first reason against a voucher, or None. The order keeps a stranger from learning anything about it."""
-    voucher = find_voucher(state, presented)
     if presented is None or voucher is None:
         return UnknownVoucherError()
     if asked.partner_id is not None and voucher.partner_id != asked.partner_id:

@@ -61,7 +61,7 @@ async def check(
     voucher = find_voucher(state, presented)
     if voucher is not None and is_misplaced(state, voucher, asked):
         await name_stores(connection, state, [voucher.id])
-    refusal = find_refusal(state, presented, asked)
+    refusal = find_refusal(state, presented, voucher, asked)
     if voucher is None or isinstance(refusal, UnknownVoucherError | WrongPartnerError):
         raise refusal or UnknownVoucherError
     (facts,) = await fetch_facts(connection, "WHERE v.id = %(voucher)s", {"voucher": voucher.id})

@@ -6,7 +6,7 @@ batch of one.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -19,7 +19,7 @@ from liyu.core.limits import Subject
 from liyu.partners.settlement.accrue import PricedLine, Use, load_lines
 from liyu.vouchers.accept import Asked, find_refusal, find_voucher, is_misplaced, stand_at
 from liyu.vouchers.codes import mask_code, write_code
-from liyu.vouchers.errors import Attempt, UnknownVoucherError, VoucherRefusedError
+from liyu.vouchers.errors import Attempt, OtherStoreError, UnknownVoucherError, VoucherRefusedError
 from liyu.vouchers.facts import mask_name
 from liyu.vouchers.load import NO_VOUCHER, Question, load_state, name_stores
 from liyu.vouchers.save import KEEP_REFUSALS, Batch, UsedRow, UsedUpHook, save
@@ -82,6 +82,14 @@ class Shown(Struct, frozen=True):
     question: Question
 
 
+class Placed(NamedTuple):
+    """The same with the store where it was shown, or why not there, and the voucher if it is one."""
+
+    shown: Shown
+    asked: Asked | OtherStoreError
+    voucher: VoucherState | None
+
+
 def read_request(request: VerifyRequest, tokens: Tokens, now: datetime) -> Shown:
     """What a till shows, as far as it can be told without the database."""
     presented = tokens.read(request.text, now)
@@ -118,9 +126,10 @@ async def settle(
     shown = [read_request(request, tokens, now) for request in requests]
     questions = [one.question for one in shown]
     state, ids = await load_state(connection, questions, now, zone, locked=True, begin=whole)
-    await name_stores(connection, state, _misplaced(state, shown))
+    placed = [_place(state, one) for one in shown]
+    await name_stores(connection, state, _misplaced(state, placed))
     batch = Batch()
-    outcomes = [_settle_one(batch, state, one, ids, tokens) for one in shown]
+    outcomes = [_settle_one(batch, state, one, ids, tokens) for one in placed]
     unknown = {use.agreement_line_id for use in batch.uses} - lines.keys()
     if unknown:
         lines |= await load_lines(connection, unknown)
@@ -164,29 +173,33 @@ async def verify(
     raise BusyError
 
 
-def _misplaced(state: TillState, shown: list[Shown]) -> list[int]:
-    """Vouchers that were shown at a store that does not take them."""
-    found = set()
-    for one in shown:
-        voucher, asked = find_voucher(state, one.presented), _stand(state, one)
-        if voucher is not None and isinstance(asked, Asked) and is_misplaced(state, voucher, asked):
-            found.add(voucher.id)
-    return sorted(found)
-
-
-def _stand(state: TillState, shown: Shown) -> Asked | DomainError:
+def _place(state: TillState, shown: Shown) -> Placed:
     question = shown.question
-    return stand_at(
+    asked = stand_at(
         state,
         store_code=question.store_code,
         allowed_store_id=question.store_id,
         partner_id=shown.request.partner_id,
     )
+    return Placed(shown, asked, find_voucher(state, shown.presented))
 
 
-def _settle_one(batch: Batch, state: TillState, shown: Shown, ids: list[int], tokens: Tokens) -> Verified | DomainError:
+def _misplaced(state: TillState, placed: list[Placed]) -> list[int]:
+    """Vouchers that were shown at a store that does not take them."""
+    return sorted(
+        {
+            one.voucher.id
+            for one in placed
+            if one.voucher is not None and isinstance(one.asked, Asked) and is_misplaced(state, one.voucher, one.asked)
+        }
+    )
+
+
+def _settle_one(
+    batch: Batch, state: TillState, placed: Placed, ids: list[int], tokens: Tokens
+) -> Verified | DomainError:
     """Decide one request of a batch, and move the state on for the next one."""
-    asked = _stand(state, shown)
+    shown, asked, voucher = placed
     if isinstance(asked, DomainError):
         return asked
     request, presented = shown.request, shown.presented
@@ -198,8 +211,7 @@ def _settle_one(batch: Batch, state: TillState, shown: Shown, ids: list[int], to
         if presented is None or presented.voucher_id != done.voucher_id:
             return IdempotencyConflictError()
         return _answer(state, state.vouchers[done.voucher_id], done, shown, tokens, repeated=True)
-    refusal = find_refusal(state, presented, asked)
-    voucher = find_voucher(state, presented)
+    refusal = find_refusal(state, presented, voucher, asked)
     if refusal is None:
         assert voucher is not None
         done = _use(batch, state, voucher, request, asked, ids)

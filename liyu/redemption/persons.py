@@ -15,13 +15,14 @@ from liyu.core.i18n import N_, Message
 from liyu.redemption.errors import UnknownMemberError
 from liyu.redemption.states import GIVEN_BACK
 
+_MEMBERSHIPS = """
+    WITH heads AS (SELECT coalesce(person_id, id) AS id FROM member WHERE id = ANY(%(members)s))
+    SELECT id FROM heads UNION SELECT m.id FROM member m JOIN heads ON m.person_id = heads.id"""
+
 # The desk reads who stands for whom after it has locked the member's account, so whoever holds the accounts of all memberships
 # of both persons may change it.
-_LOCK_ACCOUNTS = """
-    SELECT id FROM account WHERE kind = 'member_points' AND member_id IN (
-        SELECT m.id FROM member m JOIN member one ON one.id = ANY(%(members)s)
-        WHERE coalesce(m.person_id, m.id) = coalesce(one.person_id, one.id))
-    ORDER BY id FOR UPDATE"""
+_LOCK_ACCOUNTS = f"""
+    SELECT id FROM account WHERE kind = 'member_points' AND member_id IN ({_MEMBERSHIPS}) ORDER BY id FOR UPDATE"""
 
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('liyu:persons'))"
 _LEAD = "UPDATE member SET person_id = %(lead)s WHERE (id = %(led)s OR person_id = %(led)s) AND id <> %(lead)s"
@@ -36,10 +37,9 @@ _ADD_USES = """
     SET used = mine.used + excluded.used, cap = greatest(mine.cap, excluded.cap, mine.used + excluded.used)"""
 
 
-_LIST = """
-    SELECT o.id, o.external_id, o.name, o.state FROM member m
-    JOIN member o ON coalesce(o.person_id, o.id) = coalesce(m.person_id, m.id) AND o.id <> m.id AND o.merged_into IS NULL
-    WHERE m.id = %s ORDER BY o.id"""
+_LIST = f"""
+    SELECT o.id, o.external_id, o.name, o.state FROM member o
+    WHERE o.id IN ({_MEMBERSHIPS}) AND o.id <> ALL(%(members)s) AND o.merged_into IS NULL ORDER BY o.id"""
 # What the one who goes has had of each limit goes along; never more than was counted.
 _USES = """
     SELECT u.item_id, u.used, u.cap, least(u.used, coalesce((
@@ -47,9 +47,7 @@ _USES = """
         WHERE r.member_id = %(member)s AND coalesce(i.variant_of, i.id) = u.item_id AND r.state <> ALL(%(given_back)s)), 0))::bigint
     FROM limit_use u WHERE u.member_id = %(head)s AND u.period = 'person' ORDER BY u.item_id"""
 _STAND_ALONE = "UPDATE member SET person_id = nullif(%(member)s, id) WHERE id = %(member)s OR merged_into = %(member)s"
-_FOLLOW = (
-    "UPDATE member SET person_id = nullif(%(lead)s, id) WHERE coalesce(person_id, id) = %(head)s AND id <> %(member)s"
-)
+_FOLLOW = "UPDATE member SET person_id = nullif(%(lead)s, id) WHERE (id = %(head)s OR person_id = %(head)s) AND id <> %(member)s"
 _FORGET_USES = "DELETE FROM limit_use WHERE member_id = %s AND period = 'person'"
 _NOTE_USE = "INSERT INTO limit_use (item_id, member_id, period, used, cap) VALUES (%s, %s, 'person', %s, %s)"
 
@@ -73,7 +71,7 @@ class Membership(Struct, frozen=True):
 async def list_memberships(connection: AsyncConnection[Any], member_id: int) -> list[Membership]:
     """The other memberships of the natural person behind this one."""
     async with connection.cursor(row_factory=class_row(Membership)) as cursor:
-        await cursor.execute(_LIST, (member_id,))
+        await cursor.execute(_LIST, {"members": [member_id]})
         return await cursor.fetchall()
 
 

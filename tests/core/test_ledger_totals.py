@@ -1,11 +1,13 @@
 """The accounts' totals: exact at any time, whoever writes while they are counted, and proven against all transfers."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from psycopg import AsyncConnection
 
+from liyu.core.clock import local_date
 from liyu.core.ledger.totals import account_figures, count_totals
 from liyu.members.points.health_count import count_points
+from liyu.members.points.queries import moves_of_account
 from tests.world import NOW, ZONE, World, open_world
 
 _PLAIN = """
@@ -56,6 +58,27 @@ async def test_who_writes_while_it_is_counted_is_neither_missed_nor_counted_twic
         await count(world)
         assert await is_exact(world)
         assert (await world.proof()).balanced
+
+
+async def test_an_account_shows_the_movements_of_a_month_wherever_they_were_recorded(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        now = datetime.now(UTC)
+
+        async def months_of(month: date | None) -> list[int]:
+            shown, _ = await moves_of_account(world.connection, "points_adjusted", zone=ZONE, month=month)
+            return [move.amount for move in shown]
+
+        # Three of one month, told at once, a month later and long after it; and one of another month between them.
+        for amount, at, recorded in ((1, 90, 90), (2, 90, 60), (3, 30, 30), (4, 90, 0)):
+            moved = _MOVE.replace("now(), coalesce", "%s, coalesce")
+            await world.connection.execute(moved, (amount, now - timedelta(days=at), now - timedelta(days=recorded)))
+        month = local_date(now - timedelta(days=90), ZONE).replace(day=1)
+        for _ in range(2):
+            assert await months_of(None) == [-4, -3, -2, -1]
+            assert await months_of(month) == [-4, -2, -1]
+            assert await months_of(date(2001, 1, 1)) == []
+            async with world.connection.transaction():
+                await count_points(world.connection, now=now, zone=ZONE)
 
 
 async def test_a_wrong_total_and_a_wrong_day_are_found_by_the_proof_and_counted_anew(database_url: str) -> None:

@@ -78,6 +78,9 @@ class PointsRollup(Base):
     """The type of the earning event; empty for other movements."""
     came: Mapped[int]
     went: Mapped[int]
+    first_id: Mapped[int]
+    last_id: Mapped[int]
+    """Between which of all transfers these are."""
 
 
 class PointsHealth(Base):

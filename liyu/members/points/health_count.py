@@ -24,11 +24,11 @@ _FORGET = "DELETE FROM points_rollup WHERE recorded_on >= %(since)s"
 _ROLL_UP = """
     WITH program AS (
         SELECT id FROM account WHERE member_id IS NULL AND partner_id IS NULL AND unit = 'PTS')
-    INSERT INTO points_rollup (recorded_on, month, event, type, came, went)
+    INSERT INTO points_rollup (recorded_on, month, event, type, came, went, first_id, last_id)
     SELECT (t.recorded_at AT TIME ZONE 'UTC')::date, date_trunc('month', t.at AT TIME ZONE %(zone)s)::date, t.event,
         CASE WHEN t.event IN ('earn', 'repay', 'clawback', 'debt') THEN split_part(t.source, ':', 1) ELSE '' END,
         coalesce(sum(t.amount) FILTER (WHERE t.debit_account_id IN (SELECT id FROM program)), 0),
-        coalesce(sum(t.amount) FILTER (WHERE t.credit_account_id IN (SELECT id FROM program)), 0)
+        coalesce(sum(t.amount) FILTER (WHERE t.credit_account_id IN (SELECT id FROM program)), 0), min(t.id), max(t.id)
     FROM transfer t
     WHERE t.unit = 'PTS' AND t.recorded_at >= %(since)s::date::timestamp AT TIME ZONE 'UTC'
     GROUP BY 1, 2, 3, 4"""

@@ -1,11 +1,16 @@
 """What operators see of the ledger: the transfers of an account, and what the earning rules are called."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
+
+from liyu.core.clock import start_of_day
+from liyu.core.ledger.models import SYSTEM_ACCOUNTS
+from liyu.members.points.lots import add_months
 
 PAGE_SIZE = 50
 
@@ -31,30 +36,42 @@ class RuleName(Struct, frozen=True):
     name_en: str
 
 
-_MOVES = """
-    SELECT t.id, t.at, t.event, t.source, t.reason, t.actor, t.unit,
-        CASE WHEN t.credit_account_id = a.id THEN t.amount ELSE -t.amount END AS amount
-    FROM account a JOIN transfer t ON a.id IN (t.debit_account_id, t.credit_account_id)
-    WHERE a.kind = %(kind)s AND a.member_id IS NULL AND a.partner_id IS NULL
-        AND (%(before)s::bigint IS NULL OR t.id < %(before)s)
-        AND (%(since)s::timestamptz IS NULL OR t.at >= %(since)s) AND (%(until)s::timestamptz IS NULL OR t.at < %(until)s)
-    ORDER BY t.id DESC LIMIT %(most)s"""
+_EVERYWHERE = "SELECT 0::bigint AS low, 9223372036854775807 AS high"
+
+# Where among all transfers those of a month are: on few days of recording, and perhaps among what is not counted yet.
+_OF_MONTH = """
+    SELECT min(first_id) AS low, max(last_id) AS high FROM points_rollup WHERE month = %(month)s GROUP BY recorded_on
+    UNION ALL SELECT coalesce(min(first_id), 0), 9223372036854775807 FROM points_rollup
+    WHERE recorded_on >= (SELECT max(recorded_on) - 1 FROM points_rollup)"""
+
+_SIDE = """
+    SELECT t.* FROM here, ranges, LATERAL (
+        SELECT id, at, event, source, reason, actor, unit, {sign}amount AS amount FROM transfer
+        WHERE {side}_account_id = here.id AND id BETWEEN low AND high AND (%(before)s::bigint IS NULL OR id < %(before)s)
+            AND (%(since)s::timestamptz IS NULL OR at >= %(since)s) AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
+        ORDER BY id DESC LIMIT %(most)s) AS t"""
+
+_MOVES = f"""
+    WITH here AS (SELECT id FROM account WHERE kind = %(kind)s AND member_id IS NULL AND partner_id IS NULL),
+    ranges AS ({{ranges}})
+    {_SIDE.format(side="debit", sign="-")} UNION {_SIDE.format(side="credit", sign="")} ORDER BY id DESC LIMIT %(most)s"""
 
 _RULE_NAMES = "SELECT DISTINCT ON (code) code, name_zh, name_en FROM earning_rule ORDER BY code, version DESC"
 
 
 async def moves_of_account(
-    connection: AsyncConnection[Any],
-    kind: str,
-    *,
-    before: int | None = None,
-    bounds: tuple[datetime, datetime] | None = None,
+    connection: AsyncConnection[Any], kind: str, *, zone: ZoneInfo, before: int | None = None, month: date | None = None
 ) -> tuple[list[AccountMove], int | None]:
-    """One page of a system account's transfers, the newest first, within `bounds`; and the cursor of the next page."""
-    since, until = bounds or (None, None)
-    values = {"kind": kind, "before": before, "since": since, "until": until, "most": PAGE_SIZE + 1}
+    """One page of a system account's transfers, the newest first, of a month or of all time; and the cursor of the next page."""
+    values: dict[str, Any] = {"kind": kind, "before": before, "most": PAGE_SIZE + 1, "month": month}
+    values |= {"since": None, "until": None}
+    ranges = _EVERYWHERE
+    if month is not None:
+        values |= {"since": start_of_day(month, zone), "until": start_of_day(add_months(month, 1), zone)}
+        # Only points are rolled up; money moves less often.
+        ranges = _OF_MONTH if SYSTEM_ACCOUNTS.get(kind) == "PTS" else _EVERYWHERE
     async with connection.cursor(row_factory=class_row(AccountMove)) as cursor:
-        await cursor.execute(_MOVES, values)
+        await cursor.execute(_MOVES.format(ranges=ranges), values)
         found = await cursor.fetchall()
     return found[:PAGE_SIZE], found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None
 

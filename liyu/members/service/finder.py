@@ -75,7 +75,7 @@ _PHONE_HAS = """
     (m.phone LIKE %(digits)s OR EXISTS (SELECT FROM member k WHERE k.merged_into = m.id AND k.phone LIKE %(digits)s))"""
 
 _CONDITIONS = {
-    "tier": "t.code = %(tier)s",
+    "tier": "m.tier_id = (SELECT id FROM tier WHERE code = %(tier)s)",
     "tag": "EXISTS (SELECT FROM member_tag g JOIN tag ON tag.id = g.tag_id WHERE g.member_id = m.id AND tag.code = %(tag)s)",
     "balance_from": "a.balance >= %(balance_from)s",
     "balance_to": "a.balance <= %(balance_to)s",

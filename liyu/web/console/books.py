@@ -1,20 +1,18 @@
 """The books: whether they balance, what every account says, and what each of them is made of."""
 
-from datetime import date, datetime
+from datetime import date
 
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from liyu.core.clock import start_of_day
 from liyu.core.database import driver_connection
 from liyu.core.errors import NotFoundError
 from liyu.core.i18n import N_
 from liyu.core.ledger.posting import system_accounts
 from liyu.core.ledger.prove import latest_proofs
 from liyu.core.ledger.totals import AccountFigure, account_figures
-from liyu.members.points.lots import add_months
 from liyu.members.points.queries import moves_of_account
 from liyu.redemption.books import prove_books
 from liyu.web.actor import require_permission
@@ -72,9 +70,8 @@ async def show_account(request: AnyRequest, session: NamedDependency[AsyncSessio
     if kind not in await system_accounts(connection):
         raise NotFoundError
     month = _month_of(request)
-    moves, cursor = await moves_of_account(
-        connection, kind, before=read_cursor(request), bounds=_bounds(month) if month else None
-    )
+    before = read_cursor(request)
+    moves, cursor = await moves_of_account(connection, kind, zone=current_zone(), before=before, month=month)
     return show(
         request,
         "account",
@@ -108,11 +105,6 @@ def _month_of(request: AnyRequest) -> date | None:
         return date.fromisoformat(f"{read_text(request, 'month', 7)}-01")
     except ValueError:
         return None
-
-
-def _bounds(month: date) -> tuple[datetime, datetime]:
-    zone = current_zone()
-    return start_of_day(month, zone), start_of_day(add_months(month, 1), zone)
 
 
 ROUTES = [show_books, prove, show_account]

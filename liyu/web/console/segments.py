@@ -14,6 +14,7 @@ from liyu.members.account import list_tiers
 from liyu.members.tags.conditions import Conditions, read_conditions
 from liyu.members.tags.queries import (
     Audience,
+    SegmentLine,
     count_audience,
     first_of_audience,
     list_segments,
@@ -23,8 +24,8 @@ from liyu.members.tags.queries import (
 from liyu.members.tags.segments import delete_segment, save_segment
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
-from liyu.web.console import condition_fields
-from liyu.web.console.common import AnyRequest, Connection, now_of, show, today_of, try_act
+from liyu.web.console import condition_fields, words
+from liyu.web.console.common import AnyRequest, Connection, now_of, segment, show, today_of, try_act
 from liyu.web.console.condition_fields import ConditionsForm
 from liyu.web.formats import current_zone
 from liyu.web.forms import TextField
@@ -55,11 +56,22 @@ async def show_segments(request: AnyRequest, session: NamedDependency[AsyncSessi
 async def count_segment(request: AnyRequest, session: NamedDependency[AsyncSession], segment_id: FromPath[int]) -> Page:
     """How many members are in a segment now, for the list; without htmx the segment's own page, which says it too."""
     if not visit_of(request).is_fragment:
-        return redirect(request, f"/console/segments/{segment_id}")
+        return redirect(request, f"/console/segments/{segment_id}/members")
     connection = await driver_connection(session)
     audience = Audience(conditions=(await load_segment(connection, segment_id)).conditions)
     count = await count_audience(connection, audience, today_of(request), current_zone())
     return fragment(request, "console/_segment_count.html", count=count)
+
+
+@get("/segments/{segment_id:int}/members", guards=[require_permission("members.read")])
+async def show_members(request: AnyRequest, session: NamedDependency[AsyncSession], segment_id: FromPath[int]) -> Page:
+    """Who is in a segment now: for its page, which is there before all members have been read; alone, the whole page."""
+    connection = await driver_connection(session)
+    found = await load_segment(connection, segment_id)
+    if not visit_of(request).is_fragment:
+        return await _show_segment(request, connection, found)
+    looked = await _look(request, connection, found.conditions)
+    return fragment(request, "console/_segment_members.html", words=words, segment=segment, **looked)
 
 
 @get("/segments/new", guards=[require_permission("tags.edit")])
@@ -76,12 +88,9 @@ async def create_segment(request: AnyRequest, session: NamedDependency[AsyncSess
 
 @get("/segments/{segment_id:int}", guards=[require_permission("members.read")])
 async def show_segment(request: AnyRequest, session: NamedDependency[AsyncSession], segment_id: FromPath[int]) -> Page:
-    """Who is in a segment now, and its conditions."""
+    """A segment's conditions. Who is in it is found out afterwards: that reads all members."""
     connection = await driver_connection(session)
-    found = await load_segment(connection, segment_id)
-    form = SegmentForm.blank(name=found.name, match=found.conditions.match)
-    rows = condition_fields.rows_of(found.conditions)
-    return await _form_page(request, connection, form, rows, segment_id=segment_id, conditions=found.conditions)
+    return await _show_segment(request, None, await load_segment(connection, segment_id))
 
 
 @post("/segments/{segment_id:int}", guards=[require_permission("tags.edit")])
@@ -138,6 +147,21 @@ async def _save(request: AnyRequest, session: AsyncSession, segment_id: int | No
     return redirect(request, "/console/segments")
 
 
+async def _show_segment(request: AnyRequest, connection: Connection | None, found: SegmentLine) -> Page:
+    form = SegmentForm.blank(name=found.name, match=found.conditions.match)
+    rows = condition_fields.rows_of(found.conditions)
+    return await _form_page(request, connection, form, rows, segment_id=found.id, conditions=found.conditions)
+
+
+async def _look(request: AnyRequest, connection: Connection, conditions: Conditions) -> dict[str, Any]:
+    """The first members who fit, and how many there are."""
+    audience, today, zone = Audience(conditions=conditions), today_of(request), current_zone()
+    return {
+        "members": await first_of_audience(connection, audience, today, zone),
+        "count": await count_audience(connection, audience, today, zone),
+    }
+
+
 async def _form_page(
     request: AnyRequest,
     connection: Connection | None,
@@ -148,18 +172,18 @@ async def _form_page(
     conditions: Conditions | None = None,
     status: int = 200,
 ) -> Page:
-    context: dict[str, Any] = {"members": None, "count": 0}
+    """The form, with those who fit `conditions`; without a connection they are looked for afterwards."""
+    looked: dict[str, Any] = {"members": None, "count": 0}
     if connection is not None and conditions is not None:
-        audience, today, zone = Audience(conditions=conditions), today_of(request), current_zone()
-        context = {
-            "members": await first_of_audience(connection, audience, today, zone),
-            "count": await count_audience(connection, audience, today, zone),
-        }
+        looked = await _look(request, connection, conditions)
     return show(
         request, "segment_form", status=status, form=form, rows=condition_fields.trimmed(rows),
-        kinds=condition_fields.kinds(), segment_id=segment_id,
-        **context,
+        kinds=condition_fields.kinds(), segment_id=segment_id, is_coming=connection is None and conditions is not None,
+        **looked,
     )  # fmt: skip
 
 
-ROUTES = [count_segment, show_segments, show_new_segment, create_segment, show_segment, change_segment, remove_segment]
+ROUTES = [
+    count_segment, show_members, show_segments, show_new_segment, create_segment, show_segment, change_segment,
+    remove_segment,
+]  # fmt: skip

@@ -843,6 +843,8 @@ def upgrade() -> None:
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("came", sa.BigInteger(), nullable=False),
         sa.Column("went", sa.BigInteger(), nullable=False),
+        sa.Column("first_id", sa.BigInteger(), nullable=False),
+        sa.Column("last_id", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("recorded_on", "month", "event", "type", name=op.f("pk_points_rollup")),
     )
     op.create_table(

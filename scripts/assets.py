@@ -23,6 +23,7 @@ SCRIPTS = {
     "htmx-ext-sse.min.js": "htmx-ext-sse/dist/sse.min.js",
     "idiomorph-ext.min.js": "idiomorph/dist/idiomorph-ext.min.js",
     "barcode-detector.js": "barcode-detector/dist/iife/polyfill.js",
+    "noble-ed25519.js": "@noble/ed25519/index.js",
     "zxing_reader.wasm": "zxing-wasm/dist/reader/zxing_reader.wasm",
     "echarts.min.js": "echarts/dist/echarts.min.js",
 }

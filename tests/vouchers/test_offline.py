@@ -405,12 +405,12 @@ async def test_the_list_tells_what_is_no_good_and_what_is_good_again(
         frozen, given = vouchers[0], vouchers[4]
         await world.connection.execute("UPDATE voucher SET frozen_at = now() WHERE id = %s", (frozen,))
         await world.connection.execute(change, (frozen, "frozen"))
-        await world.connection.execute("UPDATE voucher SET generation = 2 WHERE id = %s", (given,))
+        await world.connection.execute(hands, (given,))
+        await world.connection.execute(change, (given, "claimed"))
         await world.connection.execute(change, (given, "claimed"))
         gone, back, _ = await read(cursor)
         assert {frozen, given, serial_of(given, 1)} <= gone
         assert serial_of(given, 2) in back
-        await world.connection.execute("UPDATE voucher SET generation = 0")
         for nonsense in ("x", "1", "1.2.3.4.5"):
             with pytest.raises(InvalidInputError):
                 await lists.fetch_changes(world.connection, luck, nonsense, now=NOW)

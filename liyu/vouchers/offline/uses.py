@@ -12,8 +12,8 @@ from liyu.core.errors import IdempotencyConflictError
 from liyu.vouchers.errors import VoucherRefusedError
 from liyu.vouchers.offline.devices import Device
 from liyu.vouchers.offline.losses import decide_by_rule
-from liyu.vouchers.tokens import Form, Presented, Tokens
 from liyu.vouchers.save import UsedUpHook
+from liyu.vouchers.tokens import Form, Presented, Tokens
 from liyu.vouchers.verify import VerifyRequest, verify
 
 SKEW = timedelta(minutes=5)

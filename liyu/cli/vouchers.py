@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from liyu.cli.installation import clock, connect, load_settings, report, run
+from liyu.core.ids import make_token
 from liyu.core.settings import Settings
 from liyu.vouchers.sheets import FORMS, LAYOUTS, Form, Layout
 
@@ -38,6 +39,37 @@ def print_vouchers(sku: str, form: Form, layout: Layout, locale: str, target: Pa
     """Print the vouchers of an item that can still be used. A run that was stopped goes on where it was."""
     run(_print(load_settings(), sku, form, layout, locale, target))
     report(f"{target}: {target.stat().st_size:,} bytes")
+
+
+@command.command("rotate-key")
+@click.option(
+    "--after", type=click.IntRange(min=1), default=100_000, show_default=True,
+    help="How many vouchers may be issued until every process runs with the new setting.",
+)  # fmt: skip
+def rotate_key(after: int) -> None:
+    """Print a setting with one secret more, from which the codes of later vouchers are made. Nothing is changed."""
+    from liyu.vouchers.keys import add_key
+
+    settings = load_settings()
+    first_id = run(_last_voucher(settings)) + after
+    try:
+        keys = add_key(settings.secret_key, settings.voucher_keys, first_id=first_id, secret=make_token())
+    except ValueError as fault:
+        raise click.ClickException(f"There is a newer secret already: {fault}.") from fault
+    listed = ",".join(f"{first}:{secret}" for first, secret in keys)
+    report(f"LIYU_VOUCHER_KEYS={listed}")
+    click.echo(
+        f"Set this for every process, the worker too, before voucher {first_id:,} is issued, and keep it as you keep the secret "
+        "key.",
+        err=True,
+    )
+
+
+async def _last_voucher(settings: Settings) -> int:
+    async with connect(settings) as connection:
+        row = await (await connection.execute("SELECT last_value FROM voucher_id_seq")).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def _print(settings: Settings, sku: str, form: Form, layout: Layout, locale: str, target: Path) -> None:

@@ -29,6 +29,8 @@ class Settings:
 
     data_dir: Path
     secret_key: str = field(repr=False)
+    voucher_keys: tuple[tuple[int, str], ...] = field(default=(), repr=False)
+    """Secrets of vouchers with the first voucher id of each, where they are not the secret key for all (`vouchers/keys.py`)."""
     database_url: str | None = field(default=None, repr=False)
     replica_url: str | None = field(default=None, repr=False)
     base_url: str = "http://127.0.0.1:8000"
@@ -74,6 +76,7 @@ class _Reader:
             "smtp_url": self.take("LIYU_SMTP_URL", _smtp_url),
             "timezone": self.take("LIYU_TIMEZONE", _timezone),
             "locale": self.take("LIYU_LOCALE", _locale),
+            "voucher_keys": self.take("LIYU_VOUCHER_KEYS", _voucher_keys),
         }
         secret_key = self.take("LIYU_SECRET_KEY", _secret)
         if data_dir.exists() and not data_dir.is_dir():
@@ -137,6 +140,19 @@ def _secret(text: str) -> str:
     if len(text) < MINIMUM_SECRET_LENGTH:
         raise ValueError(f"must have at least {MINIMUM_SECRET_LENGTH} characters")
     return text
+
+
+def _voucher_keys(text: str) -> tuple[tuple[int, str], ...]:
+    """`1:SECRET,250001:SECRET`, the first voucher id of each secret before it."""
+    keys = []
+    for part in text.split(","):
+        first, _, secret = part.strip().partition(":")
+        if not first.isdecimal() or int(first) < 1:
+            raise ValueError("must list secrets as FIRST_ID:SECRET, with commas between them")
+        keys.append((int(first), _secret(secret.strip())))
+    if len({first for first, _ in keys}) < len(keys):
+        raise ValueError("names two secrets for the same vouchers")
+    return tuple(sorted(keys))
 
 
 def _kept_secret(data_dir: Path) -> str:

@@ -206,13 +206,13 @@ class Activity:
 
 @asynccontextmanager
 async def open_activity(  # type: ignore[no-untyped-def]
-    connection: AsyncConnection[Any], database_url: str, secret_key: str, zone: ZoneInfo, start: datetime
+    connection: AsyncConnection[Any], database_url: str, tokens: Tokens, zone: ZoneInfo, start: datetime
 ):
     """An activity with a desk of its own, whose clock is set as the demo goes through the days."""
     clock = FixedClock(start)
     desk = Desk(database_url, clock, zone)
     await desk.open()
     try:
-        yield Activity(connection, desk, clock, Tokens(secret_key), zone)
+        yield Activity(connection, desk, clock, tokens, zone)
     finally:
         await desk.close()

@@ -37,6 +37,7 @@ from liyu.members.program import replace_program
 from liyu.partners.register import import_partners
 from liyu.redemption.books import prove_books
 from liyu.vouchers.expire import expire_vouchers
+from liyu.vouchers.tokens import Tokens
 
 INTERRUPTED = "an earlier load of the demo was interrupted; empty the data folder or the database and load it again"
 
@@ -80,7 +81,8 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
     await replay_years(connection, [event for event in events if event.occurred_at < start_of_day(begin, zone)], zone)
     await connection.execute("ANALYZE")
     report("Redemptions, vouchers and verifications")
-    async with open_activity(connection, settings.database_url, settings.secret_key, zone, opening) as activity:
+    tokens = Tokens(settings.secret_key, settings.voucher_keys)
+    async with open_activity(connection, settings.database_url, tokens, zone, opening) as activity:
         await activity.live_through(
             [event for event in events if event.occurred_at >= start_of_day(begin, zone)], today, now
         )

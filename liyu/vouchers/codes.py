@@ -1,8 +1,11 @@
 """Voucher codes such as 7K3M-P9QX-4TRD: made from id and key; nothing in the database yields one (rule 11)."""
 
+from collections.abc import Sequence
+
 from liyu.core.sealing import derive_key
 from liyu.vouchers.alphabet import check_letter, read_letters, repair, tidy, write_letters
 from liyu.vouchers.disguise import Disguise
+from liyu.vouchers.keys import KeyRing, VoucherKey
 
 _DATA_LETTERS = 11
 _LETTERS = _DATA_LETTERS + 1
@@ -11,12 +14,12 @@ _LETTERS = _DATA_LETTERS + 1
 class Codes:
     """Codes of one installation. Whoever has the secret can make them all; whoever has not can make none."""
 
-    def __init__(self, secret_key: str) -> None:
-        self._disguise = Disguise(derive_key(secret_key, "voucher code"))
+    def __init__(self, secret_key: str, later_keys: Sequence[VoucherKey] = ()) -> None:
+        self._disguises = KeyRing(secret_key, later_keys, _disguise_of)
 
     def code_of(self, voucher_id: int) -> str:
         """The code of a voucher, in three groups of four. Raises ValueError for an id outside 1 … 2**35 - 1."""
-        letters = write_letters(self._disguise.hide(voucher_id), _DATA_LETTERS)
+        letters = write_letters(self._disguises.of(voucher_id).hide(voucher_id), _DATA_LETTERS)
         return _group(letters + check_letter(letters))
 
     def voucher_id_of(self, text: str) -> int | None:
@@ -28,7 +31,11 @@ class Codes:
         if not _is_well_formed(letters):
             return None
         number = read_letters(letters[:_DATA_LETTERS])
-        return None if number is None else self._disguise.find(number)
+        return None if number is None else self._disguises.find_serial(lambda disguise: disguise.find(number))
+
+
+def _disguise_of(secret: str) -> Disguise:
+    return Disguise(derive_key(secret, "voucher code"))
 
 
 def write_code(text: str) -> str:

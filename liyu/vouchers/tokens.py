@@ -5,6 +5,7 @@ own: whoever reads the QR learns neither the code nor how many vouchers there ar
 """
 
 import hmac
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from hashlib import blake2b
@@ -17,6 +18,7 @@ from liyu.core.sealing import derive_key
 from liyu.vouchers.alphabet import read_letters, tidy, write_letters
 from liyu.vouchers.codes import Codes
 from liyu.vouchers.disguise import Disguise
+from liyu.vouchers.keys import KeyRing, VoucherKey
 from liyu.vouchers.serials import split_serial
 
 WINDOW_SECONDS = 30
@@ -62,30 +64,48 @@ class Presented(Struct, frozen=True):
         return split_serial(self.serial)[1]
 
 
-class Tokens:
-    """Makes and reads the QR contents of one installation."""
+class _TokenKey:
+    """What one secret makes of vouchers: disguised ids, MACs and signatures."""
 
-    def __init__(self, secret_key: str) -> None:
-        self.codes = Codes(secret_key)
-        self._disguise = Disguise(derive_key(secret_key, "voucher token"))
-        self._mac_key = derive_key(secret_key, "voucher dynamic token")
-        self._signing_key = Ed25519PrivateKey.from_private_bytes(derive_key(secret_key, "voucher static token"))
-        self._public_key = self._signing_key.public_key()
+    def __init__(self, secret: str) -> None:
+        self.disguise = Disguise(derive_key(secret, "voucher token"))
+        self.mac_key = derive_key(secret, "voucher dynamic token")
+        self.signing_key = Ed25519PrivateKey.from_private_bytes(derive_key(secret, "voucher static token"))
+        self.public_key = self.signing_key.public_key()
+
+    def mac(self, head: str, window: int) -> bytes:
+        return blake2b(f"{head}{window}".encode(), key=self.mac_key, digest_size=_MAC_BYTES).digest()
+
+    def has_signed(self, signature: int, head: str) -> bool:
+        try:
+            self.public_key.verify(signature.to_bytes(_SIGNATURE_BYTES, "big"), head.encode())
+        except InvalidSignature:
+            return False
+        return True
+
+
+class Tokens:
+    """Makes and reads the QR contents of one installation, with all of its secrets (`keys.py`)."""
+
+    def __init__(self, secret_key: str, later_keys: Sequence[VoucherKey] = ()) -> None:
+        self.codes = Codes(secret_key, later_keys)
+        self._keys = KeyRing(secret_key, later_keys, _TokenKey)
 
     def dynamic_token(self, voucher_id: int, now: datetime) -> str:
         """The wallet's token at this instant: good until its window of 30 s and one more have passed."""
         window = _window_of(now)
         head = self._head(_DYNAMIC, voucher_id, window % _TIME_SPAN)
-        return head + write_letters(int.from_bytes(self._mac(head, window), "big"), _MAC_LETTERS)
+        mac = self._keys.of(voucher_id).mac(head, window)
+        return head + write_letters(int.from_bytes(mac, "big"), _MAC_LETTERS)
 
     @property
     def public_keys(self) -> list[bytes]:
         """The Ed25519 keys of 32 bytes with which a till without a network checks the signed form; any of them may have signed."""
-        return [self._public_key.public_bytes_raw()]
+        return [key.public_key.public_bytes_raw() for key in self._keys]
 
     def disguised(self, voucher_id: int) -> str:
         """The eleven letters that stand for a voucher in its QR codes: how a till without a network tells vouchers apart."""
-        return write_letters(self._disguise.hide(voucher_id), _ID_LETTERS)
+        return write_letters(self._keys.of(voucher_id).disguise.hide(voucher_id), _ID_LETTERS)
 
     def static_token(self, voucher_id: int, last_day: date, item_id: int) -> str:
         """The signed form for paper; `last_day` is the last day of validity in the program's time zone.
@@ -93,7 +113,8 @@ class Tokens:
         It names the item, so that a till without a network knows whose voucher it is and what it is worth.
         """
         head = self._head(_STATIC, voucher_id, last_day.toordinal()) + write_letters(item_id, _ITEM_LETTERS)
-        return head + write_letters(int.from_bytes(self._signing_key.sign(head.encode()), "big"), _SIGNATURE_LETTERS)
+        signature = self._keys.of(voucher_id).signing_key.sign(head.encode())
+        return head + write_letters(int.from_bytes(signature, "big"), _SIGNATURE_LETTERS)
 
     def read(self, text: str, now: datetime) -> Presented | None:
         """What was shown: a typed code or either token; None for everything that is not ours, without saying why."""
@@ -106,36 +127,36 @@ class Tokens:
         return Presented(voucher_id, Form.CODE) if voucher_id else None
 
     def _read_dynamic(self, letters: str, now: datetime) -> Presented | None:
-        shown, mac = read_letters(letters[2 + _ID_LETTERS : _HEAD]), read_letters(letters[_HEAD:])
-        voucher_id = self._voucher_id_in(letters)
-        if shown is None or mac is None or voucher_id is None:
+        shown, mac, number = (
+            read_letters(part)
+            for part in (letters[2 + _ID_LETTERS : _HEAD], letters[_HEAD:], letters[2 : 2 + _ID_LETTERS])
+        )
+        if shown is None or mac is None or number is None:
             return None
         current = _window_of(now)
         age = (current - shown + _TIME_SPAN // 2) % _TIME_SPAN - _TIME_SPAN // 2
-        expected = self._mac(letters[:_HEAD], current - age)
-        if not hmac.compare_digest(mac.to_bytes(_MAC_BYTES, "big"), expected):
-            return None
-        return Presented(voucher_id, Form.DYNAMIC, stale=not 0 <= age <= GRACE_WINDOWS)
+
+        def find(key: _TokenKey) -> int | None:
+            expected = key.mac(letters[:_HEAD], current - age)
+            fits = hmac.compare_digest(mac.to_bytes(_MAC_BYTES, "big"), expected)
+            return key.disguise.find(number) if fits else None
+
+        serial = self._keys.find_serial(find)
+        return Presented(serial, Form.DYNAMIC, stale=not 0 <= age <= GRACE_WINDOWS) if serial else None
 
     def _read_static(self, letters: str) -> Presented | None:
-        signature, voucher_id = read_letters(letters[_STATIC_HEAD:]), self._voucher_id_in(letters)
-        if signature is None or voucher_id is None or signature >> 8 * _SIGNATURE_BYTES:
+        signature, number = read_letters(letters[_STATIC_HEAD:]), read_letters(letters[2 : 2 + _ID_LETTERS])
+        if signature is None or number is None or signature >> 8 * _SIGNATURE_BYTES:
             return None
-        try:
-            self._public_key.verify(signature.to_bytes(_SIGNATURE_BYTES, "big"), letters[:_STATIC_HEAD].encode())
-        except InvalidSignature:
-            return None
-        return Presented(voucher_id, Form.STATIC)
+
+        def find(key: _TokenKey) -> int | None:
+            return key.disguise.find(number) if key.has_signed(signature, letters[:_STATIC_HEAD]) else None
+
+        serial = self._keys.find_serial(find)
+        return Presented(serial, Form.STATIC) if serial else None
 
     def _head(self, form: str, voucher_id: int, time: int) -> str:
         return form + self.disguised(voucher_id) + write_letters(time, _TIME_LETTERS)
-
-    def _voucher_id_in(self, letters: str) -> int | None:
-        number = read_letters(letters[2 : 2 + _ID_LETTERS])
-        return None if number is None else self._disguise.find(number)
-
-    def _mac(self, head: str, window: int) -> bytes:
-        return blake2b(f"{head}{window}".encode(), key=self._mac_key, digest_size=_MAC_BYTES).digest()
 
 
 def _window_of(instant: datetime) -> int:

@@ -68,7 +68,8 @@ def vouchers_to_sheets(
 def open_sheets(settings: Settings) -> OpenSheets:
     """What sets sheets in a process without pages: the worker's and the command's."""
     load_catalogs()
-    environment, tokens = make_environment(Assets.read().address), Tokens(settings.secret_key)
+    environment = make_environment(Assets.read().address)
+    tokens = Tokens(settings.secret_key, settings.voucher_keys)
 
     async def open_for(connection: AsyncConnection[Any]) -> ToSheets:
         terms = await load_terms(connection)

@@ -62,7 +62,7 @@ def make_services(settings: Settings, clock: Clock) -> Services:
     payments = make_provider(settings)
     desk = Desk(settings.database_url, clock, settings.timezone, payments_available=payments is not None)
     reader = Reader(settings.database_url)
-    tokens = Tokens(settings.secret_key)
+    tokens = Tokens(settings.secret_key, settings.voucher_keys)
     return Services(
         settings=settings,
         clock=clock,

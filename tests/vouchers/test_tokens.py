@@ -1,15 +1,20 @@
 """QR contents: the wallet's token goes stale, the paper's is signed, and neither can be made or changed."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liyu.core.settings import Settings, SettingsError
 from liyu.vouchers.alphabet import LETTERS
 from liyu.vouchers.disguise import HIGHEST_ID
+from liyu.vouchers.keys import add_key
 from liyu.vouchers.qr import draw_qr, trace_qr
+from liyu.vouchers.serials import serial_of
 from liyu.vouchers.tokens import Form, Presented, Tokens
 from tests.vouchers.tills import TOKENS
 from tests.world import NOW
@@ -81,3 +86,42 @@ def test_the_qr_stays_small_and_has_no_inline_style() -> None:
         assert ET.fromstring(drawing).get("viewBox") == f"0 0 {modules + 8} {modules + 8}"
         assert "style" not in drawing
         assert trace_qr(token)[0] == modules + 8
+
+
+OLD, NEW = "a-secret-for-tests-" + "0" * 32, "a-newer-secret-" + "2" * 32
+ROTATED = Tokens(OLD, [(1_000, NEW)])
+
+
+@given(st.integers(1, 2_000), st.integers(0, 15))
+def test_a_new_secret_changes_no_voucher_that_is_out(voucher_id: int, generation: int) -> None:
+    """Each voucher keeps the secret of its id for life; the old secret makes nothing of a newer voucher, nor the other way."""
+    serial, newer = serial_of(voucher_id, generation), Tokens(NEW)
+    own, foreign = (newer, TOKENS) if voucher_id >= 1_000 else (TOKENS, newer)
+    ways: tuple[Callable[[Tokens], str], ...] = (
+        lambda tokens: tokens.codes.code_of(serial),
+        lambda tokens: tokens.dynamic_token(serial, NOW),
+        lambda tokens: tokens.static_token(serial, LAST_DAY, ITEM),
+    )
+    for make in ways:
+        assert make(ROTATED) == make(own)
+        presented = ROTATED.read(make(ROTATED), NOW)
+        assert presented is not None
+        assert presented.serial == serial
+        assert ROTATED.read(make(foreign), NOW) is None
+    assert ROTATED.public_keys == [*TOKENS.public_keys, *newer.public_keys]
+
+
+def test_secrets_are_added_at_the_end_and_listed_in_the_setting(tmp_path: Path) -> None:
+    keys = add_key(OLD, (), first_id=500, secret=NEW)
+    assert keys == [(1, OLD), (500, NEW)]
+    listed = ",".join(f"{first}:{secret}" for first, secret in keys)
+    environment = {"LIYU_DATA_DIR": str(tmp_path), "LIYU_VOUCHER_KEYS": listed, "LIYU_SECRET_KEY": "another" * 8}
+    settings = Settings.from_environment(environment)
+    assert settings.voucher_keys == tuple(keys)
+    # Once the list begins with the first voucher, the secret key can be another one.
+    assert Tokens(settings.secret_key, settings.voucher_keys).codes.code_of(7) == TOKENS.codes.code_of(7)
+    with pytest.raises(ValueError, match="500"):
+        add_key(OLD, tuple(keys), first_id=500, secret="x" * 32)
+    for faulty in ("secret", "0:" + NEW, "1:short", f"1:{OLD},1:{NEW}"):
+        with pytest.raises(SettingsError, match="LIYU_VOUCHER_KEYS"):
+            Settings.from_environment(environment | {"LIYU_VOUCHER_KEYS": faulty})

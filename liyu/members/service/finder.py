@@ -75,7 +75,6 @@ _PHONE_HAS = """
     (m.phone LIKE %(digits)s OR EXISTS (SELECT FROM member k WHERE k.merged_into = m.id AND k.phone LIKE %(digits)s))"""
 
 _CONDITIONS = {
-    "tier": "m.tier_id = (SELECT id FROM tier WHERE code = %(tier)s)",
     "tag": "EXISTS (SELECT FROM member_tag g JOIN tag ON tag.id = g.tag_id WHERE g.member_id = m.id AND tag.code = %(tag)s)",
     "balance_from": "a.balance >= %(balance_from)s",
     "balance_to": "a.balance <= %(balance_to)s",
@@ -94,8 +93,10 @@ async def list_members(
     text = wanted.text.replace("\0", "").strip()
     values = {name: value for name in _CONDITIONS if (value := getattr(wanted, name)) is not None}
     conditions = [_CONDITIONS[name] for name in values]
-    # As a constant, so that the planner knows how rare the state is.
+    # As constants, so that the planner knows how rare the state and the tier are.
     conditions.append(f"m.state = '{wanted.state}'" if wanted.state else "m.state <> 'merged'")
+    if wanted.tier:
+        conditions.append(f"m.tier_id = {await _tier_id(connection, wanted.tier)}")
     exact = await _find_exact(connection, text)
     first: list[MemberLine] = []
     if exact and after is None:
@@ -129,6 +130,12 @@ def _conditions_of_text(text: str) -> tuple[list[str], dict[str, Any]] | None:
     if is_digits(text) and len(digits) > FEWEST_DIGITS:
         conditions.append(_PHONE_HAS)
     return conditions, {"query": query, "digits": f"%{digits}%"}
+
+
+async def _tier_id(connection: AsyncConnection[Any], code: str) -> int:
+    """The id of a tier; 0, which nobody is in, of one that there is not."""
+    row = await (await connection.execute("SELECT id FROM tier WHERE code = %s", (code,))).fetchone()
+    return int(row[0]) if row else 0
 
 
 async def _find_exact(connection: AsyncConnection[Any], text: str) -> list[int]:

@@ -65,6 +65,7 @@ WORDS: dict[str, str] = {
     "offer_units": N_("%(units)s units are kept for you: redeem them together."),
     "not_enough_points": N_("Needs %(needed)s points; you can use %(usable)s, %(missing)s short."),
     "not_sent_there": N_("This is not sent to %(province)s."),
+    "no_address": N_("There is no address to send it to yet: add one first."),
     "payment_unavailable": N_("Paying the cash part is not possible here at the moment."),
 }
 """The words of every refusal. The stable code that programs see is the key, but for those in `CODES`."""

@@ -6,18 +6,15 @@ from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection
 
-from liyu.core.bulk import encode_rows
-from liyu.core.clock import local_date
 from liyu.core.errors import DomainError, IdempotencyConflictError, InvalidInputError
 from liyu.core.i18n import N_, Message
-from liyu.core.ledger.posting import TransferRow, post_transfers, reserve_ids
+from liyu.core.ledger.posting import TransferRow, reserve_ids
 from liyu.core.money import POINTS
 from liyu.members.errors import MemberClosedError, UnknownMemberError
-from liyu.members.points.expiry import last_day_for
+from liyu.members.points.credit import Gift, credit_points, write_movements
 from liyu.members.points.lots import draw_points
-from liyu.members.points.post import FUNDER
 from liyu.members.points.post_state import Earner, PostState, load_state
-from liyu.members.points.rows import INSERT_ENTRIES, MOVE_LOTS, OPEN_LOTS, LotEntryRow, LotRow, net_lot_changes
+from liyu.members.points.rows import LotEntryRow
 from liyu.members.program import load_terms
 
 _DONE = """
@@ -60,8 +57,11 @@ async def adjust_points(
         raise UnknownMemberError
     if earner.state == "closed":
         raise MemberClosedError
-    move = _give if points > 0 else _take
-    await move(connection, state, earner, abs(points), reason=reason, key=key, actor=actor)
+    if points > 0:
+        gift = Gift("adjust", "points_adjusted", f"adjust:{key}", reason, f"adjust:{key}", actor)
+        await credit_points(connection, state, earner, points, gift)
+    else:
+        await _take(connection, state, earner, -points, reason=reason, key=key, actor=actor)
     found = await connection.execute("SELECT balance FROM account WHERE id = %s", (earner.points_account,))
     row = await found.fetchone()
     assert row is not None
@@ -107,34 +107,6 @@ async def adjust_points_once(
     return False
 
 
-async def _give(
-    connection: AsyncConnection[Any],
-    state: PostState,
-    earner: Earner,
-    points: int,
-    *,
-    reason: str,
-    key: str,
-    actor: str,
-) -> None:
-    adjusted = state.accounts["points_adjusted"]
-    repaid = min(earner.debt, points)
-    first, second = await reserve_ids(connection, "transfer", 2)
-    transfers, entries = [], []
-    if repaid:
-        transfers.append(
-            _transfer(first, adjusted, earner.debt_account, repaid, reason, f"{key}:repay", actor, state.now)
-        )
-    if points > repaid:
-        expires_on = last_day_for(state.terms, earner.state, local_date(state.now, state.zone))
-        lot_id = await _open_lot(connection, earner.points_account, expires_on)
-        transfers.append(
-            _transfer(second, adjusted, earner.points_account, points - repaid, reason, key, actor, state.now)
-        )
-        entries.append(LotEntryRow(second, lot_id, points - repaid))
-    await _write(connection, transfers, entries)
-
-
 async def _take(
     connection: AsyncConnection[Any],
     state: PostState,
@@ -153,21 +125,9 @@ async def _take(
     (transfer_id,) = await reserve_ids(connection, "transfer", 1)
     adjusted = state.accounts["points_adjusted"]
     transfer = _transfer(transfer_id, earner.points_account, adjusted, points, reason, key, actor, state.now)
-    await _write(connection, [transfer], [LotEntryRow(transfer_id, draw.lot_id, -draw.amount) for draw in draws])
-
-
-async def _open_lot(connection: AsyncConnection[Any], account_id: int, expires_on: Any) -> int:
-    (lot_id,) = await reserve_ids(connection, "lot", 1)
-    row = LotRow(lot_id, account_id, FUNDER, expires_on, None, 0)
-    opened = await (await connection.execute(OPEN_LOTS, (encode_rows([row]),))).fetchone()
-    assert opened is not None
-    return int(opened[0])
-
-
-async def _write(connection: AsyncConnection[Any], transfers: list[TransferRow], entries: list[LotEntryRow]) -> None:
-    await post_transfers(connection, transfers)
-    await connection.execute(INSERT_ENTRIES, (encode_rows(entries),))
-    await connection.execute(MOVE_LOTS, (encode_rows(net_lot_changes(entries)),))
+    await write_movements(
+        connection, [transfer], [LotEntryRow(transfer_id, draw.lot_id, -draw.amount) for draw in draws]
+    )
 
 
 def _transfer(

@@ -6,10 +6,12 @@ import structlog
 from procrastinate import JobContext
 
 from liyu.core.clock import local_date
+from liyu.core.storage import open_storage
 from liyu.redemption.campaigns.calendar import MADE_UP_DAYS, list_yearly, note_due
 from liyu.redemption.campaigns.issue import carry_out, list_at_work
 from liyu.redemption.campaigns.records import load_campaign
 from liyu.redemption.campaigns.service import KEPT_DRAFT_DAYS, finish_campaign, forget_drafts
+from liyu.redemption.giftcodes.batches import forget_lists
 from liyu.redemption.tasks.worker import ACTOR, RETRY, services_of, tasks
 
 log = structlog.get_logger()
@@ -40,7 +42,10 @@ async def issue_campaigns(context: JobContext, timestamp: int) -> None:
 @tasks.periodic(cron="10 * * * *")
 @tasks.task(name="keep_the_days", pass_context=True, queueing_lock="keep_the_days", retry=RETRY)
 async def keep_the_days(context: JobContext, timestamp: int) -> None:
-    """Note whose birthday or anniversary it is, and give; hourly, so that a worker that was away makes up for the day."""
+    """Note whose birthday or anniversary it is, and give; hourly, so that a worker that was away makes up for the day.
+
+    What nobody started or fetched in its days goes.
+    """
     services = services_of(context)
     now, zone = services.clock.now(), services.settings.timezone
     today = local_date(now, zone)
@@ -53,5 +58,6 @@ async def keep_the_days(context: JobContext, timestamp: int) -> None:
                 async with connection.transaction():
                     await finish_campaign(connection, campaign_id, reason="over", actor=ACTOR, now=now)
             log.info("days_kept", campaign=campaign_id, members=noted)
+        await forget_lists(connection, open_storage(services.settings), now=now)
         async with connection.transaction():
             await forget_drafts(connection, before=now - timedelta(days=KEPT_DRAFT_DAYS), actor=ACTOR, now=now)

@@ -1,0 +1,320 @@
+"""Batches of gift codes: made, their list fetched once, activated and cancelled by ranges of serial numbers.
+
+A code counts only once its range is activated, so that a parcel of cards that goes astray is worth nothing. The list of codes lies
+sealed in storage until somebody fetches it, which is written down, or until its days are over; the codes stand nowhere else.
+"""
+
+import csv
+import io
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
+from psycopg.rows import class_row
+
+from liyu.core.bulk import encode_rows
+from liyu.core.errors import InvalidInputError
+from liyu.core.i18n import N_, Message
+from liyu.core.ids import make_token
+from liyu.core.sealing import seal, unseal
+from liyu.core.storage import Storage
+from liyu.redemption.campaigns.errors import ItemDoesNotFitError, NameTakenError
+from liyu.redemption.errors import UnknownItemError
+from liyu.redemption.giftcodes.codes import digest_of, draw_code, read_code
+from liyu.redemption.giftcodes.errors import ListGoneError, NothingInRangeError, UnknownBatchError
+from liyu.redemption.giving import GIVEN_KINDS, LARGEST_QUANTITY
+
+MOST_CODES = 50_000
+LARGEST_POINTS = 100_000
+LONGEST_NAME = 100
+LIST_DAYS = 7
+"""How long the sealed list waits to be fetched."""
+PAGE = 50
+CODE_STATES = ("made", "active", "redeemed", "cancelled")
+_SEALING = "gift code list"
+
+
+class BatchDraft(Struct, frozen=True, kw_only=True):
+    """What is to be made: either units of an item or points, for each code."""
+
+    name: str
+    codes: int
+    valid_from: datetime
+    valid_to: datetime
+    sku: str | None = None
+    quantity: int = 1
+    points: int | None = None
+    per_member_limit: int | None = None
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """A batch, and how many of its codes are in which state."""
+
+    id: int
+    name: str
+    sku: str | None
+    item_zh: str | None
+    item_en: str | None
+    quantity: int | None
+    points: int | None
+    codes: int
+    valid_from: datetime
+    valid_to: datetime
+    per_member_limit: int | None
+    has_list: bool
+    made_by: str
+    made_at: datetime
+    fetched_by: str | None
+    fetched_at: datetime | None
+    made: int
+    active: int
+    redeemed: int
+    cancelled: int
+
+
+class CodeLine(Struct, frozen=True):
+    """One code by its number, and what became of it."""
+
+    serial: int
+    state: str
+    external_id: str | None
+    member_name: str | None
+    redeemed_at: datetime | None
+    order: str | None
+
+
+class Act(Struct, frozen=True):
+    """Something that was done with a range."""
+
+    act: str
+    first_serial: int
+    last_serial: int
+    codes: int
+    reason: str
+    actor: str
+    at: datetime
+
+
+_SELECT = """
+    SELECT b.id, b.name, i.sku, i.name_zh AS item_zh, i.name_en AS item_en, b.quantity, b.points, b.codes, b.valid_from, b.valid_to,
+        b.per_member_limit, b.storage_name IS NOT NULL AS has_list, b.made_by, b.made_at, b.fetched_by, b.fetched_at,
+        n.made, n.active, n.redeemed, n.cancelled
+    FROM gift_batch b LEFT JOIN item i ON i.id = b.item_id CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE state = 'made') AS made, count(*) FILTER (WHERE state = 'active') AS active,
+            count(*) FILTER (WHERE state = 'redeemed') AS redeemed, count(*) FILTER (WHERE state = 'cancelled') AS cancelled
+        FROM gift_code c WHERE c.batch_id = b.id) AS n"""
+
+_MAKE = """
+    INSERT INTO gift_batch (name, item_id, quantity, points, codes, valid_from, valid_to, per_member_limit, storage_name, made_by,
+        made_at)
+    VALUES (%(name)s, %(item)s, %(quantity)s, %(points)s, %(codes)s, %(from)s, %(to)s, %(limit)s, %(storage)s, %(actor)s, %(now)s)
+    RETURNING id"""
+_ADD = """
+    INSERT INTO gift_code (batch_id, serial, digest, state)
+    SELECT %s, r.serial, decode(r.digest, 'hex'), 'made' FROM json_to_recordset(%s::json) AS r(serial bigint, digest text)"""
+_NOTE = """
+    INSERT INTO gift_batch_act (batch_id, act, first_serial, last_serial, codes, reason, actor, at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"""
+_STEPS = {"activated": (("made",), "active"), "cancelled": (("made", "active"), "cancelled")}
+_STEP = """
+    UPDATE gift_code SET state = %s WHERE batch_id = %s AND serial BETWEEN %s AND %s AND state = ANY(%s)"""
+_FETCH = """
+    UPDATE gift_batch b SET storage_name = NULL, fetched_by = %(actor)s, fetched_at = %(now)s
+    FROM (SELECT id, storage_name FROM gift_batch WHERE id = %(id)s FOR UPDATE) AS was
+    WHERE b.id = was.id AND was.storage_name IS NOT NULL RETURNING was.storage_name, b.codes"""
+_FORGET = """
+    UPDATE gift_batch b SET storage_name = NULL FROM (
+        SELECT id, storage_name FROM gift_batch WHERE storage_name IS NOT NULL AND made_at < %s FOR UPDATE) AS was
+    WHERE b.id = was.id RETURNING was.storage_name"""
+_CODES = """
+    SELECT c.serial, c.state, m.external_id, m.name AS member_name, c.redeemed_at, r.number AS "order"
+    FROM gift_code c LEFT JOIN member k ON k.id = c.member_id LEFT JOIN member m ON m.id = coalesce(k.merged_into, k.id)
+    LEFT JOIN redemption r ON r.id = c.redemption_id
+    WHERE c.batch_id = %(id)s AND (%(state)s::text IS NULL OR c.state = %(state)s) AND c.serial > %(after)s
+    ORDER BY c.serial LIMIT %(most)s"""
+
+
+async def make_batch(
+    connection: AsyncConnection[Any], storage: Storage, draft: BatchDraft, *, secret_key: str, actor: str, now: datetime
+) -> int:
+    """Make codes, seal their list into storage, and note the batch; its id. Nothing is activated.
+
+    The connection is in autocommit: the list is stored before the transaction begins. Raises InvalidInputError, UnknownItemError,
+    ItemDoesNotFitError, NameTakenError.
+    """
+    _check(draft)
+    item_id = await _find_item(connection, draft.sku) if draft.sku else None
+    codes = [draw_code() for _ in range(draft.codes)]
+    name = f"giftcodes/{make_token()}"
+    await storage.put(name, seal(secret_key, _SEALING, _as_csv(codes)), "application/octet-stream")
+    rows = [
+        {"serial": serial, "digest": digest_of(secret_key, code.replace("-", "")).hex()}
+        for serial, code in enumerate(codes, 1)
+    ]
+    values = {
+        "name": draft.name, "item": item_id, "quantity": draft.quantity if item_id else None, "points": draft.points,
+        "codes": draft.codes, "from": draft.valid_from, "to": draft.valid_to, "limit": draft.per_member_limit, "storage": name,
+        "actor": actor, "now": now,
+    }  # fmt: skip
+    try:
+        async with connection.transaction():
+            made = await (await connection.execute(_MAKE, values)).fetchone()
+            assert made is not None
+            await connection.execute(_ADD, (made[0], encode_rows(rows)))
+            await connection.execute(_NOTE, (made[0], "made", 1, draft.codes, draft.codes, "", actor, now))
+    except UniqueViolation:
+        await storage.delete(name)
+        raise NameTakenError from None
+    return int(made[0])
+
+
+async def change_range(
+    connection: AsyncConnection[Any],
+    batch_id: int,
+    act: str,
+    first: int,
+    last: int,
+    *,
+    reason: str = "",
+    actor: str,
+    now: datetime,
+) -> int:
+    """Take the codes of a range a step on (`activated`, `cancelled`), in the caller's transaction; how many that were.
+
+    Codes that cannot take the step stay as they are: what is redeemed stays redeemed. Raises UnknownBatchError,
+    NothingInRangeError.
+    """
+    batch = await load_batch(connection, batch_id)
+    was, to = _STEPS[act]
+    last = min(last, batch.codes)
+    changed = (await connection.execute(_STEP, (to, batch_id, first, last, list(was)))).rowcount
+    if not changed:
+        raise NothingInRangeError
+    await connection.execute(_NOTE, (batch_id, act, first, last, changed, reason, actor, now))
+    return changed
+
+
+async def take_list(
+    connection: AsyncConnection[Any], storage: Storage, batch_id: int, *, secret_key: str, actor: str, now: datetime
+) -> bytes:
+    """The list of codes as CSV, once: it is noted who took it, and the file is deleted. The connection is in autocommit.
+
+    Raises UnknownBatchError, ListGoneError.
+    """
+    await load_batch(connection, batch_id)
+    async with connection.transaction():
+        found = await (await connection.execute(_FETCH, {"id": batch_id, "actor": actor, "now": now})).fetchone()
+        if found is None:
+            raise ListGoneError
+        name, codes = found
+        await connection.execute(_NOTE, (batch_id, "fetched", 1, codes, codes, "", actor, now))
+        content = unseal(secret_key, _SEALING, await storage.get(name))
+    await storage.delete(name)
+    return content.encode()
+
+
+async def forget_lists(connection: AsyncConnection[Any], storage: Storage, *, now: datetime) -> int:
+    """Delete lists that nobody has fetched in their days; how many. The connection is in autocommit."""
+    gone = await (await connection.execute(_FORGET, (now - timedelta(days=LIST_DAYS),))).fetchall()
+    for (name,) in gone:
+        await storage.delete(name)
+    return len(gone)
+
+
+async def load_batch(connection: AsyncConnection[Any], batch_id: int) -> Batch:
+    """One batch. Raises UnknownBatchError."""
+    found = await _fetch(connection, f"{_SELECT} WHERE b.id = %(id)s", {"id": batch_id})
+    if not found:
+        raise UnknownBatchError
+    return found[0]
+
+
+async def list_batches(
+    connection: AsyncConnection[Any], *, before: int | None = None, size: int = PAGE
+) -> tuple[list[Batch], int | None]:
+    """One page of batches, the newest first, and the id before which the next begins."""
+    values = {"before": before, "most": size + 1}
+    found = await _fetch(
+        connection,
+        f"{_SELECT} WHERE (%(before)s::bigint IS NULL OR b.id < %(before)s) ORDER BY b.id DESC LIMIT %(most)s",
+        values,
+    )
+    return found[:size], found[size - 1].id if len(found) > size else None
+
+
+async def list_codes(
+    connection: AsyncConnection[Any], batch_id: int, *, state: str | None = None, after: int = 0, size: int = PAGE
+) -> tuple[list[CodeLine], int | None]:
+    """One page of a batch's codes by number, and the number behind which the next begins."""
+    async with connection.cursor(row_factory=class_row(CodeLine)) as cursor:
+        await cursor.execute(_CODES, {"id": batch_id, "state": state, "after": after, "most": size + 1})
+        lines = await cursor.fetchall()
+    return lines[:size], lines[size - 1].serial if len(lines) > size else None
+
+
+async def list_acts(connection: AsyncConnection[Any], batch_id: int) -> list[Act]:
+    """What was done with a batch, the newest first."""
+    async with connection.cursor(row_factory=class_row(Act)) as cursor:
+        await cursor.execute(
+            "SELECT act, first_serial, last_serial, codes, reason, actor, at FROM gift_batch_act WHERE batch_id = %s "
+            "ORDER BY id DESC",
+            (batch_id,),
+        )
+        return await cursor.fetchall()
+
+
+async def find_code(connection: AsyncConnection[Any], text: str, *, secret_key: str) -> tuple[int, int] | None:
+    """Batch and number of a code that somebody reads out; None where there is none."""
+    letters = read_code(text)
+    if letters is None:
+        return None
+    found = await connection.execute(
+        "SELECT batch_id, serial FROM gift_code WHERE digest = %s", (digest_of(secret_key, letters),)
+    )
+    row = await found.fetchone()
+    return (row[0], row[1]) if row else None
+
+
+async def _fetch(connection: AsyncConnection[Any], query: str, values: dict[str, Any]) -> list[Batch]:
+    async with connection.cursor(row_factory=class_row(Batch)) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchall()
+
+
+async def _find_item(connection: AsyncConnection[Any], sku: str) -> int:
+    row = await (await connection.execute("SELECT id, kind, state FROM item WHERE sku = %s", (sku,))).fetchone()
+    if row is None:
+        raise UnknownItemError
+    if row[1] not in GIVEN_KINDS or row[2] != "live":
+        raise ItemDoesNotFitError
+    return int(row[0])
+
+
+def _as_csv(codes: list[str]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(("serial", "code"))
+    writer.writerows(enumerate(codes, 1))
+    return text.getvalue()
+
+
+def _check(draft: BatchDraft) -> None:
+    faults: dict[str, Message] = {}
+    if not draft.name.strip() or len(draft.name) > LONGEST_NAME:
+        faults["name"] = Message(N_("Must have 1 to %(most)s characters."), {"most": LONGEST_NAME})
+    if not 1 <= draft.codes <= MOST_CODES:
+        faults["codes"] = Message(N_("Must be from 1 to %(most)s."), {"most": MOST_CODES})
+    if (draft.sku is None) == (draft.points is None):
+        faults["points"] = Message(N_("Choose an item or points, and not both."))
+    if draft.points is not None and not 1 <= draft.points <= LARGEST_POINTS:
+        faults["points"] = Message(N_("Must be from 1 to %(most)s."), {"most": LARGEST_POINTS})
+    if not 1 <= draft.quantity <= LARGEST_QUANTITY:
+        faults["quantity"] = Message(N_("Must be from 1 to %(most)s."), {"most": LARGEST_QUANTITY})
+    if draft.valid_from >= draft.valid_to:
+        faults["valid_to"] = Message(N_("The last day comes after the first."))
+    if draft.per_member_limit is not None and draft.per_member_limit < 1:
+        faults["per_member_limit"] = Message(N_("Must be from 1 to %(most)s."), {"most": MOST_CODES})
+    if faults:
+        raise InvalidInputError.of_fields(faults)

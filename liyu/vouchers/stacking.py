@@ -1,0 +1,242 @@
+"""Coupons on one bill 叠加与互斥: which may be used together, what they take off, and the best choice; pure and exact.
+
+The rules are those of the items (`coupon_rule`). Coupons are taken off one after the other, by their turn, then item by item; each
+looks at the bill, or at what is left of it when its turn comes. Amounts are minor units.
+
+1. Coupons of different partners, or of the house and a partner, are never on one bill.
+2. Of one item at most `most_per_bill`.
+3. Of one exclusive group one item's only.
+4. Two items go together if each allows the other: `everything`, or `listed` with the other's purpose or form among what is listed.
+5. The threshold must be met when it is the coupon's turn.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+MOST_TOGETHER = 6
+"""Coupons on one bill, whatever the rules say: what a till can still read out."""
+MOST_COMPARED = 16
+"""Items whose coupons are compared; beyond that those that take off most by themselves."""
+FULL = 10_000
+
+NOTHING, LISTED, EVERYTHING = "nothing", "listed", "everything"
+BILL, REST = "bill", "rest"
+
+
+class Rule(Struct, frozen=True):
+    """How the coupons of an item stack; the default is that of an item without a rule of its own."""
+
+    combines: str = NOTHING
+    combines_with: tuple[str, ...] = ()
+    most_per_bill: int = 1
+    exclusive_group: str | None = None
+    turn: int = 5
+    threshold_of: str = REST
+
+
+class Coupon(Struct, frozen=True, kw_only=True):
+    """A coupon that a member has, with its item's terms."""
+
+    voucher_id: int
+    item_id: int
+    name_zh: str
+    name_en: str
+    purpose: str
+    form: str
+    benefit: int | None
+    """Minor units for `cash`, basis points off for `discount`."""
+    threshold_minor: int
+    partner_id: int | None
+    expires_at: datetime
+    rule: Rule
+
+
+class Used(Struct, frozen=True):
+    """A coupon and what it takes off at its turn."""
+
+    coupon: Coupon
+    saved_minor: int
+
+
+class Objection(Struct, frozen=True):
+    """Why a coupon cannot be on the bill with the others: `reason` by name, and the coupon it cannot stand."""
+
+    coupon: Coupon
+    reason: str
+    other: Coupon | None = None
+    figure: int = 0
+    """Minor units of a threshold, or the most that there may be."""
+
+
+class Combination(Struct, frozen=True):
+    """Coupons that may be used together, in their turns."""
+
+    used: list[Used]
+
+    @property
+    def saved_minor(self) -> int:
+        """What they take off."""
+        return sum(one.saved_minor for one in self.used)
+
+    @property
+    def coupons(self) -> list[Coupon]:
+        """The coupons in their turns."""
+        return [one.coupon for one in self.used]
+
+
+def order_of(coupon: Coupon) -> tuple[int, int, datetime, int]:
+    """By what coupons take their turns. Those of an item stand together, so that it does not matter which of them is used."""
+    return coupon.rule.turn, coupon.item_id, coupon.expires_at, coupon.voucher_id
+
+
+def check(coupons: Sequence[Coupon], amount_minor: int) -> Combination | list[Objection]:
+    """What coupons take off a bill together, or everything that speaks against it."""
+    ordered = sorted(coupons, key=order_of)
+    objections = [
+        found for place, one in enumerate(ordered) for other in ordered[:place] if (found := _conflict(one, other))
+    ]
+    objections += _too_many(ordered)
+    used, rest = [], amount_minor
+    for one in ordered:
+        saved = saving(one, amount_minor, rest)
+        if saved is None:
+            objections.append(Objection(one, "below_threshold", figure=one.threshold_minor))
+        else:
+            used.append(Used(one, saved))
+            rest -= saved
+    return objections or Combination(used)
+
+
+def saving(coupon: Coupon, amount_minor: int, rest_minor: int) -> int | None:
+    """What a coupon takes off when so much is left of the bill; None below its threshold. Parts of a minor unit are not given."""
+    if (amount_minor if coupon.rule.threshold_of == BILL else rest_minor) < coupon.threshold_minor:
+        return None
+    match coupon.form:
+        case "cash":
+            return min(coupon.benefit or 0, rest_minor)
+        case "discount":
+            return rest_minor * (coupon.benefit or 0) // FULL
+        case _:
+            return 0
+
+
+def find_best(coupons: Sequence[Coupon], amount_minor: int) -> Combination:
+    """The combination that takes off most; among equals the one with more gifts, then with fewer coupons, then those that run
+    out earlier.
+
+    Exact: what is not looked at could not have been better (branch and bound, in the order in which coupons take their turns).
+    """
+    ordered = sorted(_worth_comparing(coupons, amount_minor), key=order_of)
+    most = [_bound(one, amount_minor) for one in ordered]
+    best = Combination([])
+    best_rank = _rank(best)
+
+    def search(place: int, used: list[Used], rest: int) -> None:
+        nonlocal best, best_rank
+        rank = _rank(Combination(used))
+        if rank > best_rank:
+            best, best_rank = Combination(list(used)), rank
+        slots = MOST_TOGETHER - len(used)
+        if not slots or place == len(ordered):
+            return
+        hoped = sum(sorted(most[place:], reverse=True)[:slots])
+        if amount_minor - rest + min(hoped, rest) < best.saved_minor:
+            return
+        for at in range(place, len(ordered)):
+            one = ordered[at]
+            saved = saving(one, amount_minor, rest)
+            if saved is None or not _fits(one, used):
+                continue
+            if at > place and _same(ordered[at - 1], one) and not any(u.coupon is ordered[at - 1] for u in used):
+                continue  # Of two that differ in nothing the earlier one is taken.
+            used.append(Used(one, saved))
+            search(at + 1, used, rest - saved)
+            used.pop()
+
+    search(0, [], amount_minor)
+    return best
+
+
+def explain_others(coupons: Sequence[Coupon], best: Combination, amount_minor: int) -> list[Objection]:
+    """Why each of the other coupons is not in a combination."""
+    chosen = {one.voucher_id for one in best.coupons}
+    return [_explain(one, best, amount_minor) for one in sorted(coupons, key=order_of) if one.voucher_id not in chosen]
+
+
+def _explain(one: Coupon, best: Combination, amount_minor: int) -> Objection:
+    if one.threshold_minor > amount_minor:
+        return Objection(one, "below_threshold", figure=one.threshold_minor)
+    conflicts = [found for other in best.coupons if (found := _conflict(one, other))]
+    if conflicts:
+        return conflicts[0]
+    together = check([*best.coupons, one], amount_minor)
+    if isinstance(together, list):
+        own = [found for found in together if found.coupon.voucher_id == one.voucher_id]
+        return own[0] if own else Objection(one, "spoils_another", other=together[0].coupon)
+    return Objection(one, "saves_nothing_more")
+
+
+def _conflict(one: Coupon, other: Coupon) -> Objection | None:
+    """Why two coupons are never on one bill."""
+    if one.partner_id != other.partner_id:
+        return Objection(one, "other_partner", other)
+    if one.item_id == other.item_id:
+        return None
+    group = one.rule.exclusive_group
+    if group is not None and group == other.rule.exclusive_group:
+        return Objection(one, "same_group", other)
+    if not (_allows(one, other) and _allows(other, one)):
+        return Objection(one, "not_together", other)
+    return None
+
+
+def _allows(one: Coupon, other: Coupon) -> bool:
+    if one.rule.combines == LISTED:
+        return other.purpose in one.rule.combines_with or other.form in one.rule.combines_with
+    return one.rule.combines == EVERYTHING
+
+
+def _too_many(ordered: Sequence[Coupon]) -> list[Objection]:
+    counts: dict[int, int] = {}
+    found = []
+    for place, one in enumerate(ordered):
+        counts[one.item_id] = counts.get(one.item_id, 0) + 1
+        if counts[one.item_id] > one.rule.most_per_bill:
+            found.append(Objection(one, "too_many_of_item", figure=one.rule.most_per_bill))
+        elif place >= MOST_TOGETHER:
+            found.append(Objection(one, "too_many", figure=MOST_TOGETHER))
+    return found
+
+
+def _fits(one: Coupon, used: list[Used]) -> bool:
+    of_item = sum(other.coupon.item_id == one.item_id for other in used)
+    return of_item < one.rule.most_per_bill and not any(_conflict(one, other.coupon) for other in used)
+
+
+def _same(one: Coupon, other: Coupon) -> bool:
+    return one.item_id == other.item_id
+
+
+def _bound(one: Coupon, amount_minor: int) -> int:
+    """The most that a coupon could ever take off this bill."""
+    return saving(one, amount_minor, amount_minor) or 0
+
+
+def _worth_comparing(coupons: Sequence[Coupon], amount_minor: int) -> list[Coupon]:
+    """Of each item as many as go on a bill, those first that run out first; of the items those that take off most alone."""
+    kept: dict[int, list[Coupon]] = {}
+    for one in sorted(coupons, key=lambda one: (one.expires_at, one.voucher_id)):
+        of_item = kept.setdefault(one.item_id, [])
+        if len(of_item) < min(one.rule.most_per_bill, MOST_TOGETHER):
+            of_item.append(one)
+    items = sorted(kept.values(), key=lambda of_item: (-_bound(of_item[0], amount_minor), order_of(of_item[0])))
+    return [one for of_item in items[:MOST_COMPARED] for one in of_item]
+
+
+def _rank(combination: Combination) -> tuple[int, int, int, tuple[float, ...]]:
+    coupons = combination.coupons
+    gifts = sum(one.form == "gift" for one in coupons)
+    days = tuple(-one.expires_at.timestamp() for one in sorted(coupons, key=lambda one: one.expires_at))
+    return combination.saved_minor, gifts, -len(coupons), days

@@ -28,7 +28,7 @@ class Worker:
     async def run(self) -> None:
         """Do all jobs that wait."""
         with _app.replace_connector(PsycopgConnector(conninfo=self.url, min_size=1, max_size=4)) as app:
-            app.periodic_registry = PeriodicRegistry()
+            app.periodic_registry = PeriodicRegistry()  # type: ignore[no-untyped-call]  # it has no types
             async with app.open_async():
                 await app.run_worker_async(
                     wait=False,

@@ -44,6 +44,8 @@ class StoreView(Struct, frozen=True, gc=False):
     address_zh: str
     address_en: str
     opening_hours: str
+    latitude: float | None = None
+    longitude: float | None = None
 
 
 class Stock(Struct, frozen=True, gc=False):

@@ -86,6 +86,8 @@ class StoreFacts(Struct):
     address_zh: str
     address_en: str
     opening_hours: str
+    latitude: float | None = None
+    longitude: float | None = None
 
 
 FACTS = """
@@ -103,7 +105,8 @@ FACTS = """
 """Everything about vouchers; the caller adds the condition that says whose."""
 
 _STORES = """
-    SELECT s.id, s.code, s.name_zh, s.name_en, s.city_zh, s.city_en, s.address_zh, s.address_en, s.opening_hours
+    SELECT s.id, s.code, s.name_zh, s.name_en, s.city_zh, s.city_en, s.address_zh, s.address_en, s.opening_hours,
+        s.latitude, s.longitude
     FROM item i JOIN store s ON s.partner_id = i.partner_id AND s.active
     WHERE i.id = %(item)s AND (
         NOT EXISTS (SELECT FROM item_store WHERE item_id = i.id)

@@ -29,7 +29,7 @@ def security_headers(settings: Settings, *, scanning: bool = False) -> list[tupl
         POLICY.decode(): _SCANNING_POLICY if scanning else CONTENT_SECURITY_POLICY,
         "x-content-type-options": "nosniff",
         "referrer-policy": "same-origin",
-        "permissions-policy": "camera=(self), microphone=(), geolocation=(), payment=()",
+        "permissions-policy": "camera=(self), microphone=(), geolocation=(self), payment=()",
         "cross-origin-opener-policy": "same-origin",
     }
     if not settings.is_development:

@@ -1,4 +1,4 @@
-"""Orders: drops and draws, payments, top-ups, vouchers, and what hangs."""
+"""Orders: drops and draws, payments, top-ups, and what hangs."""
 
 import structlog
 from msgspec import to_builtins
@@ -17,7 +17,6 @@ from liyu.redemption.payments.provider import make_provider
 from liyu.redemption.payments.settle import check_payment, settle_due
 from liyu.redemption.tasks.worker import ACTOR, RETRY, services_of, tasks
 from liyu.redemption.topup.deliver import carry_out_due
-from liyu.vouchers.expire import expire_vouchers
 
 log = structlog.get_logger()
 
@@ -36,15 +35,6 @@ async def run_drops(context: JobContext, timestamp: int) -> None:
         await forget_lines(connection, now=now)
     if opened or lapsed or ended:
         log.info("drops_run", opened=opened, lapsed=lapsed, ended=ended)
-
-
-@tasks.periodic(cron="10 * * * *")
-@tasks.task(name="expire_vouchers", pass_context=True, queueing_lock="expire_vouchers", retry=RETRY)
-async def expire_vouchers_due(context: JobContext, timestamp: int) -> None:
-    """Mark vouchers whose validity is over."""
-    services = services_of(context)
-    async with await services.connect() as connection, connection.transaction():
-        await expire_vouchers(connection, services.clock.now())
 
 
 @tasks.task(name="handle_payment_event", pass_context=True, retry=RETRY)

@@ -136,18 +136,13 @@ async def offer_gift(
 
     Raises NotFoundError for a voucher that is not the member's, NotGiftableError with every reason, TooManyGiftsError.
     """
-    member = await lock_member(connection, member_id)
-    rules = await load_rules(connection)
-    since = start_of_day(local_date(now, zone), zone)
-    found = await connection.execute(_COUNT, {"member": member_id, "since": since})
-    (given,) = await found.fetchone() or (0,)
+    await lock_member(connection, member_id)
+    rules = await check_giftable(connection, member_id, voucher_id, now=now, zone=zone)
     values = {"member": member_id, "voucher": voucher_id, "now": now}
-    if member.state == "active" and rules.gift_days and given < rules.gifts_a_day:
-        offered = await connection.execute(_OFFER, values)
-        if offered.rowcount:
-            return await _keep(connection, values, words, rules, links, actor)
-    await _refuse(connection, member.state, rules, given, member_id, voucher_id, now)
-    raise NotGiftableError
+    if not (await connection.execute(_OFFER, values)).rowcount:
+        # What was read a moment ago has changed: a till was quicker, or another tap.
+        raise NotGiftableError
+    return await _keep(connection, values, words, rules, links, actor)
 
 
 async def take_back_gift(
@@ -218,21 +213,16 @@ async def _keep(
     return Offered(gift_id, token, expires_at)
 
 
-async def _refuse(
-    connection: AsyncConnection[Any],
-    member_state: str,
-    rules: VoucherRules,
-    given: int,
-    member_id: int,
-    voucher_id: int,
-    now: datetime,
-) -> None:
-    """Raise with everything that is in the way, as far as it still is."""
+async def check_giftable(
+    connection: AsyncConnection[Any], member_id: int, voucher_id: int, *, now: datetime, zone: ZoneInfo
+) -> VoucherRules:
+    """Look whether a member may offer a voucher now. Raises as `offer_gift`, which decides once more by its update."""
     facts = await voucher_of_member(connection, member_id, voucher_id)
+    rules = await load_rules(connection)
     if facts.state == "offered":
         raise NotGiftableError(reasons=[_reason("already_offered", N_("It is waiting as a gift already."))])
     against = {
-        "account": (member_state != "active", N_("Your account is not active.")),
+        "account": (facts.member_state != "active", N_("Your account is not active.")),
         "program": (not rules.gift_days, N_("Vouchers of this program are not given away.")),
         "item": (not facts.giftable, N_("Vouchers of this kind stay with whoever redeemed them.")),
         "used": (facts.uses > 0, N_("It was used already, in part or wholly.")),
@@ -243,8 +233,12 @@ async def _refuse(
     reasons = [_reason(code, words) for code, (applies, words) in against.items() if applies]
     if reasons:
         raise NotGiftableError(reasons=reasons)
+    since = start_of_day(local_date(now, zone), zone)
+    found = await connection.execute(_COUNT, {"member": member_id, "since": since})
+    (given,) = await found.fetchone() or (0,)
     if given >= rules.gifts_a_day:
         raise TooManyGiftsError(most=rules.gifts_a_day)
+    return rules
 
 
 def _reason(code: str, words: str) -> Reason:

@@ -1,7 +1,7 @@
 """Items as cards: everything but the reader's own line is rendered once for each version of the catalog and language."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from jinja2 import Environment
@@ -24,6 +24,7 @@ COUNTDOWN_FROM = timedelta(hours=48)
 """How long before its end a drop counts down; earlier its card says the date."""
 
 _INSTANTS = ("opens", "ended", "deadline")
+_DAYS = ("day",)
 _LATER = 'loading="lazy" '
 
 
@@ -195,5 +196,7 @@ def in_words(details: dict[str, object]) -> dict[str, Any]:
 def _in_words(name: str, value: object) -> Any:
     if isinstance(value, dict):
         return (value.get("en") if current_locale() == ENGLISH else None) or value.get("zh") or ""
+    if name in _DAYS and isinstance(value, str):
+        return date.fromisoformat(value)
     # An answer that was kept for its key comes back as JSON.
     return datetime.fromisoformat(value) if name in _INSTANTS and isinstance(value, str) else value

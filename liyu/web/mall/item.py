@@ -151,12 +151,15 @@ def list_variants(snapshot: Snapshot, item: ItemView) -> list[dict[str, Any]]:
     ]
 
 
-def group_stores(stores: tuple[StoreView, ...] | list[Any]) -> list[dict[str, Any]]:
-    """Stores by city, the city with the most stores first."""
+def group_stores(stores: tuple[StoreView, ...] | list[Any], *, own_city: str | None = None) -> list[dict[str, Any]]:
+    """Stores by city: the member's own first, then the city with the most stores."""
     cities: dict[str, list[Any]] = {}
     for store in stores:
         cities.setdefault(text_of(store, "city"), []).append(store)
-    return [{"name": name, "stores": found} for name, found in sorted(cities.items(), key=lambda city: -len(city[1]))]
+    own = (own_city or "").removesuffix("市")
+    is_own = {name: bool(own) and own in (found[0].city_zh, found[0].city_en) for name, found in cities.items()}
+    order = sorted(cities.items(), key=lambda city: (not is_own[city[0]], -len(city[1])))
+    return [{"name": name, "stores": found} for name, found in order]
 
 
 def _missing_points(refusals: Refusals) -> int | None:

@@ -16,6 +16,7 @@ from liyu.web.mall import (
     drops,
     earn,
     favourites,
+    gifts,
     home,
     installable,
     item,
@@ -50,6 +51,7 @@ OPEN: list[ControllerRouterHandler] = [
     *live.ROUTES,
     *installable.ROUTES,
     *draws.OPEN_ROUTES,
+    *gifts.OPEN_ROUTES,
 ]
 MEMBERS: list[ControllerRouterHandler] = [
     *redeem.ROUTES,
@@ -58,6 +60,7 @@ MEMBERS: list[ControllerRouterHandler] = [
     *after_sales.ROUTES,
     *payments.ROUTES,
     *wallet.ROUTES,
+    *gifts.ROUTES,
     *points.ROUTES,
     *earn.ROUTES,
     *profile.ROUTES,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import get
+from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
 from liyu.vouchers.facts import StoreFacts, VoucherFacts, stores_of_item
+from liyu.vouchers.gifts.queries import open_gift
+from liyu.vouchers.nearby import Place, nearest_first
 from liyu.vouchers.qr import draw_qr
 from liyu.vouchers.queries import PAGE, SOON, WALLET_GROUPS, count_wallet, voucher_of_member, wallet_page
 from liyu.vouchers.states import OPEN
@@ -17,11 +19,12 @@ from liyu.vouchers.tokens import WINDOW_SECONDS
 from liyu.web.actor import actor_of
 from liyu.web.covers import choose_icon, cover_name
 from liyu.web.formats import current_zone, format_day
-from liyu.web.forms import ChoiceField, Form, IntegerField
+from liyu.web.forms import ChoiceField, DecimalField, Form, IntegerField
 from liyu.web.i18n import current_locale, gettext, text_of, translate
+from liyu.web.mall.gifts import link_of
 from liyu.web.mall.item import cancel_rule, group_stores
-from liyu.web.mall.member import AnyRequest, member_id_of, now_of
-from liyu.web.pages import Page, fragment, page
+from liyu.web.mall.member import AnyRequest, member_id_of, now_of, own_account
+from liyu.web.pages import Page, fragment, page, redirect
 from liyu.web.paper import vouchers_to_sheets
 from liyu.web.state_words import VOUCHER_STATES
 from liyu.web.visit import visit_of
@@ -33,12 +36,17 @@ assert RENEW_SECONDS < WINDOW_SECONDS
 _GROUP_LABELS = {
     "usable": N_("Usable"),
     "soon": N_("Ends soon"),
-    "gifts": N_("Waiting as a gift"),
+    "gifts": N_("Gifts"),
     "used": N_("Used"),
     "expired": N_("Expired"),
 }
 _PDF = (b"content-type", b"application/pdf")
 _PRIVATE = (b"cache-control", b"private, no-store")
+
+
+class PlaceForm(Form):
+    latitude = DecimalField(minimum=-90, maximum=90, places=3)
+    longitude = DecimalField(minimum=-180, maximum=180, places=3)
 
 
 class WalletForm(Form):
@@ -81,6 +89,8 @@ async def show_voucher(request: AnyRequest, session: NamedDependency[AsyncSessio
     """One voucher, as it is shown at the till."""
     facts, stores = await _load(request, session, voucher_id)
     usable = _is_usable(request, facts)
+    gift = await open_gift(await driver_connection(session), facts.id) if facts.state == "offered" else None
+    account = own_account(request)
     zone = current_zone()
     return page(
         request,
@@ -94,10 +104,26 @@ async def show_voucher(request: AnyRequest, session: NamedDependency[AsyncSessio
         seconds=RENEW_SECONDS,
         last_day=facts.last_day(zone),
         rules=facts.rules_en if current_locale() == "en" and facts.rules_en else facts.rules_zh,
-        cities=group_stores(stores),
+        cities=group_stores(stores, own_city=account.city if account else None),
         store_count=len(stores),
+        may_locate=any(store.latitude is not None for store in stores) and len(stores) > 1,
+        gift=gift,
+        link=link_of(request, gift.id) if gift else None,
+        may_give=facts.giftable and not facts.uses,
         cancel_rule=cancel_rule(request, facts.kind, facts.cancel_hours),
     )
+
+
+@post("/vouchers/{voucher_id:int}/stores")
+async def sort_stores(request: AnyRequest, session: NamedDependency[AsyncSession], voucher_id: FromPath[int]) -> Page:
+    """The stores that take a voucher by their distance from a place, which is used for this answer and not kept."""
+    form = await PlaceForm.read(request)
+    if not form.is_valid:
+        return redirect(request, f"/vouchers/{voucher_id}#stores")
+    _, stores = await _load(request, session, voucher_id)
+    here = Place(float(form.latitude), float(form.longitude))
+    near = [{"store": one.store, "distance": _say_distance(one.metres)} for one in nearest_first(stores, here)]
+    return fragment(request, "mall/_stores_near.html", stores=near)
 
 
 @get("/vouchers/{voucher_id:int}/qr")
@@ -113,6 +139,8 @@ async def renew_qr(request: AnyRequest, session: NamedDependency[AsyncSession], 
 async def download_pdf(request: AnyRequest, session: NamedDependency[AsyncSession], voucher_id: FromPath[int]) -> Page:
     """The voucher on paper, with the signed code that does not renew."""
     facts, stores = await _load(request, session, voucher_id)
+    if not _is_usable(request, facts):
+        return redirect(request, f"/vouchers/{voucher_id}")
     # Setting a page takes its time; no transaction waits for it.
     await session.rollback()
     services = visit_of(request).services
@@ -142,18 +170,21 @@ def _draw(request: AnyRequest, facts: VoucherFacts) -> str:
 
 
 def _is_usable(request: AnyRequest, facts: VoucherFacts) -> bool:
-    return facts.state in OPEN and now_of(request) < facts.expires_at
+    """Whether its code is shown: one that is frozen or waits as a gift shows none."""
+    return facts.state in OPEN and facts.frozen_at is None and now_of(request) < facts.expires_at
 
 
 def _stub(request: AnyRequest, facts: VoucherFacts) -> dict[str, Any]:
     """A voucher as lists show it; one that runs out soon says when, one that ran out says so before the job has noted it."""
     usable, day = _is_usable(request, facts), facts.last_day(current_zone())
-    state = facts.state if usable or facts.state not in OPEN else "expired"
-    is_spent = not usable and state != "offered"
+    is_over = now_of(request) >= facts.expires_at
+    state = "expired" if facts.state in OPEN and is_over else facts.state
+    is_spent = state not in (*OPEN, "offered")
     label, tone = VOUCHER_STATES[state]
     words = gettext(label)
     left = facts.expires_at - now_of(request)
-    if facts.frozen_at is not None and usable:
+    is_frozen = facts.frozen_at is not None and state in OPEN
+    if is_frozen:
         words, tone = gettext(N_("Frozen")), "red"
     elif usable and left <= SOON:
         words, tone = (gettext(N_("Last day")) if left.days < 1 else gettext(N_("Ends soon"))), "gold"
@@ -179,4 +210,13 @@ def _stub(request: AnyRequest, facts: VoucherFacts) -> dict[str, Any]:
     }
 
 
-ROUTES = [show_wallet, show_voucher, renew_qr, download_pdf]
+def _say_distance(metres: int | None) -> str | None:
+    """A distance as people say it: 350 m, 2.4 km, 180 km."""
+    if metres is None:
+        return None
+    if metres < 1_000:
+        return f"{metres // 10 * 10} m"
+    return f"{metres / 1_000:.1f} km" if metres < 10_000 else f"{metres // 1_000} km"
+
+
+ROUTES = [show_wallet, show_voucher, sort_stores, renew_qr, download_pdf]

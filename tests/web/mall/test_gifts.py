@@ -1,0 +1,117 @@
+"""Giving a voucher by a link: what each of the two sees, and what nobody sees any more."""
+
+import re
+from datetime import timedelta
+
+from liyu.core.clock import FixedClock
+from liyu.vouchers.nearby import Place, distance
+from tests.web.conftest import Client, OpenClient
+from tests.web.mall.conftest import Shop
+from tests.web.personas import PHONE, token_in
+
+CODE = re.compile(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}")
+
+
+async def _voucher(shop: Shop) -> int:
+    return (await shop.world.redeem("M1", shop.cheap)).voucher_ids[0]
+
+
+async def _send(client: Client, path: str, **fields: str) -> str:
+    answer = await client.post(
+        path, data={"csrf_token": token_in(await client.get("/me")), **fields}, follow_redirects=True
+    )
+    return answer.text
+
+
+async def test_a_voucher_goes_by_its_link_from_one_wallet_to_the_other(
+    shop: Shop, member: Client, other: Client, open_client: OpenClient
+) -> None:
+    voucher = await _voucher(shop)
+    page = (await member.get(f"/vouchers/{voucher}")).text
+    (old_code,) = set(CODE.findall(page))
+    assert f'href="/vouchers/{voucher}/gift"' in page
+    assert "Make the link" in (await member.get(f"/vouchers/{voucher}/gift")).text
+    page = await _send(member, f"/vouchers/{voucher}/gift", words="<b>Enjoy</b>")
+    assert old_code not in page
+    assert "<b>Enjoy" not in page
+    link = re.search(r'data-copy="[^"]*(/gift/[^"]+)"', page)
+    assert link is not None
+    path = link.group(1)
+    assert (await member.get(f"/vouchers/{voucher}/qr")).headers["hx-refresh"] == "true"
+    assert (await member.get(f"/vouchers/{voucher}/pdf")).status_code == 303
+    assert "Gifts" in (await member.get("/wallet?group=gifts")).text
+
+    guest = await open_client().get(path)
+    assert guest.headers["x-robots-tag"] == "noindex, nofollow"
+    for shown in ("王**", "&lt;b&gt;Enjoy", "Sign in and accept", f"/login?next={path}"):
+        assert shown in guest.text
+    for secret in (old_code, "王倩", "M1", PHONE, f"/vouchers/{voucher}"):
+        assert secret not in guest.text
+    assert "This is your own gift" in (await member.get(path)).text
+    page = await _send(other, f"{path}/accept")
+    assert "It is yours now" in page
+    (new_code,) = set(CODE.findall(page))
+    assert new_code != old_code
+    assert (await member.get(f"/vouchers/{voucher}")).status_code == 404
+    order = (await member.get(f"/redemptions/{await shop.world.one('SELECT number FROM redemption')}")).text
+    assert "Given away" in order
+    assert f"/vouchers/{voucher}" not in order
+    assert "was accepted" in (await member.get("/notices")).text
+    gifts = (await member.get("/gifts")).text
+    assert "Given to 王**" in gifts
+    assert "Gift accepted" in (await member.get(f"/gifts/{await shop.world.one('SELECT id FROM voucher_gift')}")).text
+    assert "no longer be accepted" in (await open_client().get(path)).text
+    assert (await open_client().get("/gift/unknown")).status_code == 404
+    assert "no longer be accepted" in await _send(member, f"{path}/accept")
+
+
+async def test_what_is_taken_back_is_ones_own_again_and_refusals_say_why(
+    shop: Shop, member: Client, other: Client
+) -> None:
+    voucher = await _voucher(shop)
+    await _send(member, f"/vouchers/{voucher}/gift")
+    assert "It is waiting as a gift already" in await _send(member, f"/vouchers/{voucher}/gift")
+    assert (await other.get(f"/vouchers/{voucher}/gift")).status_code == 404
+    assert "Taken back" in await _send(member, f"/vouchers/{voucher}/gift/take-back")
+    assert "not on its way any more" in await _send(member, f"/vouchers/{voucher}/gift/take-back")
+    await shop.world.connection.execute("UPDATE item SET giftable = false")
+    page = (await member.get(f"/vouchers/{voucher}")).text
+    assert f'href="/vouchers/{voucher}/gift"' not in page
+    assert "stay with whoever redeemed them" in (await member.get(f"/vouchers/{voucher}/gift")).text
+    await shop.world.connection.execute("UPDATE voucher SET frozen_at = now()")
+    page = (await member.get(f"/vouchers/{voucher}")).text
+    assert "This voucher is frozen" in page
+    assert not CODE.search(page)
+    assert await shop.world.one("SELECT count(*) FROM voucher_gift") == 1
+
+
+async def test_the_nearest_store_stands_first(shop: Shop, member: Client, clock: FixedClock) -> None:
+    voucher = await _voucher(shop)
+    await shop.world.connection.execute("UPDATE voucher SET expires_at = %s", (clock.now() + timedelta(days=3),))
+    assert "Ends soon" in (await member.get("/wallet?group=soon")).text
+    partner = await shop.world.one(
+        "INSERT INTO partner (code, name_zh, name_en, category, state, created_at) "
+        "VALUES ('P', '咖啡', 'Coffee', 'coffee', 'active', now()) RETURNING id"
+    )
+    for code, city, place in (
+        ("A", "上海", (31.23, 121.47)),
+        ("B", "上海", (31.24, 121.50)),
+        ("C", "北京", (None, None)),
+    ):
+        await shop.world.connection.execute(
+            "INSERT INTO store (partner_id, code, name_zh, name_en, city_zh, city_en, address_zh, address_en, opening_hours, "
+            "active, latitude, longitude) VALUES (%s, %s, %s, %s, %s, %s, '路', 'Road', '', true, %s, %s)",
+            (partner, code, code, f"Store {code}", city, city, *place),
+        )
+    await shop.world.connection.execute("UPDATE item SET partner_id = %s", (partner,))
+    page = (await member.get(f"/vouchers/{voucher}")).text
+    assert "geo:31.23,121.47" in page
+    assert "data-near hidden" in page
+    near = await _send(member, f"/vouchers/{voucher}/stores", latitude="31.240", longitude="121.499")
+    assert near.index("Store B") < near.index("Store A") < near.index("Store C")
+    assert "90 m" in near
+    await shop.world.connection.execute("UPDATE member SET city = '北京' WHERE external_id = 'M1'")
+    page = (await member.get(f"/vouchers/{voucher}")).text
+    assert page.index("Store C") < page.index("Store A")
+    # Shanghai to Beijing, as atlases have it: 1,067 km.
+    assert abs(distance(Place(31.2304, 121.4737), Place(39.9042, 116.4074)) / 1000 - 1067) < 3

@@ -7,7 +7,9 @@ from liyu.core.clock import local_date
 from liyu.vouchers.errors import (
     AlreadyVerifiedError,
     AlreadyVerifiedSomewhereError,
+    DailyLimitError,
     GiftPendingError,
+    MemberDailyLimitError,
     MemberFrozenError,
     NotActivatedError,
     NotYetValidError,
@@ -83,6 +85,7 @@ def find_refusal(
         or _refuse_by_owner(voucher)
         or _refuse_by_place(state, voucher, asked)
         or _refuse_by_use(voucher)
+        or _refuse_by_day(state, voucher)
         or (StaleTokenError() if presented.stale else None)
     )
 
@@ -92,9 +95,9 @@ def _refuse_by_time(state: TillState, voucher: VoucherState) -> VoucherRefusedEr
         return VoucherCancelledError()
     if voucher.state == "expired" or state.now >= voucher.expires_at:
         return VoucherExpiredError(day=last_day_of(voucher.expires_at, state))
-    if state.now < voucher.issued_at:
-        return NotYetValidError(starts=voucher.issued_at)
-    return None
+    terms = state.items[voucher.item_id].till
+    starts = max(voucher.issued_at, terms.usable_from) if terms and terms.usable_from else voucher.issued_at
+    return NotYetValidError(starts=starts) if state.now < starts else None
 
 
 def _refuse_by_owner(voucher: VoucherState) -> VoucherRefusedError | None:
@@ -130,6 +133,14 @@ def _refuse_by_use(voucher: VoucherState) -> VoucherRefusedError | None:
     if last.store is None:
         return AlreadyVerifiedSomewhereError(used_at=last.verified_at)
     return AlreadyVerifiedError(used_at=last.verified_at, store={"zh": last.store.zh, "en": last.store.en})
+
+
+def _refuse_by_day(state: TillState, voucher: VoucherState) -> VoucherRefusedError | None:
+    for limit in state.limits_of(voucher):
+        if limit.used >= limit.cap:
+            is_member = limit.counted.startswith("member")
+            return (MemberDailyLimitError if is_member else DailyLimitError)(limit=limit.cap)
+    return None
 
 
 def last_day_of(expires_at: datetime, state: TillState) -> object:

@@ -11,7 +11,7 @@ from liyu.vouchers.accept import find_refusal, find_voucher, is_misplaced, stand
 from liyu.vouchers.codes import mask_code
 from liyu.vouchers.errors import OtherStoreError, UnknownVoucherError, VoucherRefusedError, WrongPartnerError
 from liyu.vouchers.facts import fetch_facts, mask_name
-from liyu.vouchers.load import NO_VOUCHER, Question, load_state, name_stores
+from liyu.vouchers.load import NO_VOUCHER, Question, count_uses_of_the_day, load_state, name_stores
 from liyu.vouchers.tokens import Tokens
 
 
@@ -61,6 +61,7 @@ async def check(
     voucher = find_voucher(state, presented)
     if voucher is not None and is_misplaced(state, voucher, asked):
         await name_stores(connection, state, [voucher.id])
+    await count_uses_of_the_day(connection, state)
     refusal = find_refusal(state, presented, voucher, asked)
     if voucher is None or isinstance(refusal, UnknownVoucherError | WrongPartnerError):
         raise refusal or UnknownVoucherError

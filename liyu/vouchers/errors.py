@@ -16,6 +16,8 @@ class Attempt(Struct, frozen=True):
     voucher_id: int | None
     code: str
     at: datetime
+    partner_id: int | None = None
+    """For whom they work; None is the operator."""
 
 
 class VoucherRefusedError(DomainError):
@@ -128,6 +130,22 @@ class AlreadyVerifiedSomewhereError(VoucherRefusedError):
     message = N_("This voucher is used up; last on %(used_at)s.")
 
 
+class DailyLimitError(VoucherRefusedError):
+    """The item may be used so often in a day, by voucher or by member; `limit` is how often."""
+
+    code = "daily_limit"
+    message = N_("This voucher may be used %(limit)s times a day, and was. It can be used again tomorrow.")
+
+
+class MemberDailyLimitError(VoucherRefusedError):
+    """The same over all vouchers of the item that the member holds."""
+
+    code = "daily_limit"
+    message = N_(
+        "The member may use %(limit)s vouchers of this kind a day, and did. The next one can be used tomorrow."
+    )
+
+
 class StaleTokenError(VoucherRefusedError):
     """A wallet QR code whose minute is over."""
 
@@ -153,6 +171,13 @@ class AlreadyUndoneError(DomainError):
 
     code = "already_undone"
     message = N_("This verification was already taken back.")
+
+
+class SecondPersonNeededError(DomainError):
+    """Above the program's value somebody else than who verified takes it back; `limit_minor` is that value."""
+
+    code = "second_person_needed"
+    message = N_("A voucher of this value is taken back by somebody else than who verified it.")
 
 
 class UndoTooLateError(DomainError):

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection, AsyncCursor
 
+from liyu.core.clock import local_date
 from liyu.core.limits import READ_WINDOWS, Subject, Windows
 from liyu.vouchers.state import Done, ItemTerms, PartnerName, StoreName, TillState, TillStore, VoucherState
 
@@ -36,14 +37,15 @@ _LAST_USE = """
 _VOUCHERS = f"""
     SELECT json_object_agg(v.id, json_build_array(
         v.id, v.generation, v.redemption_id, v.item_id, v.partner_id, v.agreement_line_id, v.state, v.uses, v.uses_allowed,
-        v.issued_at, v.expires_at, v.frozen_at IS NOT NULL, m.state, m.name,
+        v.issued_at, v.expires_at, v.frozen_at IS NOT NULL, m.id, m.state, m.name,
         CASE WHEN v.uses >= v.uses_allowed THEN ({_LAST_USE}) END))
     FROM voucher v LEFT JOIN member m ON m.id = coalesce(v.holder_id, v.member_id)
     WHERE v.id = ANY(%(vouchers)b::bigint[])"""
 
 _ITEMS = """
     SELECT json_object_agg(i.id, json_build_array(
-        i.sku, i.name_zh, i.name_en, (SELECT json_agg(t.store_id) FROM item_store t WHERE t.item_id = i.id)))
+        i.sku, i.name_zh, i.name_en, (SELECT json_agg(t.store_id) FROM item_store t WHERE t.item_id = i.id),
+        (SELECT json_build_array(t.usable_from, t.uses_a_day, t.member_uses_a_day) FROM till_rule t WHERE t.item_id = i.id)))
     FROM item i WHERE i.id IN (SELECT v.item_id FROM voucher v WHERE v.id = ANY(%(vouchers)b::bigint[]))"""
 
 _PARTNERS = """
@@ -78,6 +80,11 @@ _TAKEN_AT = f"""
                 OR EXISTS (SELECT FROM item_store t WHERE t.item_id = v.item_id AND t.store_id = s.id))
             ORDER BY s.id LIMIT {MOST_NAMED + 1}) AS s))::text
     FROM voucher v WHERE v.id = ANY(%(vouchers)b::bigint[])"""
+
+
+_USED_TODAY = """
+    SELECT d.item_id, d.counted, d.used FROM unnest(%(items)s::bigint[], %(counted)s::text[]) AS w(item_id, counted)
+    JOIN till_day_use d ON d.item_id = w.item_id AND d.counted = w.counted AND d.day = %(day)s"""
 
 
 class Question(Struct, frozen=True):
@@ -161,6 +168,21 @@ async def name_stores(connection: AsyncConnection[Any], state: TillState, vouche
     if vouchers:
         answer = await connection.execute(_TAKEN_AT, {"vouchers": vouchers})
         state.taken_at = _taken_at.decode(await _text_of(answer))
+
+
+async def count_uses_of_the_day(connection: AsyncConnection[Any], state: TillState) -> None:
+    """Read how often was used today what has a limit for the day."""
+    limits = {
+        (limit.item_id, limit.counted) for voucher in state.vouchers.values() for limit in state.limits_of(voucher)
+    }
+    if limits:
+        values = {
+            "items": [item for item, _ in limits],
+            "counted": [counted for _, counted in limits],
+            "day": local_date(state.now, state.zone),
+        }
+        found = await connection.execute(_USED_TODAY, values)
+        state.used_today = {(item, counted): used for item, counted, used in await found.fetchall()}
 
 
 async def _text_of(answer: AsyncCursor[Any]) -> str:

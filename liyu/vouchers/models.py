@@ -108,7 +108,10 @@ class VerificationRefusal(Base):
     """A refused attempt: what was refused and why. The scan itself is never kept."""
 
     __tablename__ = "verification_refusal"
-    __table_args__ = (Index("ix_verification_refusal_verifier", "verifier", "at"),)
+    __table_args__ = (
+        Index("ix_verification_refusal_verifier", "verifier", "at"),
+        Index("ix_verification_refusal_at", "at"),
+    )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     verifier: Mapped[str]
@@ -116,6 +119,8 @@ class VerificationRefusal(Base):
     voucher_id: Mapped[int | None] = mapped_column(ForeignKey("voucher.id"))
     code: Mapped[str]
     at: Mapped[datetime]
+    partner_id: Mapped[int | None] = mapped_column(ForeignKey("partner.id"))
+    """For whom the verifier works; None is the operator."""
 
 
 class VoucherPrint(Base):

@@ -1,7 +1,7 @@
 """Saving a till's batch: what was verified and what was refused become rows, which travel in bulk statements."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from msgspec import Struct, field
@@ -43,6 +43,22 @@ _SAVE = f"""
     SELECT voucher_id, from_state, to_state, 'verified', verifier, %(now)s FROM used WHERE from_state <> to_state
     ORDER BY id"""
 
+
+class DayUseRow(Struct):
+    """A use that counts for a limit of the day."""
+
+    item_id: int
+    counted: str
+    day: date
+    used: int
+    cap: int
+
+
+# In one order everywhere: a member's uses are met by batches of different vouchers.
+_COUNT_DAY = insert_of("till_day_use", DayUseRow) + (
+    " ORDER BY item_id, counted ON CONFLICT (item_id, counted, day) DO UPDATE "
+    "SET used = till_day_use.used + excluded.used, cap = excluded.cap"
+)
 KEEP_REFUSALS = insert_of("verification_refusal", Attempt)
 
 
@@ -53,6 +69,7 @@ class Batch(Struct):
     uses: list[Use] = field(default_factory=list)
     used_up: list[int] = field(default_factory=list)
     """Redemptions of which a voucher was used up."""
+    day_uses: dict[tuple[int, str], DayUseRow] = field(default_factory=dict)
     refused: list[Attempt] = field(default_factory=list)
 
 
@@ -72,6 +89,8 @@ async def save(
     async with connection.pipeline():
         if batch.used:
             await connection.execute(_SAVE, {"used": encode_rows(batch.used), "now": state.now})
+        if batch.day_uses:
+            await connection.execute(_COUNT_DAY, (encode_rows(list(batch.day_uses.values())),))
         if batch.uses:
             await accrue_uses(connection, batch.uses, lines, at=state.now, zone=state.zone)
         if batch.used_up and on_used_up is not None:

@@ -1,6 +1,7 @@
 """What a till's batch knows when it decides: plain values loaded under lock, moved on as the batch goes through."""
 
 from datetime import datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
@@ -37,10 +38,20 @@ class VoucherState(Struct, array_like=True):
     issued_at: datetime
     expires_at: datetime
     is_frozen: bool
+    member_id: int | None
+    """Who holds it."""
     member_state: str | None
     member_name: str | None
     last_use: LastUse | None
     """Read for vouchers that are used up; what this batch uses is noted here, too."""
+
+
+class TillTerms(Struct, array_like=True):
+    """What an item says of its vouchers at the till; None is nothing."""
+
+    usable_from: datetime | None
+    uses_a_day: int | None
+    member_uses_a_day: int | None
 
 
 class ItemTerms(Struct, array_like=True):
@@ -50,6 +61,16 @@ class ItemTerms(Struct, array_like=True):
     zh: str
     en: str
     store_ids: list[int] | None
+    till: TillTerms | None = None
+
+
+class DayLimit(NamedTuple):
+    """A limit of a day: of which item, whose uses are counted, up to how many, and how many there are."""
+
+    item_id: int
+    counted: str
+    cap: int
+    used: int
 
 
 class PartnerName(Struct, array_like=True):
@@ -95,6 +116,21 @@ class TillState(Struct):
     guesses: Windows
     taken_at: dict[int, list[StoreName]] = field(default_factory=dict)
     """The first open stores that take a voucher; read where one was shown at a store that does not."""
+
+    used_today: dict[tuple[int, str], int] = field(default_factory=dict)
+    """Uses of the day, by item and by whose they are; read where an item limits them."""
+
+    def limits_of(self, voucher: VoucherState) -> list[DayLimit]:
+        """The limits of the day that a use of the voucher counts for."""
+        terms = self.items[voucher.item_id].till
+        if terms is None:
+            return []
+        caps = ((f"voucher:{voucher.id}", terms.uses_a_day), (f"member:{voucher.member_id}", terms.member_uses_a_day))
+        return [
+            DayLimit(voucher.item_id, counted, cap, self.used_today.get((voucher.item_id, counted), 0))
+            for counted, cap in caps
+            if cap is not None and counted != "member:None"
+        ]
 
     def store_called(self, code: str) -> TillStore | None:
         """The open store of a code, however it is written; the very code goes before one that differs in capitals."""

@@ -2,15 +2,17 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from liyu.core.clock import local_date
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.partners.settlement.accrue import reverse_use
-from liyu.vouchers.errors import AlreadyUndoneError, UndoTooLateError, UnknownVerificationError
+from liyu.vouchers.errors import AlreadyUndoneError, SecondPersonNeededError, UndoTooLateError, UnknownVerificationError
 from liyu.vouchers.states import state_after
 from liyu.vouchers.tokens import Tokens
 
@@ -20,7 +22,7 @@ class Undone(Struct):
 
     verification_id: int
     voucher_id: int
-    redemption_id: int
+    redemption_id: int | None
     state: str
     uses_left: int
 
@@ -28,14 +30,21 @@ class Undone(Struct):
 class _Found(Struct):
     id: int
     voucher_id: int
-    redemption_id: int
+    redemption_id: int | None
+    item_id: int
+    member_id: int | None
+    verifier: str
     verified_at: datetime
     undone_at: datetime | None
+    needs_another: bool
+    """Whether somebody else than the verifier must take it back."""
 
 
 _FIND = """
-    SELECT f.id, f.voucher_id, v.redemption_id, f.verified_at, f.undone_at
-    FROM verification f JOIN voucher v ON v.id = f.voucher_id
+    SELECT f.id, f.voucher_id, v.redemption_id, v.item_id, coalesce(v.holder_id, v.member_id) AS member_id, f.verifier,
+        f.verified_at, f.undone_at, coalesce(i.value_minor > p.undo_alone_minor, false) AS needs_another
+    FROM verification f JOIN voucher v ON v.id = f.voucher_id JOIN item i ON i.id = v.item_id
+    LEFT JOIN till_policy p ON p.id = 1
     WHERE (%(partner)s::bigint IS NULL OR f.partner_id = %(partner)s)
         AND CASE WHEN %(verification)s::bigint IS NULL THEN f.voucher_id = %(voucher)s ELSE f.id = %(verification)s END
     ORDER BY f.undone_at IS NULL DESC, f.id DESC LIMIT 1"""
@@ -49,6 +58,10 @@ _GIVE_BACK = """
     UPDATE voucher SET uses = uses - 1,
         state = CASE WHEN state = 'expired' THEN state WHEN uses = 1 THEN 'issued' ELSE 'partly_used' END
     WHERE id = %(voucher)s RETURNING state, uses, uses_allowed"""
+
+_COUNT_BACK = """
+    UPDATE till_day_use SET used = used - 1
+    WHERE item_id = %(item)s AND counted = ANY(%(counted)s) AND day = %(day)s AND used > 0"""
 
 _KEEP_TRANSITION = """
     INSERT INTO voucher_transition (voucher_id, from_state, to_state, reason, actor, at)
@@ -64,6 +77,7 @@ async def undo(
     actor: str,
     partner_id: int | None,
     now: datetime,
+    zone: ZoneInfo,
     window_minutes: int,
     tokens: Tokens,
 ) -> Undone:
@@ -71,7 +85,7 @@ async def undo(
 
     `partner_id` None is the operator. The partner's account is set right in the same transaction or savepoint. Raises
     InvalidInputError without a reason, UnknownVerificationError (also for another partner's), AlreadyUndoneError,
-    UndoTooLateError.
+    UndoTooLateError, and SecondPersonNeededError when whoever verified takes back more than the program's policy lets them.
     """
     reason = reason.strip()
     if not reason:
@@ -89,12 +103,18 @@ async def undo(
     async with connection.transaction():
         found = await _find(connection, values)
         values |= {"verification": found.id, "voucher": found.voucher_id}
+        if found.needs_another and found.verifier == actor:
+            raise SecondPersonNeededError
         await connection.execute("SELECT FROM redemption WHERE id = %s FOR UPDATE", (found.redemption_id,))
+        await connection.execute("SELECT FROM voucher WHERE id = %s FOR UPDATE", (found.voucher_id,))
         marked = await connection.execute(_MARK, values)
         if not marked.rowcount:
             again = await _find(connection, values)
             raise AlreadyUndoneError if again.undone_at else UndoTooLateError(minutes=window_minutes)
         undone = await _give_back(connection, found, values)
+        counted = [f"voucher:{found.voucher_id}", f"member:{found.member_id}"]
+        day = local_date(found.verified_at, zone)
+        await connection.execute(_COUNT_BACK, {"item": found.item_id, "counted": counted, "day": day})
         await reverse_use(connection, source=f"verification:{found.id}", at=now, actor=actor)
     return undone
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection, IntegrityError
 
 from liyu.core.bulk import encode_rows
+from liyu.core.clock import local_date
 from liyu.core.desk import TRIES
 from liyu.core.errors import BusyError, DomainError, IdempotencyConflictError
 from liyu.core.limits import Subject
@@ -21,8 +22,8 @@ from liyu.vouchers.accept import Asked, find_refusal, find_voucher, is_misplaced
 from liyu.vouchers.codes import mask_code, write_code
 from liyu.vouchers.errors import Attempt, OtherStoreError, UnknownVoucherError, VoucherRefusedError
 from liyu.vouchers.facts import mask_name
-from liyu.vouchers.load import NO_VOUCHER, Question, load_state, name_stores
-from liyu.vouchers.save import KEEP_REFUSALS, Batch, UsedRow, UsedUpHook, save
+from liyu.vouchers.load import NO_VOUCHER, Question, count_uses_of_the_day, load_state, name_stores
+from liyu.vouchers.save import KEEP_REFUSALS, Batch, DayUseRow, UsedRow, UsedUpHook, save
 from liyu.vouchers.serials import serial_of
 from liyu.vouchers.state import Done, LastUse, StoreName, TillState, VoucherState
 from liyu.vouchers.states import state_after
@@ -128,6 +129,7 @@ async def settle(
     state, ids = await load_state(connection, questions, now, zone, locked=True, begin=whole)
     placed = [_place(state, one) for one in shown]
     await name_stores(connection, state, _misplaced(state, placed))
+    await count_uses_of_the_day(connection, state)
     batch = Batch()
     outcomes = [_settle_one(batch, state, one, ids, tokens) for one in placed]
     unknown = {use.agreement_line_id for use in batch.uses} - lines.keys()
@@ -217,7 +219,9 @@ def _settle_one(
         done = _use(batch, state, voucher, request, asked, ids)
         return _answer(state, voucher, done, shown, tokens, repeated=False)
     store_id = asked.store.id if asked.store else None
-    refusal.attempt = Attempt(request.verifier, store_id, voucher.id if voucher else None, refusal.code, state.now)
+    refusal.attempt = Attempt(
+        request.verifier, store_id, voucher.id if voucher else None, refusal.code, state.now, request.partner_id
+    )
     batch.refused.append(refusal.attempt)
     if isinstance(refusal, UnknownVoucherError):
         state.guesses.count(shown.question.subjects)
@@ -236,6 +240,13 @@ def _use(
     before, store = voucher.state, asked.store
     voucher.uses += 1
     voucher.state = state_after(voucher.uses, voucher.uses_allowed)
+    for limit in state.limits_of(voucher):
+        place = (limit.item_id, limit.counted)
+        row_of_day = batch.day_uses.setdefault(
+            place, DayUseRow(*place, local_date(state.now, state.zone), 0, limit.cap)
+        )
+        row_of_day.used += 1
+        state.used_today[place] = limit.used + 1
     name = StoreName(store.zh, store.en) if store else None
     voucher.last_use = LastUse(state.now, name)
     row = UsedRow(

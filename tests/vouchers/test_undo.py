@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from liyu.core.errors import DomainError, InvalidInputError
-from liyu.vouchers.errors import AlreadyUndoneError, UndoTooLateError, UnknownVerificationError
+from liyu.vouchers.errors import AlreadyUndoneError, SecondPersonNeededError, UndoTooLateError, UnknownVerificationError
 from liyu.vouchers.expire import expire_vouchers
 from liyu.vouchers.undo import undo
 from tests.vouchers.tills import TOKENS, open_shops
-from tests.world import NOW, open_world
+from tests.world import NOW, ZONE, open_world
 
 
 async def test_undo_restores_the_use_and_the_partners_account(database_url: str) -> None:
@@ -64,7 +64,7 @@ async def test_undo_by_code_takes_the_last_use(database_url: str) -> None:
         async def undo_by(text: str) -> int:
             undone = await undo(
                 world.connection, text=text, reason="typo", actor="staff:1", partner_id=shops.partners["LUCK"],
-                now=NOW, window_minutes=10, tokens=TOKENS,
+                now=NOW, zone=ZONE, window_minutes=10, tokens=TOKENS,
             )  # fmt: skip
             return undone.verification_id
 
@@ -96,3 +96,21 @@ async def test_a_voucher_that_ran_out_meanwhile_stays_expired(database_url: str)
         assert await expire_vouchers(world.connection, end) == 1
         await shops.undo(used.verification_id, now=end + timedelta(minutes=1))
         assert await shops.state(voucher) == ("expired", 0)
+
+
+async def test_above_a_value_somebody_else_takes_it_back(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        await world.connection.execute("INSERT INTO till_policy (id, undo_alone_minor) VALUES (1, 5000)")
+        used = [await shops.verify(await shops.voucher(), verifier="staff:2") for _ in range(3)]
+        await world.connection.execute("UPDATE item SET value_minor = 5000")
+        await shops.undo(used[0].verification_id)
+        await world.connection.execute("UPDATE item SET value_minor = 5001")
+        before = await shops.footprint()
+        with pytest.raises(SecondPersonNeededError):
+            await shops.undo(used[1].verification_id)
+        assert await shops.footprint() == before
+        await world.connection.execute(
+            "UPDATE verification SET verifier = 'staff:1' WHERE id = %s", (used[1].verification_id,)
+        )
+        await shops.undo(used[1].verification_id)

@@ -122,6 +122,42 @@ async def test_refusals_change_nothing_and_say_why(database_url: str) -> None:
         await _refused(shops, voucher, "wrong_store")
 
 
+_RULE = (
+    "INSERT INTO till_rule (item_id, usable_from, uses_a_day, member_uses_a_day) "
+    "SELECT item_id, %s, %s, %s FROM voucher WHERE id = %s"
+)
+
+
+async def test_an_item_says_from_when_its_vouchers_can_be_used(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher()
+        await world.connection.execute(_RULE, (NOW + timedelta(days=1), None, None, voucher))
+        early = await _refused(shops, voucher, "not_yet_valid")
+        assert early.reasons[0].details == {"starts": NOW + timedelta(days=1)}
+        assert (await shops.verify(voucher, now=NOW + timedelta(days=1))).use_number == 1
+
+
+async def test_an_item_says_how_often_it_is_used_in_a_day(database_url: str) -> None:
+    """The day is the program's: four in the morning here is noon there. What is taken back does not count."""
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        first, second, third = await shops.vouchers(3, uses=5)
+        await world.connection.execute(_RULE, (None, 2, 3, first))
+        used = [await shops.verify(first) for _ in range(2)]
+        limited = await _refused(shops, first, "daily_limit")
+        assert limited.text.values == {"limit": 2}
+        assert (await shops.check(first)).refusal is not None
+        await shops.verify(second)
+        limited = await _refused(shops, third, "daily_limit")
+        assert limited.text.values == {"limit": 3}
+        await shops.undo(used[0].verification_id)
+        await shops.verify(first)
+        await _refused(shops, first, "daily_limit", now=NOW + timedelta(hours=11, minutes=59))
+        await shops.verify(first, now=NOW + timedelta(hours=12))
+        assert await world.one("SELECT sum(used) FROM till_day_use WHERE counted LIKE 'member:%%'") == 4
+
+
 async def test_a_foreign_partner_learns_nothing_of_a_voucher(database_url: str) -> None:
     async with open_world(database_url) as world:
         shops = await open_shops(world)

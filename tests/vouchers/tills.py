@@ -173,6 +173,7 @@ async def undo_on(
         actor="staff:2",
         partner_id=shops.partners[partner] if partner else None,
         now=now,
+        zone=ZONE,
         window_minutes=10,
         tokens=TOKENS,
     )

@@ -36,7 +36,8 @@ import liyu.redemption.payments.models
 import liyu.redemption.shipping.models
 import liyu.redemption.topup.models
 import liyu.vouchers.models
-import liyu.vouchers.offline.models  # noqa: F401
+import liyu.vouchers.offline.models
+import liyu.vouchers.till_models  # noqa: F401
 from liyu.core.database import Base
 
 metadata = Base.metadata

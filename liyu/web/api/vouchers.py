@@ -47,6 +47,9 @@ _REFUSALS = [
     "cancelled",
     "not_yet_valid",
     "frozen",
+    "gift_pending",
+    "not_activated",
+    "daily_limit",
     "stale",
 ]
 _PROBLEMS = {
@@ -196,7 +199,7 @@ async def post_verification(request: ApiRequest) -> Page:
             problems={
                 400: ["invalid_json"],
                 404: ["unknown_verification"],
-                409: ["already_undone", "undo_too_late"],
+                409: ["already_undone", "undo_too_late", "second_person_needed"],
                 422: ["invalid_input"],
             },
             example={"result": "undone", "verification": 4711, "status": "issued", "uses_left": 1},
@@ -220,6 +223,7 @@ async def post_undo(request: ApiRequest) -> Page:
             actor=caller.reference,
             partner_id=caller.partner_id,
             now=services.clock.now(),
+            zone=services.settings.timezone,
             window_minutes=services.program.current(services.sessions).undo_minutes,
             tokens=services.tokens,
         )

@@ -13,6 +13,7 @@ from liyu.core.database import driver_connection
 from liyu.core.i18n import N_
 from liyu.partners.queries import stores_of
 from liyu.vouchers.codes import mask_code
+from liyu.vouchers.errors import SecondPersonNeededError
 from liyu.vouchers.facts import mask_name
 from liyu.vouchers.queries import (
     PAGE,
@@ -102,16 +103,21 @@ async def undo_verification(
         return await _undo_page(request, session, facts, form, status=422)
     actor = actor_of(request)
     reason = write_reason(form.reason, form.note)
-    undone = await undo(
-        await driver_connection(session),
-        verification_id=facts.id,
-        reason=reason,
-        actor=actor.reference,
-        partner_id=partner_id_of(actor),
-        now=now_of(request),
-        window_minutes=undo_minutes_of(request),
-        tokens=visit_of(request).services.tokens,
-    )
+    try:
+        undone = await undo(
+            await driver_connection(session),
+            verification_id=facts.id,
+            reason=reason,
+            actor=actor.reference,
+            partner_id=partner_id_of(actor),
+            now=now_of(request),
+            zone=current_zone(),
+            window_minutes=undo_minutes_of(request),
+            tokens=visit_of(request).services.tokens,
+        )
+    except SecondPersonNeededError as refusal:
+        form.refuse(refusal.message, "reason")
+        return await _undo_page(request, session, facts, form, status=refusal.status)
     await record_act(
         request,
         session,

@@ -12,7 +12,10 @@ REFUSALS: dict[str, str] = {
     "expired": N_("Past its last day"),
     "cancelled": N_("Voucher cancelled"),
     "not_yet_valid": N_("Too early"),
-    "frozen": N_("Member account frozen"),
+    "frozen": N_("Frozen"),
+    "gift_pending": N_("Waiting as a gift"),
+    "not_activated": N_("Not activated yet"),
+    "daily_limit": N_("Used enough for today"),
     "stale": N_("Out-of-date QR code"),
 }
 """A refusal at arm's length; the full sentence stands below it."""

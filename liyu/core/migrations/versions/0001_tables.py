@@ -1334,10 +1334,13 @@ def upgrade() -> None:
         sa.Column("voucher_id", sa.BigInteger(), nullable=True),
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("partner_id", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_verification_refusal_partner_id")),
         sa.ForeignKeyConstraint(["store_id"], ["store.id"], name=op.f("fk_verification_refusal_store_id")),
         sa.ForeignKeyConstraint(["voucher_id"], ["voucher.id"], name=op.f("fk_verification_refusal_voucher_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_verification_refusal")),
     )
+    op.create_index("ix_verification_refusal_at", "verification_refusal", ["at"], unique=False)
     op.create_index("ix_verification_refusal_verifier", "verification_refusal", ["verifier", "at"], unique=False)
     op.create_table(
         "voucher_transition",
@@ -1454,6 +1457,37 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_voucher_reminder_member_id")),
         sa.ForeignKeyConstraint(["voucher_id"], ["voucher.id"], name=op.f("fk_voucher_reminder_voucher_id")),
         sa.PrimaryKeyConstraint("voucher_id", "member_id", "expires_at", name=op.f("pk_voucher_reminder")),
+    )
+    op.create_table(
+        "till_policy",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("undo_alone_minor", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("id = 1", name=op.f("ck_till_policy_only_one")),
+        sa.CheckConstraint("undo_alone_minor >= 0", name=op.f("ck_till_policy_not_negative")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_till_policy")),
+    )
+    op.create_table(
+        "till_rule",
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("usable_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("uses_a_day", sa.BigInteger(), nullable=True),
+        sa.Column("member_uses_a_day", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "uses_a_day > 0 AND member_uses_a_day > 0", name=op.f("ck_till_rule_limits_are_positive")
+        ),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_till_rule_item_id")),
+        sa.PrimaryKeyConstraint("item_id", name=op.f("pk_till_rule")),
+    )
+    op.create_table(
+        "till_day_use",
+        sa.Column("item_id", sa.BigInteger(), nullable=False),
+        sa.Column("counted", sa.Text(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.Column("cap", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("used BETWEEN 0 AND cap", name=op.f("ck_till_day_use_within_the_day")),
+        sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_till_day_use_item_id")),
+        sa.PrimaryKeyConstraint("item_id", "counted", "day", name=op.f("pk_till_day_use")),
     )
     op.create_table(
         "voucher_rule",

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
+from psycopg.rows import class_row
 
 from liyu.catalog.models import ITEM_KINDS
 from liyu.core.clock import local_date
@@ -37,6 +38,26 @@ class Outcome(Struct, frozen=True):
 
 Objections = dict[str, Reasons]
 """Reasons of the giver's own against requests, by their keys."""
+
+
+class GivableItem(Struct, frozen=True):
+    """An item that can be given."""
+
+    id: int
+    sku: str
+    name_zh: str
+    name_en: str
+
+
+async def list_givable(connection: AsyncConnection[Any]) -> list[GivableItem]:
+    """The live items that can be given, coupons and rights first."""
+    async with connection.cursor(row_factory=class_row(GivableItem)) as cursor:
+        await cursor.execute(
+            "SELECT id, sku, name_zh, name_en FROM item WHERE state = 'live' AND kind = ANY(%s) "
+            "ORDER BY array_position(%s, kind), position, id",
+            (list(GIVEN_KINDS), ["coupon", "partner_right", "code", "top_up", "pick_up", "goods"]),
+        )
+        return await cursor.fetchall()
 
 
 async def give(

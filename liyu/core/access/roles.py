@@ -4,6 +4,7 @@ from liyu.core.access.models import MEMBER, OPERATOR, PARTNER
 
 _OPERATOR_READS = frozenset(
     {"today.read", "items.read", "redemptions.read", "members.read", "rules.read", "partners.read", "codes.read"}
+    | {"campaigns.read", "giftcodes.read", "vouchers.read"}
 )
 _PARTNER_READS = frozenset({"today.read", "offers.read"})
 _SERVICE_ACTS = frozenset(
@@ -32,6 +33,12 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
             "orders.rules",
             "codes.edit",
             "vouchers.print",
+            "vouchers.extend",
+            "vouchers.approve",
+            "vouchers.rules",
+            "campaigns.edit",
+            "campaigns.approve",
+            "giftcodes.edit",
             "members.adjust",
             "members.tier",
             "tiers.edit",
@@ -51,7 +58,7 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
         },
         "finance": _OPERATOR_READS
         | {"statements.read", "settlement.prepare", "settlement.approve", "books.read", "books.prove", "audit.read"}
-        | {"members.approve", "members.note", "points.read"},
+        | {"members.approve", "campaigns.approve", "vouchers.approve", "members.note", "points.read"},
         "service": _OPERATOR_READS | _SERVICE_ACTS,
     },
     PARTNER: {

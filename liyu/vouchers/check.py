@@ -7,12 +7,22 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from psycopg import AsyncConnection
 
-from liyu.vouchers.accept import find_refusal, find_voucher, is_misplaced, stand_at
+from liyu.core.database import Sessions, driver_connection, unit_of_work
+from liyu.vouchers.accept import find_refusal
 from liyu.vouchers.codes import mask_code
 from liyu.vouchers.errors import OtherStoreError, UnknownVoucherError, VoucherRefusedError, WrongPartnerError
 from liyu.vouchers.facts import fetch_facts, mask_name
-from liyu.vouchers.load import NO_VOUCHER, Question, count_uses_of_the_day, load_state, name_stores
+from liyu.vouchers.load import count_uses_of_the_day, load_state, name_stores
 from liyu.vouchers.tokens import Tokens
+from liyu.vouchers.verify import (
+    VerifyRequest,
+    find_excess,
+    find_misplaced,
+    keep_refusal,
+    note_refusal,
+    place,
+    read_request,
+)
 
 
 class Checked(Struct, kw_only=True):
@@ -37,32 +47,42 @@ class Checked(Struct, kw_only=True):
     refusal: VoucherRefusedError | None
 
 
-async def check(
-    connection: AsyncConnection[Any],
-    *,
-    text: str,
-    store_code: str | None,
-    partner_id: int | None,
-    allowed_store_id: int | None = None,
-    now: datetime,
-    zone: ZoneInfo,
-    tokens: Tokens,
+async def check_at_till(
+    sessions: Sessions, request: VerifyRequest, *, now: datetime, zone: ZoneInfo, tokens: Tokens
 ) -> Checked:
-    """Show a voucher to its own partner or the operator, without using it.
+    """Look in a unit of work of its own, which keeps a refused attempt. Raises what `check` raises."""
+    async with unit_of_work(sessions) as session:
+        try:
+            return await check(await driver_connection(session), request, now=now, zone=zone, tokens=tokens)
+        except VoucherRefusedError as refusal:
+            refused = refusal
+    raise refused
 
-    Raises UnknownVoucherError and WrongPartnerError, which tell nothing; OtherStoreError.
+
+async def check(
+    connection: AsyncConnection[Any], request: VerifyRequest, *, now: datetime, zone: ZoneInfo, tokens: Tokens
+) -> Checked:
+    """Show a voucher to its own partner or the operator, without using it. Why it would be refused stands in the answer.
+
+    Raises UnknownVoucherError and WrongPartnerError, which tell nothing; OtherStoreError; LimitExceededError. A refused attempt
+    is kept, and an unknown code counted, if the caller commits.
     """
-    presented, code = tokens.read(text, now), (store_code or "").strip() or None
-    question = Question(presented.voucher_id if presented else NO_VOUCHER, "", "", code, allowed_store_id)
-    state, _ = await load_state(connection, [question], now, zone, locked=False)
-    asked = stand_at(state, store_code=code, allowed_store_id=allowed_store_id, partner_id=partner_id)
+    shown = read_request(request, tokens, now)
+    state, _ = await load_state(connection, [shown.question], now, zone, locked=False)
+    _, asked, voucher = placed = place(state, shown)
     if isinstance(asked, OtherStoreError):
         raise asked
-    voucher = find_voucher(state, presented)
-    if voucher is not None and is_misplaced(state, voucher, asked):
-        await name_stores(connection, state, [voucher.id])
+    excess = find_excess(state, shown)
+    if excess is not None:
+        raise excess
+    await name_stores(connection, state, find_misplaced(state, [placed]))
     await count_uses_of_the_day(connection, state)
-    refusal = find_refusal(state, presented, voucher, asked)
+    refusal = find_refusal(state, shown.presented, voucher, asked)
+    if refusal is not None:
+        note_refusal(state, placed, refusal)
+        await keep_refusal(connection, refusal)
+        if state.guesses.counted:
+            await state.guesses.save(connection)
     if voucher is None or isinstance(refusal, UnknownVoucherError | WrongPartnerError):
         raise refusal or UnknownVoucherError
     (facts,) = await fetch_facts(connection, "WHERE v.id = %(voucher)s", {"voucher": voucher.id})

@@ -16,7 +16,7 @@ from liyu.core.bulk import encode_rows
 from liyu.core.clock import local_date
 from liyu.core.desk import TRIES
 from liyu.core.errors import BusyError, DomainError, IdempotencyConflictError
-from liyu.core.limits import Subject
+from liyu.core.limits import LimitExceededError, Subject
 from liyu.partners.settlement.accrue import PricedLine, Use, load_lines
 from liyu.vouchers.accept import Asked, find_refusal, find_voucher, is_misplaced, stand_at
 from liyu.vouchers.codes import mask_code, write_code
@@ -41,6 +41,7 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
     """A typed code or the contents of a QR, as scanned."""
     store_code: str | None
     nonce: str
+    """The till's own, new for each customer; none where a voucher is only looked at."""
     verifier: str
     """Who verifies: `staff:12` or `key:3`."""
     partner_id: int | None
@@ -127,8 +128,8 @@ async def settle(
     shown = [read_request(request, tokens, now) for request in requests]
     questions = [one.question for one in shown]
     state, ids = await load_state(connection, questions, now, zone, locked=True, begin=whole)
-    placed = [_place(state, one) for one in shown]
-    await name_stores(connection, state, _misplaced(state, placed))
+    placed = [place(state, one) for one in shown]
+    await name_stores(connection, state, find_misplaced(state, placed))
     await count_uses_of_the_day(connection, state)
     batch = Batch()
     outcomes = [_settle_one(batch, state, one, ids, tokens) for one in placed]
@@ -175,7 +176,8 @@ async def verify(
     raise BusyError
 
 
-def _place(state: TillState, shown: Shown) -> Placed:
+def place(state: TillState, shown: Shown) -> Placed:
+    """Where it is shown, and which voucher it is."""
     question = shown.question
     asked = stand_at(
         state,
@@ -186,7 +188,7 @@ def _place(state: TillState, shown: Shown) -> Placed:
     return Placed(shown, asked, find_voucher(state, shown.presented))
 
 
-def _misplaced(state: TillState, placed: list[Placed]) -> list[int]:
+def find_misplaced(state: TillState, placed: list[Placed]) -> list[int]:
     """Vouchers that were shown at a store that does not take them."""
     return sorted(
         {
@@ -205,7 +207,7 @@ def _settle_one(
     if isinstance(asked, DomainError):
         return asked
     request, presented = shown.request, shown.presented
-    excess = None if _is_signed(presented) else state.guesses.find_excess(shown.question.subjects)
+    excess = find_excess(state, shown)
     if excess is not None:
         return excess
     done = state.done.get((request.verifier, request.nonce))
@@ -218,18 +220,33 @@ def _settle_one(
         assert voucher is not None
         done = _use(batch, state, voucher, request, asked, ids)
         return _answer(state, voucher, done, shown, tokens, repeated=False)
-    store_id = asked.store.id if asked.store else None
-    refusal.attempt = Attempt(
-        request.verifier, store_id, voucher.id if voucher else None, refusal.code, state.now, request.partner_id
-    )
-    batch.refused.append(refusal.attempt)
-    if isinstance(refusal, UnknownVoucherError):
-        state.guesses.count(shown.question.subjects)
+    batch.refused.append(note_refusal(state, placed, refusal))
     return refusal
 
 
+def find_excess(state: TillState, shown: Shown) -> LimitExceededError | None:
+    """Why the till may type no more codes for a while, if so. Nobody guesses a QR code, so it can still scan."""
+    return None if _is_signed(shown.presented) else state.guesses.find_excess(shown.question.subjects)
+
+
+def note_refusal(state: TillState, placed: Placed, refusal: VoucherRefusedError) -> Attempt:
+    """What is kept of a refused attempt; an unknown code is counted."""
+    shown, asked, voucher = placed
+    store = asked.store if isinstance(asked, Asked) else None
+    refusal.attempt = Attempt(
+        shown.request.verifier,
+        store.id if store else None,
+        voucher.id if voucher else None,
+        refusal.code,
+        state.now,
+        shown.request.partner_id,
+    )
+    if isinstance(refusal, UnknownVoucherError):
+        state.guesses.count(shown.question.subjects)
+    return refusal.attempt
+
+
 def _is_signed(presented: Presented | None) -> bool:
-    """Whether it was a QR code: nobody guesses one, so tills that are locked out of typing can still scan."""
     return presented is not None and presented.form is not Form.CODE
 
 

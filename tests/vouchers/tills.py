@@ -120,15 +120,8 @@ class Shops:
 
     async def check(self, voucher_id: int, *, partner: str | None = "LUCK", store: str | None = "SH1") -> Checked:
         """Look at a voucher."""
-        return await check(
-            self.world.connection,
-            text=TOKENS.codes.code_of(voucher_id),
-            store_code=store,
-            partner_id=self.partners[partner] if partner else None,
-            now=NOW,
-            zone=ZONE,
-            tokens=TOKENS,
-        )
+        request = self.request(voucher_id, store=store, partner=partner)
+        return await check(self.world.connection, request, now=NOW, zone=ZONE, tokens=TOKENS)
 
     async def state(self, voucher_id: int) -> tuple[str, int]:
         """State and uses of a voucher."""

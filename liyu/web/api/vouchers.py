@@ -1,17 +1,15 @@
 """Vouchers at the till: look, verify once, take back. A partner's key reaches the partner's own only."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from litestar import Request, post
 
-from liyu.core import limits
 from liyu.core.database import driver_connection, unit_of_work
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
-from liyu.vouchers.check import Checked, check
-from liyu.vouchers.errors import UnknownVoucherError, VoucherRefusedError
+from liyu.vouchers.check import check_at_till
+from liyu.vouchers.errors import VoucherRefusedError
 from liyu.vouchers.tokens import Form
 from liyu.vouchers.undo import undo
 from liyu.vouchers.verify import VerifyRequest
@@ -28,15 +26,12 @@ from liyu.web.api.schemas import (
     VerifyBody,
 )
 from liyu.web.i18n import ENGLISH, negotiate_locale
-from liyu.web.limits import count_hit
 from liyu.web.pages import Page
 from liyu.web.services import Services, services_of
 from liyu.web.visit import visit_of
 
 ApiRequest = Request[Any, Any, Any]
-Result = TypeVar("Result")
 
-GUESSES = "verify_failure_key"
 _TAG = "Vouchers"
 _SCOPE = "vouchers:verify"
 _REFUSALS = [
@@ -96,20 +91,9 @@ async def post_check(request: ApiRequest) -> Page:
     """Look at a voucher."""
     services = services_of(request.app)
     body = await read_body(request, _check_body)
-
-    async def look() -> Checked:
-        async with services.sessions() as session:
-            return await check(
-                await driver_connection(session),
-                text=body.code,
-                store_code=body.store,
-                partner_id=caller_of(request).partner_id,
-                now=services.clock.now(),
-                zone=services.settings.timezone,
-                tokens=services.tokens,
-            )
-
-    found = await _throttled(request, services, look)
+    wish = _wish(request, body.code, body.store)
+    now, zone = services.clock.now(), services.settings.timezone
+    found = await check_at_till(services.sessions, wish, now=now, zone=zone, tokens=services.tokens)
     if found.refusal is not None:
         raise found.refusal
     answer = CheckAnswer(
@@ -158,16 +142,9 @@ async def post_check(request: ApiRequest) -> Page:
 )
 async def post_verification(request: ApiRequest) -> Page:
     """Verify a voucher."""
-    services, caller = services_of(request.app), caller_of(request)
+    services = services_of(request.app)
     body = await read_body(request, _verify_body)
-    wish = VerifyRequest(
-        text=body.code,
-        store_code=body.store,
-        nonce=body.nonce,
-        verifier=caller.reference,
-        partner_id=caller.partner_id,
-        subjects=((GUESSES, caller.reference), ("verify_failure_address", visit_of(request).address)),
-    )
+    wish = _wish(request, body.code, body.store, body.nonce)
     try:
         verified = await services.till.verify(wish)
     except VoucherRefusedError as refusal:
@@ -233,16 +210,17 @@ async def post_undo(request: ApiRequest) -> Page:
 CALLS = [post_check, post_verification, post_undo]
 
 
-async def _throttled(request: ApiRequest, services: Services, work: Callable[[], Awaitable[Result]]) -> Result:
-    """The result of looking up what somebody typed. Codes that no voucher has are counted, and too many end it (rule 11)."""
-    subject, now = caller_of(request).reference, services.clock.now()
-    async with services.sessions() as session:
-        await limits.ensure_within(session, GUESSES, subject, now=now)
-    try:
-        return await work()
-    except UnknownVoucherError:
-        await count_hit(services, GUESSES, subject)
-        raise
+def _wish(request: ApiRequest, code: str, store: str | None, nonce: str = "") -> VerifyRequest:
+    """What the till asks; codes that no voucher has are counted for its key and its address (rule 11)."""
+    caller = caller_of(request)
+    return VerifyRequest(
+        text=code,
+        store_code=store,
+        nonce=nonce,
+        verifier=caller.reference,
+        partner_id=caller.partner_id,
+        subjects=(("verify_failure_key", caller.reference), ("verify_failure_address", visit_of(request).address)),
+    )
 
 
 def _shown(services: Services, text: str, voucher_id: int, masked: str) -> str:

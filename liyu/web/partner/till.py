@@ -10,7 +10,6 @@ from litestar.di import NamedDependency
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from liyu.core import limits
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_
 from liyu.core.ids import make_token
@@ -20,10 +19,10 @@ from liyu.redemption.fulfil import complete_when_used_up
 from liyu.vouchers.alphabet import tidy
 from liyu.vouchers.check import Checked, check
 from liyu.vouchers.codes import is_mistyped
-from liyu.vouchers.errors import Attempt, UnknownVoucherError, VoucherRefusedError
+from liyu.vouchers.errors import VoucherRefusedError
 from liyu.vouchers.queries import count_verifications, verifications_of_partner
-from liyu.vouchers.verify import VerifyRequest, keep_refusal, verify
-from liyu.web.actor import Actor, actor_of, require_permission
+from liyu.vouchers.verify import VerifyRequest, verify
+from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
 from liyu.web.formats import current_zone
 from liyu.web.forms import Form, TextField
@@ -44,8 +43,9 @@ from liyu.web.partner.words import REFUSALS
 from liyu.web.visit import visit_of
 
 HOME = "/partner/verify"
-GUESSES = "verify_failure"
 STORE_COOKIE = "liyu_store"
+DEVICE_COOKIE = "liyu_device"
+_DEVICE_LENGTH = 24
 TICKET_LIFE = timedelta(minutes=10)
 """How long after looking at a voucher it can be verified; the member stands at the till meanwhile."""
 _PURPOSE = "till ticket"
@@ -105,29 +105,16 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
     if not form.is_valid:
         return _entry_page(request, till, form, status=422)
     _remember_store(request, till)
-    connection = await driver_connection(session)
-    await _count_attempt(request, session)
-    actor, now = actor_of(request), now_of(request)
+    await _count_attempt(request)
+    services = visit_of(request).services
+    wish = _wish(request, till, form.code)
     try:
         checked = await check(
-            connection,
-            text=form.code,
-            store_code=till.store_code,
-            partner_id=partner_id_of(actor),
-            allowed_store_id=actor.store_id,
-            now=now,
-            zone=current_zone(),
-            tokens=visit_of(request).services.tokens,
+            await driver_connection(session), wish, now=now_of(request), zone=current_zone(), tokens=services.tokens
         )
     except VoucherRefusedError as refusal:
-        if isinstance(refusal, UnknownVoucherError):
-            await _count_guess(request)
-        refusal.attempt = _attempt(actor, till, None, refusal, request)
-        await keep_refusal(connection, refusal)
         return await _refusal_page(request, session, till, refusal, None)
     if checked.refusal is not None:
-        checked.refusal.attempt = _attempt(actor, till, checked.voucher_id, checked.refusal, request)
-        await keep_refusal(connection, checked.refusal)
         return await _refusal_page(request, session, till, checked.refusal, checked)
     return page(
         request,
@@ -151,17 +138,9 @@ async def verify_voucher(request: AnyRequest, session: NamedDependency[AsyncSess
         )
         return redirect(request, HOME)
     till = await open_till(request, session, form.store)
-    await _count_attempt(request, session)
-    connection, actor = await driver_connection(session), actor_of(request)
-    services = visit_of(request).services
-    wish = VerifyRequest(
-        text=services.codes.code_of(serial),
-        store_code=till.store_code,
-        nonce=form.nonce,
-        verifier=actor.reference,
-        partner_id=partner_id_of(actor),
-        allowed_store_id=actor.store_id,
-    )
+    await _count_attempt(request)
+    connection, services = await driver_connection(session), visit_of(request).services
+    wish = _wish(request, till, services.codes.code_of(serial), form.nonce)
     try:
         verified = await verify(
             connection,
@@ -265,12 +244,6 @@ async def _refusal_page(
     )
 
 
-def _attempt(
-    actor: Actor, till: Till, voucher_id: int | None, refusal: VoucherRefusedError, request: AnyRequest
-) -> Attempt:
-    return Attempt(actor.reference, till.store.id if till.store else None, voucher_id, refusal.code, now_of(request))
-
-
 def _is_typing_error(text: str) -> bool:
     """Whether a typed text cannot be any code: its check letter says so, which tells a guesser nothing."""
     return len(tidy(text)) <= _LONGEST_TYPED and is_mistyped(text)
@@ -283,22 +256,38 @@ def _remember_store(request: AnyRequest, till: Till) -> None:
         visit.set_cookie(STORE_COOKIE, till.store_code, max_age=_YEAR)
 
 
-async def _count_attempt(request: AnyRequest, session: AsyncSession) -> None:
-    """Count what a person and what an address tries. Raises LimitExceededError, also after too many guesses."""
-    services = visit_of(request).services
-    for subject in _subjects(request):
-        await limits.ensure_within(session, GUESSES, subject, now=services.clock.now())
-    for subject in _subjects(request):
-        await count_hit(services, "verify", subject)
+def _wish(request: AnyRequest, till: Till, text: str, nonce: str = "") -> VerifyRequest:
+    """What the till asks; codes that no voucher has are counted for the person, the device and the address (rule 11)."""
+    actor = actor_of(request)
+    return VerifyRequest(
+        text=text,
+        store_code=till.store_code,
+        nonce=nonce,
+        verifier=actor.reference,
+        partner_id=partner_id_of(actor),
+        allowed_store_id=actor.store_id,
+        subjects=(
+            ("verify_failure", actor.reference),
+            ("verify_failure_device", _device_of(request)),
+            ("verify_failure_address", visit_of(request).address),
+        ),
+    )
 
 
-async def _count_guess(request: AnyRequest) -> None:
-    for subject in _subjects(request):
-        await count_hit(visit_of(request).services, GUESSES, subject)
+def _device_of(request: AnyRequest) -> str:
+    """The name of the browser that stands at the till; it gets one when it first shows a voucher."""
+    visit = visit_of(request)
+    name = visit.cookies.get(DEVICE_COOKIE)
+    if name is None or len(name) != _DEVICE_LENGTH:
+        name = make_token()[:_DEVICE_LENGTH]
+        visit.set_cookie(DEVICE_COOKIE, name, max_age=_YEAR)
+    return name
 
 
-def _subjects(request: AnyRequest) -> tuple[str, str]:
-    return actor_of(request).reference, f"address:{visit_of(request).address}"
+async def _count_attempt(request: AnyRequest) -> None:
+    """Count what a person and what an address tries. Raises LimitExceededError."""
+    for subject in (actor_of(request).reference, f"address:{visit_of(request).address}"):
+        await count_hit(visit_of(request).services, "verify", subject)
 
 
 def _write_ticket(request: AnyRequest, voucher_id: int) -> str:

@@ -57,6 +57,7 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
                 Place(N_("Offers"), "/partner/offers", "gift", "offers.read"),
                 Place(N_("Codes"), "/partner/codes", "key-round", "codes.read"),
                 Place(N_("Stores"), "/partner/stores", "store", "stores.read"),
+                Place(N_("Devices"), "/partner/devices", "smartphone", "stores.edit"),
                 Place(N_("Team"), "/partner/team", "users", "team.read"),
             ],
         ),

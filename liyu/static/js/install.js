@@ -1,5 +1,7 @@
 // Installable on a phone: pages that name a manifest get the worker that keeps files and the page for times without a network.
-if (document.querySelector('link[rel="manifest"]')) navigator.serviceWorker?.register("/service-worker.js").catch(() => {});
+const manifest = document.querySelector('link[rel="manifest"]');
+const { worker = "/service-worker.js", scope = "/" } = manifest?.dataset ?? {};
+if (manifest) navigator.serviceWorker?.register(worker, { scope }).catch(() => {});
 
 addEventListener("beforeinstallprompt", (event) => {
   for (const row of document.querySelectorAll("[data-install]")) {

@@ -9,7 +9,7 @@ self.addEventListener("install", (event) => {
 self.addEventListener("activate", (event) => {
   const forget = async () => {
     const names = await caches.keys();
-    await Promise.all(names.filter((name) => name !== version).map((name) => caches.delete(name)));
+    await Promise.all(names.filter((name) => name !== version && !name.startsWith("portal-")).map((name) => caches.delete(name)));
     await self.clients.claim();
   };
   event.waitUntil(forget());

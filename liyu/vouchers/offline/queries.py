@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from liyu.vouchers.offline.errors import UnknownConflictError
+from liyu.vouchers.serials import serial_of
 
 PAGE = 30
 
@@ -41,6 +42,7 @@ class UseLine(Struct, kw_only=True):
 
     id: int
     voucher_id: int | None
+    generation: int | None
     item_zh: str | None
     item_en: str | None
     device: str
@@ -59,6 +61,11 @@ class UseLine(Struct, kw_only=True):
     amount_minor: int
     """What the partner's account got for a conflict by the decision in force."""
     reason: str | None
+
+    @property
+    def serial(self) -> int | None:
+        """What the voucher's present code is made from."""
+        return None if self.voucher_id is None else serial_of(self.voucher_id, self.generation or 0)
 
 
 class Decision(Struct):
@@ -87,7 +94,7 @@ _DEVICES = """
     ORDER BY d.revoked_at IS NOT NULL, d.id DESC LIMIT 200"""
 
 _USES = """
-    SELECT u.id, u.voucher_id, i.name_zh AS item_zh, i.name_en AS item_en, d.name AS device, s.name_zh AS store_zh,
+    SELECT u.id, u.voucher_id, v.generation, i.name_zh AS item_zh, i.name_en AS item_en, d.name AS device, s.name_zh AS store_zh,
         s.name_en AS store_en, f.name AS staff, p.code AS partner_code, p.name_zh AS partner_zh, p.name_en AS partner_en,
         u.used_at, u.received_at, u.value_minor, u.verification_id, u.conflict, u.bearer,
         coalesce(c.amount_minor, 0) AS amount_minor, c.reason

@@ -9,6 +9,9 @@ from liyu.web.partner import (
     files,
     login,
     offers,
+    offline,
+    offline_devices,
+    offline_install,
     shipping,
     statements,
     till,
@@ -16,11 +19,13 @@ from liyu.web.partner import (
     verifications,
 )
 
-OPEN: list[ControllerRouterHandler] = [*login.ROUTES]
+OPEN: list[ControllerRouterHandler] = [*login.ROUTES, *offline_install.OPEN]
 STAFF: list[ControllerRouterHandler] = [
     *today.ROUTES,
     *till.ROUTES,
     *verifications.ROUTES,
+    *offline.ROUTES,
+    *offline_devices.ROUTES,
     *statements.ROUTES,
     *files.ROUTES,
     *offers.ROUTES,

@@ -18,6 +18,7 @@ from liyu.web.visit import visit_of
 AnyRequest = Request[Any, Any, Any]
 
 _KEYS = "key:"
+_DEVICES = "device:"
 
 
 def now_of(request: AnyRequest) -> datetime:
@@ -57,6 +58,8 @@ def name_verifier(verifier: str, names: dict[str, str]) -> str:
     """Who verified, as the partner's people know them: a colleague, a till of their own, or the program's staff."""
     if verifier in names:
         return names[verifier]
+    if verifier.startswith(_DEVICES):
+        return gettext(N_("Device without a network"))
     return gettext(N_("Connected till")) if verifier.startswith(_KEYS) else gettext(N_("Operator"))
 
 

@@ -1,0 +1,39 @@
+// Whether a till takes a paper voucher on its own. Pure: what is known goes in, a reason or nothing comes out.
+export const TOLERANCE = 2 * 60_000;
+const DAY = 86_400_000;
+const ORDINAL_OF_1970 = 719_163;
+
+/** The time by the server's clock, from the time at the last contact; nothing when this device's clock was turned back since. */
+export function timeOf(contact, latest, { wall, steady, origin }) {
+  const elapsed = wall - contact.wall;
+  const sameRun = origin === contact.origin;
+  if (wall < Math.max(contact.wall, latest) - TOLERANCE) return null;
+  if (sameRun && elapsed < steady - contact.steady - TOLERANCE) return null;
+  return contact.server + Math.max(elapsed, 0);
+}
+
+/** The day at an instant in a time zone, counted as papers do. */
+export function dayOf(instant, zone) {
+  const day = new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" }).format(instant);
+  return Date.parse(`${day}T00:00:00Z`) / DAY + ORDINAL_OF_1970;
+}
+
+/** The first reason against a paper, or null. `uses` are what this device took. */
+export function findRefusal({ contact, paper, genuine, hash, uses, now }) {
+  if (!contact?.lease) return "no_lease";
+  if (now === null) return "clock";
+  const { lease, items, gone, zone } = contact;
+  if (now >= lease.expires_at) return "lease_over";
+  if (!paper) return "needs_network";
+  if (!genuine) return "unknown_voucher";
+  const item = items.find((one) => one.id === paper.item);
+  if (!item) return "wrong_partner";
+  if (!item.here) return "wrong_store";
+  if (dayOf(now, zone) > paper.lastDay) return "expired";
+  if (uses.some((use) => use.hash === hash)) return "taken_here";
+  if (gone.includes(hash)) return "gone";
+  const open = uses.filter((use) => use.lease === lease.id);
+  if (open.length >= lease.quota) return "over_quota";
+  if (open.reduce((sum, use) => sum + use.value, item.value) > lease.cap_minor) return "over_cap";
+  return null;
+}

@@ -1,0 +1,46 @@
+// Keeps the files of the portal and the till for times without a network. Pages are never kept: they are somebody's.
+const { version, offline, files } = self.INSTALLATION;
+const OURS = /^portal-/;
+const PATIENCE = 8000;
+
+self.addEventListener("install", (event) => {
+  event.waitUntil(caches.open(version).then((cache) => cache.addAll([offline, ...files])).then(() => self.skipWaiting()));
+});
+
+self.addEventListener("activate", (event) => {
+  const forget = async () => {
+    const names = await caches.keys();
+    await Promise.all(names.filter((name) => OURS.test(name) && name !== version).map((name) => caches.delete(name)));
+    await self.clients.claim();
+  };
+  event.waitUntil(forget());
+});
+
+async function keep(request) {
+  const cache = await caches.open(version);
+  const kept = await cache.match(request);
+  if (kept) return kept;
+  const answer = await fetch(request);
+  if (answer.ok) await cache.put(request, answer.clone());
+  return answer;
+}
+
+// A network that is there in name only: a page that does not come in time gives way to the till of this device.
+const inTime = (request) => Promise.race([fetch(request), new Promise((_, refuse) => { setTimeout(() => refuse(new Error("slow")), PATIENCE); })]);
+
+async function open(request, path) {
+  try {
+    return await (request.method === "GET" && path === "/partner/verify" ? inTime(request) : fetch(request));
+  } catch {
+    // Whether a form that was sent has arrived is not known.
+    return request.method === "GET" ? caches.match(offline) : Response.redirect(`${offline}#unsure`, 303);
+  }
+}
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (url.origin !== location.origin) return;
+  if (request.method === "GET" && url.pathname.startsWith("/static/")) event.respondWith(keep(request));
+  else if (request.mode === "navigate") event.respondWith(open(request, url.pathname));
+});

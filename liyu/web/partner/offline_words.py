@@ -1,0 +1,94 @@
+"""What tills without a network say: why a device takes no voucher, what became of one it took, and who bears a loss."""
+
+from liyu.core.i18n import N_
+from liyu.web.i18n import gettext
+from liyu.web.partner.words import REFUSALS
+
+_ALONE: dict[str, tuple[str, str]] = {
+    "no_lease": (
+        N_("Not set up for this"),
+        N_(
+            "This device may take no vouchers without a network. While there is one, ask your manager to add it under Devices."
+        ),
+    ),
+    "clock": (
+        N_("Clock was turned back"),
+        N_("The clock of this device was changed. It takes no vouchers until it has been online again."),
+    ),
+    "lease_over": (
+        N_("Too long without a network"),
+        N_("This device has been offline for too long to take vouchers. It has to be online once."),
+    ),
+    "needs_network": (
+        N_("Needs the network"),
+        N_(
+            "Only the QR code on paper can be checked without a network. The code in the member’s wallet and typed codes "
+            "cannot: ask for the printed voucher, or wait for the network."
+        ),
+    ),
+    "unknown_voucher": (N_("Not genuine"), N_("This QR code was not made by the program. Do not take it.")),
+    "wrong_partner": (
+        N_("Not one of yours"),
+        N_("This voucher is for another partner, or for an item that this device does not know yet."),
+    ),
+    "wrong_store": (N_("Wrong store"), N_("This voucher is not taken at this store.")),
+    "expired": (N_("Past its last day"), N_("The last day printed on this voucher is over.")),
+    "taken_here": (
+        N_("Taken on this device"),
+        N_("This device took the voucher already. If it is good for several uses, the next one needs the network."),
+    ),
+    "gone": (
+        N_("No longer good"),
+        N_("When this device was last online, the voucher was used up, cancelled, frozen or given away."),
+    ),
+    "over_quota": (
+        N_("Enough taken offline"),
+        N_("This device has taken as many vouchers as it may without a network. It has to be online once."),
+    ),
+    "over_cap": (
+        N_("Too much value offline"),
+        N_(
+            "With this voucher the device would take more value than it may without a network. It has to be online once."
+        ),
+    ),
+}
+"""A refusal of the device itself: at arm's length, and in a sentence."""
+
+CONFLICTS: dict[str, str] = REFUSALS | {
+    "no_lease": N_("Device had no permission"),
+    "clock": N_("Clock of the device was off"),
+    "lease_over": N_("Permission had run out"),
+    "revoked": N_("Device was revoked"),
+    "over_quota": N_("More than the device may take"),
+    "over_cap": N_("More value than the device may take"),
+    "changed_hands": N_("Given to another member"),
+    "gift_pending": N_("Waiting as a gift"),
+    "not_activated": N_("Not activated yet"),
+}
+
+BEARERS: dict[str, str] = {"partner": N_("Your loss"), "operator": N_("The program pays")}
+
+RULES: dict[str, str] = {
+    "bounds": N_("The bounds of the device were overstepped, or the paper was not genuine"),
+    "told": N_("The device had been told before it took the voucher"),
+    "no_agreement": N_("The item has no agreement"),
+    "agreement": N_("As agreed"),
+    "cap_reached": N_("The agreed sum of this month is used up"),
+}
+"""Reasons of decisions that the agreement made; people write theirs."""
+
+
+def alone_words() -> dict[str, dict[str, str]]:
+    """The refusals of a device, for its script."""
+    return {code: {"title": gettext(title), "text": gettext(text)} for code, (title, text) in _ALONE.items()}
+
+
+def use_words() -> dict[str, str]:
+    """What became of uses, for the device's own list."""
+    words = {code: gettext(text) for code, text in CONFLICTS.items()}
+    return words | {f"bearer_{bearer}": gettext(text) for bearer, text in BEARERS.items()}
+
+
+def rule_or_reason(reason: str | None) -> str:
+    """The reason of a decision in words."""
+    return gettext(RULES[reason]) if reason in RULES else reason or ""

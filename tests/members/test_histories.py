@@ -1,4 +1,5 @@
-"""Whatever happens to members in whatever order, the books balance: earn, spend, return, cancel, lapse, extend, merge, close.
+"""Whatever happens to members in whatever order, the books balance: earn, spend, return, cancel, lapse, extend, put back,
+buy a membership and give it back, merge, close.
 
 Each history has members of its own in one world, so that all of them together are proven. `LIYU_TEST_STEPS=10000` drives the
 histories for that many steps. A failing history is shown as it was found: to make it smaller, hundreds would have to be played.
@@ -29,9 +30,12 @@ from msgspec import structs
 from liyu.core.clock import local_date
 from liyu.core.errors import DomainError
 from liyu.members.errors import UnknownMemberError
+from liyu.members.paid.errors import NotBuyableError, NotReturnableError
+from liyu.members.paid.plans import PlanDraft, make_plan
+from liyu.members.paid.service import Sale, return_membership, sell_membership
 from liyu.members.points.adjust import NotEnoughToTakeError, adjust_points
 from liyu.members.points.events import Event
-from liyu.members.points.expiry_models import EXTEND
+from liyu.members.points.expiry_models import EXTEND, REINSTATE
 from liyu.members.points.expiry_order import NothingToMoveError, Order, give_order
 from liyu.members.points.lapse import lapse_points, mature_points
 from liyu.members.program import DEFAULT_RULES, DEFAULT_TERMS
@@ -48,6 +52,10 @@ STEPS = int(os.environ.get("LIYU_TEST_STEPS", "600"))
 STEPS_OF_A_HISTORY = 50
 MEMBERS = 3
 PRICE = 100
+PLANS = [
+    PlanDraft("silver", "silver", "银卡月卡", "Silver for a month", 1, 150, 1_500, 7, offered=True),
+    PlanDraft("gold", "gold", "金卡季卡", "Gold for a season", 3, 400, 4_000, 0, offered=True),
+]
 
 TERMS = structs.replace(DEFAULT_TERMS, expiry_policy="rolling", expiry_months=3, lapsed_grace_days=10)
 RULES = [structs.replace(one, pending_days=7) if one.code == "purchase" else one for one in DEFAULT_RULES]
@@ -64,7 +72,7 @@ _PAST = """
     WHERE l.is_open AND l.expires_on < %s AND a.member_id = ANY(%s)"""
 
 _WRONGLY_NEAR = f"""
-    SELECT count(*) FROM member m JOIN {NEXT} AS n ON n.tier_id = m.tier_id
+    SELECT count(*) FROM member m JOIN {NEXT} AS n ON n.tier_id = coalesce(m.tier_earned_id, m.tier_id)
     WHERE m.id = ANY(%s) AND m.nears_next <> {nears("m.growth", "n.threshold")}"""
 
 Result = TypeVar("Result")
@@ -105,6 +113,7 @@ class History(RuleBasedStateMachine):
         self.meant: dict[int, int] = {}
         self.purchases: list[Purchase] = []
         self.orders: list[str] = []
+        self.memberships: list[str] = []
         for name in self.names:
             self.stage.run(self.stage.world.member(name))
         self.ids = [self._ask("SELECT id FROM member WHERE external_id = %s", name) for name in self.names]
@@ -192,6 +201,48 @@ class History(RuleBasedStateMachine):
         refused = self._do(lambda: give_order(world.connection, order, actor="test", now=world.clock.now(), zone=ZONE))
         assert refused is None or isinstance(refused, NothingToMoveError)
         assert self._usable(who) == before
+
+    @rule(who=who, weeks=st.integers(0, 3))
+    def put_lapsed_points_back(self, who: int, weeks: int) -> None:
+        world = self.stage.world
+        lapsed = self._ask(
+            "SELECT max(l.expires_on) FROM lot l JOIN account a ON a.id = l.account_id "
+            "WHERE a.member_id = %s AND a.kind = 'member_points' AND l.expires_on < %s",
+            self.ids[who], self._today(),
+        )  # fmt: skip
+        if lapsed is None:
+            return
+        until = self._today() + timedelta(weeks=weeks)
+        order = Order(REINSTATE, self.ids[who], lapsed, until, "x", f"e{next(self.stage.numbers)}")
+        before = self._usable(who)
+        refused = self._do(lambda: give_order(world.connection, order, actor="test", now=world.clock.now(), zone=ZONE))
+        assert (self._usable(who) > before) if refused is None else (self._usable(who) == before)
+
+    @rule(who=who, plan=st.sampled_from(PLANS), in_money=st.booleans())
+    def buy_a_membership(self, who: int, plan: PlanDraft, in_money: bool) -> None:
+        world, lives = self.stage.world, self._lives(who)
+        reference, before = f"s{next(self.stage.numbers)}", self._usable(lives)
+        sale = Sale(self.names[who], plan.code, reference, plan.price_minor if in_money else None)
+        refused = self._do(
+            lambda: sell_membership(world.connection, sale, actor="test", now=world.clock.now(), zone=ZONE)
+        )
+        if refused is None:
+            assert self._usable(lives) == before - (0 if in_money else plan.points or 0)
+            self.memberships.append(reference)
+        else:
+            assert isinstance(refused, NotBuyableError | UnknownMemberError)
+            assert self._usable(lives) == before
+
+    @precondition(lambda self: self.memberships)
+    @rule(which=st.integers(0, 99))
+    def give_a_membership_back(self, which: int) -> None:
+        world, reference = self.stage.world, self.memberships[which % len(self.memberships)]
+        refused = self._do(
+            lambda: return_membership(
+                world.connection, reference, reason="x", actor="test", now=world.clock.now(), zone=ZONE
+            )
+        )
+        assert refused is None or isinstance(refused, NotReturnableError)
 
     @rule(source=who, into=who)
     def merge_two(self, source: int, into: int) -> None:
@@ -285,6 +336,8 @@ def test_histories_of_everything_that_can_happen_keep_the_books(database_url: st
         async def build() -> Stage:
             world = await stack.enter_async_context(open_world(database_url, terms=TERMS, rules=RULES))
             await world.item("item-1", points=PRICE)
+            for plan in PLANS:
+                await make_plan(world.connection, plan)
             return Stage(runner, world, await stack.enter_async_context(world.desk()))
 
         stage = runner.run(build())

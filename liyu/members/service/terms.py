@@ -8,8 +8,6 @@ is enough; phones as runs of four digits. The letter in front keeps the kinds ap
 import re
 from functools import lru_cache
 
-from pypinyin import lazy_pinyin
-
 FEWEST_DIGITS = 4
 _CHINESE = re.compile(r"[\u3400-\u9fff]+")
 _WORD = re.compile(r"[^\W_]+")
@@ -72,4 +70,6 @@ def _digits(text: str) -> str:
 
 @lru_cache(maxsize=50_000)
 def _syllables(word: str) -> tuple[str, ...]:
+    from pypinyin import lazy_pinyin  # its tables take half a second, which most processes never need
+
     return tuple(syllable for syllable in (one.strip() for one in lazy_pinyin(word)) if syllable)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
 from psycopg import AsyncConnection
 
 from liyu.vouchers.queries import HELD
@@ -30,6 +31,21 @@ async def coupons_by_id(connection: AsyncConnection[Any], voucher_ids: Sequence[
     return await _fetch(
         connection, f"{_COUPONS} AND v.id = ANY(%(ids)s) ORDER BY v.id", {"ids": list(voucher_ids), "now": now}
     )
+
+
+class PartnerName(Struct, frozen=True):
+    """What a partner is called."""
+
+    name_zh: str
+    name_en: str
+
+
+async def partner_names(connection: AsyncConnection[Any], partner_ids: Sequence[int]) -> dict[int, PartnerName]:
+    """The names of partners by id."""
+    found = await connection.execute(
+        "SELECT id, name_zh, name_en FROM partner WHERE id = ANY(%s)", (list(partner_ids),)
+    )
+    return {row[0]: PartnerName(row[1], row[2]) for row in await found.fetchall()}
 
 
 async def _fetch(connection: AsyncConnection[Any], query: str, values: dict[str, Any]) -> list[Coupon]:

@@ -23,6 +23,8 @@ SCOPES = (
     "redemptions:read",
     "redemptions:write",
     "vouchers:verify",
+    "campaigns:read",
+    "campaigns:write",
     "webhooks:write",
 )
 _PREFIX_LENGTH = 10

@@ -14,6 +14,7 @@ import "./live.js";
 import "./scan.js";
 import "./share.js";
 import "./install.js";
+import "./gift-code.js";
 import "./near.js";
 
 document.querySelector("[data-focus]")?.focus();

@@ -2,7 +2,18 @@
 
 from litestar.types import ControllerRouterHandler
 
-from liyu.web.api import draws, events, items, members, memberships, redemptions, vouchers
+from liyu.web.api import (
+    campaigns,
+    combine,
+    draws,
+    events,
+    gift_codes,
+    items,
+    members,
+    memberships,
+    redemptions,
+    vouchers,
+)
 from liyu.web.api.openapi import get_openapi
 from liyu.web.api.stripe_webhook import receive_stripe_event
 
@@ -15,5 +26,8 @@ CALLS: list[ControllerRouterHandler] = [
     *draws.CALLS,
     *redemptions.CALLS,
     *vouchers.CALLS,
+    *combine.CALLS,
+    *campaigns.CALLS,
+    *gift_codes.CALLS,
 ]
 WEBHOOKS: list[ControllerRouterHandler] = [receive_stripe_event]

@@ -91,7 +91,7 @@ async def post_check(request: ApiRequest) -> Page:
     """Look at a voucher."""
     services = services_of(request.app)
     body = await read_body(request, _check_body)
-    wish = _wish(request, body.code, body.store)
+    wish = wish_of(request, body.code, body.store)
     now, zone = services.clock.now(), services.settings.timezone
     found = await check_at_till(services.sessions, wish, now=now, zone=zone, tokens=services.tokens)
     if found.refusal is not None:
@@ -144,7 +144,7 @@ async def post_verification(request: ApiRequest) -> Page:
     """Verify a voucher."""
     services = services_of(request.app)
     body = await read_body(request, _verify_body)
-    wish = _wish(request, body.code, body.store, body.nonce)
+    wish = wish_of(request, body.code, body.store, body.nonce)
     try:
         verified = await services.till.verify(wish)
     except VoucherRefusedError as refusal:
@@ -210,7 +210,7 @@ async def post_undo(request: ApiRequest) -> Page:
 CALLS = [post_check, post_verification, post_undo]
 
 
-def _wish(request: ApiRequest, code: str, store: str | None, nonce: str = "") -> VerifyRequest:
+def wish_of(request: ApiRequest, code: str, store: str | None, nonce: str = "") -> VerifyRequest:
     """What the till asks; codes that no voucher has are counted for its key and its address (rule 11)."""
     caller = caller_of(request)
     return VerifyRequest(

@@ -1,0 +1,37 @@
+import { whenReady } from "./ready.js";
+
+// The check letter of a gift code (liyu/vouchers/alphabet.py): a typing error is told without asking the server.
+const LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const LENGTH = 16;
+
+function tidy(text) {
+  return text.normalize("NFKC").toUpperCase().replaceAll(/[\s\-‐-―−_.·]+/gu, "").replaceAll("O", "0").replaceAll(/[IL]/gu, "1");
+}
+
+function timesX(value) {
+  return ((value << 1) ^ (value & 16 ? 0b100101 : 0)) & 31;
+}
+
+export function isWellTyped(text) {
+  const letters = tidy(text);
+  let check = 0;
+  for (const letter of letters) {
+    const value = LETTERS.indexOf(letter);
+    if (value < 0) return false;
+    check = timesX(check ^ value);
+  }
+  // The check letter of the data letters brings the code, the letter itself included, to nothing.
+  return letters.length === LENGTH && check === 0;
+}
+
+whenReady("[data-checked-code]", (input) => {
+  input.addEventListener("input", () => input.setCustomValidity(""));
+  input.form.addEventListener("submit", (event) => {
+    const wrong = input.value.trim() !== "" && !isWellTyped(input.value);
+    input.setCustomValidity(wrong ? input.dataset.checkedCode : "");
+    if (wrong) {
+      event.preventDefault();
+      input.reportValidity();
+    }
+  });
+});

@@ -135,6 +135,7 @@ class ItemFacts(Struct, frozen=True):
     ships_not_to: list[str]
     cancel_hours: int | None
     return_days: int | None
+    giftable: bool
 
 
 class ItemStoreLine(Struct, frozen=True):
@@ -252,7 +253,7 @@ _FACTS = """
                 '[]') FROM tag g WHERE i.tag_ids @> to_jsonb(g.id)) AS tags,
         coalesce(i.cities, '[]') AS cities, (SELECT sku FROM item l WHERE l.id = i.variant_of) AS lead_sku,
         i.variant_zh, i.variant_en, i.coupon_threshold_minor, i.coupon_benefit, i.ships_days,
-        coalesce(i.ships_not_to, '[]') AS ships_not_to, i.cancel_hours, i.return_days
+        coalesce(i.ships_not_to, '[]') AS ships_not_to, i.cancel_hours, i.return_days, i.giftable
     FROM item i JOIN item_stock s ON s.item_id = i.id LEFT JOIN partner p ON p.id = i.partner_id
     LEFT JOIN tier t ON t.id = i.tier_id LEFT JOIN agreement_line a ON a.id = i.agreement_line_id
     WHERE i.sku = %(sku)s AND (%(partner_id)s::bigint IS NULL OR i.partner_id = %(partner_id)s)"""

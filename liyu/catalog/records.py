@@ -58,6 +58,7 @@ class ItemRecord(Struct, kw_only=True):
     ships_not_to: list[str] | UnsetType | None = UNSET
     cancel_hours: int | UnsetType | None = UNSET
     return_days: int | UnsetType | None = UNSET
+    giftable: bool | UnsetType = UNSET
 
 
 class TierPrice(Struct, frozen=True):
@@ -113,6 +114,7 @@ class ItemRow(Struct, kw_only=True, forbid_unknown_fields=True):
     ships_not_to: list[str] | None = None
     cancel_hours: int | None = None
     return_days: int | None = None
+    giftable: bool = True
 
 
 OWN_OF_A_VARIANT = frozenset(

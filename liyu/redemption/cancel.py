@@ -171,8 +171,9 @@ async def _give_cash_back(
 async def points_of_units_given_back(connection: AsyncConnection[Any], redemption_id: int) -> int:
     """The points that went back with single units of an order without a cash part (docs/algorithms/orders.md)."""
     found = await connection.execute(
-        "SELECT coalesce(sum(points), 0)::bigint FROM after_sale WHERE redemption_id = %s AND state = 'refunded'",
-        (redemption_id,),
+        "SELECT (SELECT coalesce(sum(points), 0) FROM after_sale WHERE redemption_id = %(id)s AND state = 'refunded')::bigint "
+        "+ (SELECT coalesce(sum(points_returned), 0) FROM voucher WHERE redemption_id = %(id)s)::bigint",
+        {"id": redemption_id},
     )
     return int((await found.fetchone() or (0,))[0])
 

@@ -57,6 +57,8 @@ class Voucher(Base):
     """Who got it from whoever redeemed it, or put a printed one into the wallet; None while it is still theirs, or anybody's."""
     generation: Mapped[int] = mapped_column(server_default="0")
     """How often it changed hands. It is part of the serial number, so that older codes and QR codes are no voucher's any more."""
+    points_returned: Mapped[int | None]
+    """What went back to whoever redeemed it when an operator cancelled it alone."""
     frozen_at: Mapped[datetime | None]
     """Since when an operator has frozen it; `voucher_change` says who and why."""
     run_id: Mapped[int | None] = mapped_column(ForeignKey("voucher_run.id"))

@@ -13,6 +13,7 @@ _SERVICE_ACTS = frozenset(
         "redemptions.fulfil",
         "redemptions.reveal",
         "aftersale.decide",
+        "vouchers.hold",
         "members.freeze",
         "members.card",
         "members.note",

@@ -1,8 +1,7 @@
 """Offering a voucher, taking it back, accepting it, and letting the offer lapse.
 
 One conditional update of the gift's row decides between accepting, taking back and lapsing. Offering is one of the voucher's row,
-and so is verifying, so a voucher is used or offered, never both. Locks: the member's account, then the voucher, then the gift;
-nobody waits for a voucher with an open gift of it in hand, since that voucher is `offered` and nothing else touches it.
+and so is verifying, so a voucher is used or offered, never both. Locks: the member's account, then the voucher, then the gift.
 The books never move: points were spent by whoever redeemed it, and what a partner is owed begins with the use.
 """
 
@@ -87,6 +86,10 @@ _KEEP = """
 
 _COUNT = "SELECT count(*) FROM voucher_gift WHERE giver_id = %(member)s AND offered_at >= %(since)s"
 
+_LOCK_BEHIND = """
+    SELECT FROM voucher WHERE id = (SELECT voucher_id FROM voucher_gift WHERE token_hash = %(hash)s) FOR UPDATE"""
+_LOCK = "SELECT FROM voucher WHERE id = %(voucher)s FOR UPDATE"
+
 _RETURNING = """
     RETURNING g.id, g.voucher_id, g.giver_id,
         (SELECT i.name_zh FROM voucher v JOIN item i ON i.id = v.item_id WHERE v.id = g.voucher_id) AS name_zh,
@@ -105,9 +108,10 @@ _TAKE_BACK = f"""
 
 _LAPSE = f"""
     WITH due AS (
-        SELECT id FROM voucher_gift WHERE state = 'open' AND expires_at <= %(now)s
-        ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-    UPDATE voucher_gift g SET state = 'lapsed', decided_at = %(now)s FROM due WHERE g.id = due.id
+        SELECT g.id FROM voucher_gift g JOIN voucher v ON v.id = g.voucher_id
+        WHERE g.state = 'open' AND g.expires_at <= %(now)s
+        ORDER BY v.id LIMIT %(limit)s FOR UPDATE OF v SKIP LOCKED)
+    UPDATE voucher_gift g SET state = 'lapsed', decided_at = %(now)s FROM due WHERE g.id = due.id AND g.state = 'open'
     {_RETURNING}"""
 
 _HAND_OVER = """
@@ -149,7 +153,9 @@ async def take_back_gift(
     connection: AsyncConnection[Any], member_id: int, voucher_id: int, *, actor: str, now: datetime
 ) -> None:
     """Take an offered voucher back, in the caller's transaction. Raises GiftOverError when it is not on its way any more."""
-    gifts = await _decide(connection, _TAKE_BACK, {"member": member_id, "voucher": voucher_id, "now": now})
+    values = {"member": member_id, "voucher": voucher_id, "now": now}
+    await connection.execute(_LOCK, values)
+    gifts = await _decide(connection, _TAKE_BACK, values)
     if not gifts:
         raise GiftOverError
     await _give_back(connection, gifts, "gift_taken_back", actor, now)
@@ -166,6 +172,7 @@ async def accept_gift(
     if member.state != "active":
         raise CannotReceiveError
     values = {"member": member_id, "hash": hash_token(token).hex(), "now": now}
+    await connection.execute(_LOCK_BEHIND, values)
     gifts = await _decide(connection, _ACCEPT, values)
     if not gifts:
         return await _repeat_or_refuse(connection, values)

@@ -55,6 +55,7 @@ class ItemForm(ItemTextsForm):
     ships_not_to = TextField(N_("Not sent to"), required=False)
     cancel_hours = IntegerField(N_("May be cancelled for hours"), required=False, maximum=8760)
     return_days = IntegerField(N_("May be returned for days"), required=False, maximum=365)
+    stays = CheckField(N_("Stays with whoever redeemed it"))
     variant_of = TextField(N_("Variant of"), required=False, maximum=64)
     variant_zh = TextField(N_("Name of the variant in Chinese"), required=False, maximum=LONGEST_NAME)
     variant_en = TextField(N_("Name of the variant in English"), required=False, maximum=LONGEST_NAME)
@@ -105,6 +106,7 @@ def values_of(form: ItemForm) -> dict[str, Any]:
     return values | {
         "rules_zh": split_lines(form.rules_zh),
         "rules_en": split_lines(form.rules_en),
+        "giftable": not form.stays,
         "tier": form.tier or None,
         "tier_prices": tier_prices_of(form),
         "tags": form.values["tags"] or None,
@@ -134,6 +136,7 @@ def texts_of(item: ItemFacts, stores: list[str]) -> dict[str, Any]:
         "rules_zh": "\n".join(item.rules_zh),
         "rules_en": "\n".join(item.rules_en),
         "is_drop": "yes" if item.is_drop else "",
+        "stays": "" if item.giftable else "yes",
         "tier": item.tier_code or "",
         "tags": [tag["code"] for tag in item.tags],
         "partner": item.partner_code or "",

@@ -50,6 +50,7 @@ FIELDS = {
     "ships_not_to": N_("Not sent to"),
     "cancel_hours": N_("May be cancelled for hours"),
     "return_days": N_("May be returned for days"),
+    "giftable": N_("May be given to another member"),
     "total": N_("Units ever offered"),
     "stores": N_("Stores"),
     "stock": N_("Units ever offered"),

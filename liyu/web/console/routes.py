@@ -53,6 +53,8 @@ from liyu.web.console import (
     tiers,
     today,
     top_ups,
+    voucher_rules,
+    vouchers,
 )
 
 OPEN: list[ControllerRouterHandler] = [*login.ROUTES]
@@ -68,6 +70,8 @@ STAFF: list[ControllerRouterHandler] = [
     *items.ROUTES,
     *pools.ROUTES,
     *prints.ROUTES,
+    *vouchers.ROUTES,
+    *voucher_rules.ROUTES,
     *campaigns.ROUTES,
     *gift_codes.ROUTES,
     *drops.ROUTES,

@@ -1262,6 +1262,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("holder_id", sa.BigInteger(), nullable=True),
         sa.Column("generation", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("points_returned", sa.BigInteger(), nullable=True),
         sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("run_id", sa.BigInteger(), nullable=True),
         sa.Column("run_number", sa.BigInteger(), nullable=True),

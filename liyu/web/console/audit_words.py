@@ -102,6 +102,8 @@ ACTIONS = {
     "after_sale.decline": N_("After-sale request declined"),
     "after_sale.exchange": N_("Replacement sent"),
     "orders.rules": N_("Rules of orders changed"),
+    "tills.policy": N_("Who takes verifications back changed"),
+    "tills.rule": N_("Rule of an item at tills changed"),
     "top_up.save": N_("System for top-ups saved"),
     "top_up.secret": N_("Secret of a system for top-ups renewed"),
     "rule.edit": N_("Points rule: new version"),

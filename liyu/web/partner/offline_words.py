@@ -2,7 +2,7 @@
 
 from liyu.core.i18n import N_
 from liyu.web.i18n import gettext
-from liyu.web.partner.words import REFUSALS
+from liyu.web.refusal_words import REFUSALS
 
 _ALONE: dict[str, tuple[str, str]] = {
     "no_lease": (

@@ -39,7 +39,7 @@ from liyu.web.partner.staff import (
     store_name,
     today_of,
 )
-from liyu.web.partner.words import REFUSALS
+from liyu.web.refusal_words import REFUSALS
 from liyu.web.visit import visit_of
 
 HOME = "/partner/verify"

@@ -3,23 +3,6 @@
 from liyu.core.i18n import N_, Message
 from liyu.partners.settlement.queries import TransitionView
 
-REFUSALS: dict[str, str] = {
-    "unknown_voucher": N_("No such voucher"),
-    "unknown_store": N_("Store not open"),
-    "wrong_partner": N_("Not one of yours"),
-    "wrong_store": N_("Wrong store"),
-    "already_verified": N_("Already used"),
-    "expired": N_("Past its last day"),
-    "cancelled": N_("Voucher cancelled"),
-    "not_yet_valid": N_("Too early"),
-    "frozen": N_("Frozen"),
-    "gift_pending": N_("Waiting as a gift"),
-    "not_activated": N_("Not activated yet"),
-    "daily_limit": N_("Used enough for today"),
-    "stale": N_("Out-of-date QR code"),
-}
-"""A refusal at arm's length; the full sentence stands below it."""
-
 UNDO_REASONS: dict[str, str] = {
     "wrong_voucher": N_("Wrong voucher scanned"),
     "not_served": N_("The member was not served"),

@@ -108,6 +108,7 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
             [
                 Place(N_("Partners"), "/console/partners", "store", "partners.read"),
                 Place(N_("Settlements"), "/console/settlements", "receipt-text", "statements.read"),
+                Place(N_("Offline conflicts"), "/console/offline-conflicts", "wifi-off", "statements.read"),
             ],
         ),
         (

@@ -416,7 +416,7 @@ async def test_the_list_tells_what_is_no_good_and_what_is_good_again(
                 await lists.fetch_changes(world.connection, luck, nonsense, now=NOW)
 
         (item,) = await lists.fetch_items(world.connection, luck, counter.device.store_id)
-        assert (item.here, item.value_minor) == (True, 0)
+        assert (item.here, item.alone, item.usable_from, item.value_minor) == (True, True, None, 0)
         letters = (await counter.paper(vouchers[1]))[2:13]
         hashes = lists.hash_vouchers([vouchers[1]], TOKENS, KEY)
         assert hashes == b64encode(digest(KEY, letters.encode(), sha256)[:6]).decode()

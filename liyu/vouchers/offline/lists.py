@@ -30,7 +30,10 @@ _OVERLAP = 1_000
 
 
 class OfflineItem(Struct):
-    """An item whose paper vouchers a device may meet; `here` tells whether its store takes them. Value in fen."""
+    """An item whose paper vouchers a device may meet; `here` tells whether its store takes them. Value in fen.
+
+    A limit for each day cannot be kept `alone`.
+    """
 
     id: int
     name_zh: str
@@ -39,6 +42,8 @@ class OfflineItem(Struct):
     rules_en: list[str]
     value_minor: int
     here: bool
+    alone: bool
+    usable_from: datetime | None
 
 
 class Changes(Struct):
@@ -54,9 +59,11 @@ class Changes(Struct):
 
 _ITEMS = """
     SELECT i.id, i.name_zh, i.name_en, i.rules_zh, i.rules_en, i.value_minor,
+        coalesce(r.uses_a_day, r.member_uses_a_day) IS NULL AS alone, r.usable_from,
         NOT EXISTS (SELECT FROM item_store t WHERE t.item_id = i.id)
             OR EXISTS (SELECT FROM item_store t WHERE t.item_id = i.id AND t.store_id = %(store)s) AS here
-    FROM item i WHERE i.partner_id = %(partner)s AND i.kind IN ('partner_right', 'coupon', 'pick_up') ORDER BY i.id"""
+    FROM item i LEFT JOIN till_rule r ON r.item_id = i.id
+    WHERE i.partner_id = %(partner)s AND i.kind IN ('partner_right', 'coupon', 'pick_up') ORDER BY i.id"""
 
 _MARKS = """
     SELECT coalesce((SELECT max(id) FROM voucher_transition), 0), coalesce((SELECT max(id) FROM voucher_change), 0),

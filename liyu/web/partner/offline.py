@@ -124,6 +124,8 @@ async def show_contact(request: AnyRequest, session: NamedDependency[AsyncSessio
                 "rules": item.rules_en if english and item.rules_en else item.rules_zh,
                 "value": item.value_minor,
                 "here": item.here,
+                "alone": item.alone,
+                "from": item.usable_from,
             }
             for item in items
         ],

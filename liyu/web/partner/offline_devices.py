@@ -24,10 +24,11 @@ from liyu.vouchers.offline.devices import (
 from liyu.vouchers.offline.queries import PAGE, UseLine, list_devices, list_uses
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
+from liyu.web.conflict_words import name_conflict, rule_or_reason
 from liyu.web.forms import Form, IntegerField, MoneyField, TextField
 from liyu.web.i18n import gettext, text_of
 from liyu.web.pages import Page, leave_notice, page, redirect
-from liyu.web.partner.offline_words import BEARERS, CONFLICTS, rule_or_reason
+from liyu.web.partner.offline_words import BEARERS
 from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of
 from liyu.web.partner.till import store_options
 from liyu.web.visit import visit_of
@@ -134,7 +135,7 @@ def _row(request: AnyRequest, line: UseLine) -> dict[str, Any]:
         "item": text_of(line, "item") if line.item_zh else "",
         "code": mask_code(visit_of(request).services.codes.code_of(line.serial)) if line.serial else "",
         "store": text_of(line, "store"),
-        "conflict": gettext(CONFLICTS.get(line.conflict, line.conflict)) if line.conflict else None,
+        "conflict": name_conflict(line.conflict) if line.conflict else None,
         "bearer": gettext(BEARERS[line.bearer]) if line.bearer else None,
         "reason": rule_or_reason(line.reason),
     }

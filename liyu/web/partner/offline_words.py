@@ -1,8 +1,8 @@
 """What tills without a network say: why a device takes no voucher, what became of one it took, and who bears a loss."""
 
 from liyu.core.i18n import N_
+from liyu.web.conflict_words import CONFLICTS
 from liyu.web.i18n import gettext
-from liyu.web.refusal_words import REFUSALS
 
 _ALONE: dict[str, tuple[str, str]] = {
     "no_lease": (
@@ -26,6 +26,13 @@ _ALONE: dict[str, tuple[str, str]] = {
             "cannot: ask for the printed voucher, or wait for the network."
         ),
     ),
+    "item_needs_network": (
+        N_("Needs the network"),
+        N_(
+            "How often this item is used in a day is limited, which this device cannot tell alone. Wait for the network."
+        ),
+    ),
+    "not_yet_valid": (N_("Too early"), N_("Vouchers of this item are not used yet.")),
     "unknown_voucher": (N_("Not genuine"), N_("This QR code was not made by the program. Do not take it.")),
     "wrong_partner": (
         N_("Not one of yours"),
@@ -54,28 +61,7 @@ _ALONE: dict[str, tuple[str, str]] = {
 }
 """A refusal of the device itself: at arm's length, and in a sentence."""
 
-CONFLICTS: dict[str, str] = REFUSALS | {
-    "no_lease": N_("Device had no permission"),
-    "clock": N_("Clock of the device was off"),
-    "lease_over": N_("Permission had run out"),
-    "revoked": N_("Device was revoked"),
-    "over_quota": N_("More than the device may take"),
-    "over_cap": N_("More value than the device may take"),
-    "changed_hands": N_("Given to another member"),
-    "gift_pending": N_("Waiting as a gift"),
-    "not_activated": N_("Not activated yet"),
-}
-
 BEARERS: dict[str, str] = {"partner": N_("Your loss"), "operator": N_("The program pays")}
-
-RULES: dict[str, str] = {
-    "bounds": N_("The bounds of the device were overstepped, or the paper was not genuine"),
-    "told": N_("The device had been told before it took the voucher"),
-    "no_agreement": N_("The item has no agreement"),
-    "agreement": N_("As agreed"),
-    "cap_reached": N_("The agreed sum of this month is used up"),
-}
-"""Reasons of decisions that the agreement made; people write theirs."""
 
 
 def alone_words() -> dict[str, dict[str, str]]:
@@ -87,8 +73,3 @@ def use_words() -> dict[str, str]:
     """What became of uses, for the device's own list."""
     words = {code: gettext(text) for code, text in CONFLICTS.items()}
     return words | {f"bearer_{bearer}": gettext(text) for bearer, text in BEARERS.items()}
-
-
-def rule_or_reason(reason: str | None) -> str:
-    """The reason of a decision in words."""
-    return gettext(RULES[reason]) if reason in RULES else reason or ""

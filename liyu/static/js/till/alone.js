@@ -9,6 +9,9 @@ const page = document.querySelector("[data-till-alone]");
 const words = JSON.parse(page.dataset.words);
 const AGAIN = 15_000;
 
+// Browsers allow it only after somebody has touched the page.
+const vibrate = (pattern) => navigator.userActivation?.hasBeenActive && navigator.vibrate?.(pattern);
+
 function show(view) {
   for (const section of page.querySelectorAll("[data-view]")) section.hidden = section.dataset.view !== view;
   page.querySelector(`[data-view="${view}"] [data-first]`)?.focus();
@@ -16,7 +19,7 @@ function show(view) {
 
 function refuse(reason, item) {
   fill(page, { refusal: words[reason].title, reason: words[reason].text, item: item ?? "" });
-  navigator.vibrate?.([120, 80, 120]);
+  vibrate([120, 80, 120]);
   show("refused");
 }
 
@@ -38,7 +41,7 @@ async function takeIt({ paper, hash, item, contact, judgeNow }) {
   };
   const refusal = await take(use, judgeNow);
   if (refusal) return refuse(refusal, item.name);
-  navigator.vibrate?.(60);
+  vibrate(60);
   show("accepted");
   return showDevice();
 }

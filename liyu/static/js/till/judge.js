@@ -29,6 +29,8 @@ export function findRefusal({ contact, paper, genuine, hash, uses, now }) {
   const item = items.find((one) => one.id === paper.item);
   if (!item) return "wrong_partner";
   if (!item.here) return "wrong_store";
+  if (!item.alone) return "item_needs_network";
+  if (item.from && now < Date.parse(item.from)) return "not_yet_valid";
   if (dayOf(now, zone) > paper.lastDay) return "expired";
   if (uses.some((use) => use.hash === hash)) return "taken_here";
   if (gone.includes(hash)) return "gone";

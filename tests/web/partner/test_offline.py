@@ -1,0 +1,141 @@
+"""Devices of the portal: added by managers, bound by a code, in contact, telling what they took; each sees its own only."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from liyu.vouchers.offline.lists import hash_vouchers, list_key
+from tests.vouchers.tills import FEE, TOKENS
+from tests.web.partner.conftest import Enter, Portal
+from tests.web.personas import field_in, token_in
+
+SECRET = "a-secret-for-tests-" + "0" * 32
+DEVICE = {"store": "SH1", "name": "Till 1", "quota": "2", "cap": "100", "hours": "12"}
+
+
+async def add(client: httpx.AsyncClient, **values: str) -> httpx.Response:
+    page = await client.get("/partner/devices")
+    return await client.post("/partner/devices", data={"csrf_token": token_in(page), **DEVICE, **values})
+
+
+async def bind(manager: httpx.AsyncClient, cashier: httpx.AsyncClient) -> dict[str, Any]:
+    """A device that the manager adds and the cashier binds; its first contact, with all parts of the list."""
+    code = field_in(await add(manager), "code")
+    page = await cashier.get("/partner/till")
+    bound = await cashier.post("/partner/till/pair", data={"csrf_token": token_in(page), "code": code.lower()})
+    assert bound.status_code == 303, bound.text
+    return await contact(cashier)
+
+
+async def contact(client: httpx.AsyncClient, **query: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = (await client.get("/partner/till/contact", params=query)).json()
+    while answer.get("more"):
+        answer = (await client.get("/partner/till/contact", params=query | {"cursor": answer["cursor"]})).json()
+    return answer
+
+
+async def tell(client: httpx.AsyncClient, contact: dict[str, Any], *papers: str, sent_at: str = "") -> httpx.Response:
+    lease = contact["lease"]["id"]
+    uses = [
+        {"nonce": f"n{number}", "text": text, "used_at": contact["now"], "lease": lease}
+        for number, text in enumerate(papers)
+    ]
+    body = json.dumps({"sent_at": sent_at or contact["now"], "uses": uses})
+    headers = {"X-CSRF-Token": contact["csrf"], "Content-Type": "application/json"}
+    return await client.post("/partner/till/uses", content=body, headers=headers)
+
+
+async def paper(portal: Portal, voucher: int) -> str:
+    item = await portal.shops.world.one("SELECT item_id FROM voucher WHERE id = %s", voucher)
+    return TOKENS.static_token(voucher, (portal.clock.now() + timedelta(days=9)).date(), item)
+
+
+async def test_a_device_is_added_bound_in_contact_and_tells_what_it_took(portal: Portal, enter: Enter) -> None:
+    good, spent = await portal.shops.vouchers(2)
+    manager, cashier = await enter("manager"), await enter("cashier")
+    assert await contact(cashier) == {**(await contact(cashier)), "device": None}
+    first = await bind(manager, cashier)
+    assert (first["device"]["name"], first["lease"]["quota"], first["lease"]["cap_minor"]) == ("Till 1", 2, 10_000)
+    await portal.shops.verify(spent, store="SH1", now=portal.clock.now())
+    later = await contact(cashier, held=first["lease"]["id"], cursor=first["cursor"])
+    key = list_key(SECRET, first["device"]["id"])
+    assert later["gone"] == hash_vouchers([spent], TOKENS, key)
+
+    told = await tell(cashier, later, await paper(portal, good), await paper(portal, spent))
+    results = told.json()["results"]
+    assert [(one["state"], one["conflict"], one["bearer"]) for one in results] == [
+        ("verified", None, None),
+        ("conflict", "already_verified", "partner"),
+    ]
+    assert (await tell(cashier, later, await paper(portal, good), await paper(portal, spent))).json() == told.json()
+    assert await portal.shops.world.one("SELECT sum(amount_minor) FROM payable_entry") == 2 * FEE
+    assert await portal.shops.world.one("SELECT count(*) FROM audit_event WHERE action = 'vouchers.offline'") == 2
+    uses = (await manager.get("/partner/offline-uses")).text
+    assert all(words in uses for words in ("Till 1", "Cashier Wang", "Already used", "Your loss"))
+    assert "2 / 2" in (await manager.get("/partner/devices")).text
+    assert "Already used" not in (await (await enter("tea")).get("/partner/offline-uses")).text
+
+
+async def test_bad_input_changes_nothing_and_names_every_fault(portal: Portal, enter: Enter) -> None:
+    owner, cashier = await enter("owner"), await enter("cashier")
+    refused = await add(owner, store="BJ1", name="")
+    assert refused.status_code == 422
+    refused = await add(owner, quota="0", cap="x", hours="999")
+    assert refused.status_code == 422
+    assert refused.text.count("field-error") >= 3 or refused.text.count("aria-invalid") >= 3
+    assert (await add(owner, cap="999999")).status_code == 422
+    assert await portal.shops.world.one("SELECT count(*) FROM till_device") == 0
+    assert (await cashier.get("/partner/devices")).status_code == 403
+
+    contacted = await bind(owner, owner)
+    page = await cashier.get("/partner/till")
+    wrong = await cashier.post("/partner/till/pair", data={"csrf_token": token_in(page), "code": "0000-0000"})
+    assert wrong.status_code == 422
+    assert "wrong or too old" in wrong.text
+    assert (await tell(cashier, contacted, "x")).status_code == 403
+    headers = {"X-CSRF-Token": contacted["csrf"], "Content-Type": "application/json"}
+    for body in (
+        "",
+        "{}",
+        '{"sent_at": "2026-01-01T00:00:00Z", "uses": [{"nonce": ""}]}',
+        '{"sent_at": "x", "uses": []}',
+    ):
+        answer = await owner.post("/partner/till/uses", content=body, headers=headers)
+        assert answer.status_code == 422, body
+    assert await portal.shops.world.one("SELECT count(*) FROM offline_use") == 0
+
+
+async def test_a_revoked_device_gets_no_more_bounds_but_is_still_listened_to(portal: Portal, enter: Enter) -> None:
+    owner, tea = await enter("owner"), await enter("tea")
+    voucher = await portal.shops.voucher()
+    contacted = await bind(owner, owner)
+    device = contacted["device"]["id"]
+    theirs = {"csrf_token": token_in(await tea.get("/partner/devices"))}
+    for act in ("revoke", "code"):
+        assert (await tea.post(f"/partner/devices/{device}/{act}", data=theirs)).status_code == 404
+    portal.clock.instant += timedelta(minutes=1)
+    page = await owner.get("/partner/devices")
+    await owner.post(f"/partner/devices/{device}/revoke", data={"csrf_token": token_in(page)})
+    assert (await contact(owner))["lease"] is None
+    assert "was revoked" in (await owner.get("/partner/till")).text
+    told = await tell(owner, contacted, await paper(portal, voucher), sent_at=portal.clock.now().isoformat())
+    assert told.json()["results"][0]["state"] == "verified"
+
+
+async def test_the_portal_is_installable_and_its_page_without_a_network_names_nobody(
+    portal: Portal, enter: Enter
+) -> None:
+    owner = await enter("owner")
+    manifest = (await owner.get("/partner/manifest.webmanifest")).json()
+    assert (manifest["scope"], manifest["start_url"]) == ("/partner", "/partner/verify")
+    worker = await owner.get("/partner/service-worker.js")
+    assert worker.headers["service-worker-allowed"] == "/partner"
+    installation = json.loads(worker.text.partition(" = ")[2].partition(";\n")[0])
+    for address in (installation["offline"], *installation["files"]):
+        assert (await owner.get(address)).status_code == 200, address
+    alone = await owner.get(installation["offline"])
+    assert "Owner Wang" not in alone.text
+    assert "X-CSRF-Token" not in alone.text
+    assert "'wasm-unsafe-eval'" in alone.headers["content-security-policy"]

@@ -119,6 +119,7 @@ async def _conflict_page(
 
 
 def _row(request: AnyRequest, line: UseLine) -> dict[str, Any]:
+    assert line.bearer is not None
     return {
         "line": line,
         "item": text_of(line, "item") if line.item_zh else "—",
@@ -126,7 +127,7 @@ def _row(request: AnyRequest, line: UseLine) -> dict[str, Any]:
         "partner": text_of(line, "partner"),
         "store": text_of(line, "store"),
         "conflict": name_conflict(line.conflict or ""),
-        "bearer": gettext(_BEARERS[line.bearer or "partner"]),
+        "bearer": gettext(_BEARERS[line.bearer]),
         "reason": rule_or_reason(line.reason),
     }
 

@@ -36,6 +36,7 @@ DEMO_MEMBER_WISHES = {
     2: "LUCKIN-ANYCUP",
 }
 """What the member of the demo's login redeemed, so many days ago; a wallet with something in it."""
+PARTNER_GOODS, TO_PICK_UP = "G-POUROVER", "LUCKIN-TUMBLER"
 NOON = 12
 HALF_A_DAY = (4, 7)
 """Redemptions before and after noon, from and to."""
@@ -118,6 +119,13 @@ class Activity:
             # More come than there is: the desk sees to it that nobody gets what is not there.
             comers = members if drop["sold_out"] else members[:wanted]
             await asyncio.gather(*(self._redeem(member, item["sku"]) for member in comers))
+
+    async def order_of_partners(self, now: datetime) -> None:
+        """Goods of a partner, some days ago and this morning, and something that the member of the login is to pick up."""
+        some = [member for member in await self.members() if member != DEMO_MEMBER]
+        for before, buyers in ((timedelta(days=4), some[:6]), (timedelta(hours=5), some[6:10])):
+            await self.redeem_all(buyers, PARTNER_GOODS, now - before)
+        await self.redeem_all([DEMO_MEMBER], TO_PICK_UP, now - timedelta(days=1))
 
     async def redeem_all(self, members: list[str], sku: str, at: datetime) -> None:
         """Each of these members takes a unit of an item at some instant; a refusal is left at that."""

@@ -87,6 +87,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
             [event for event in events if event.occurred_at >= start_of_day(begin, zone)], today, now
         )
         await enter_draws(activity, now)
+        await activity.order_of_partners(now)
         await activity.rush(now)
     await decide_due_draws(connection, settings, now)
     await fulfil_orders(connection, settings.database_url, now, zone)

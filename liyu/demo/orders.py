@@ -47,6 +47,7 @@ _RETURNABLE = """
     SELECT r.number, r.member_id FROM redemption r JOIN item i ON i.id = r.item_id JOIN member m ON m.id = r.member_id
     JOIN parcel p ON p.redemption_id = r.id
     WHERE i.kind = 'goods' AND r.state = 'completed' AND p.received_at > %(since)s AND (m.external_id = %(own)s) = %(of_own)s
+        AND (i.partner_id IS NOT NULL) = %(of_partner)s
     ORDER BY r.id DESC LIMIT 1"""
 
 
@@ -116,13 +117,14 @@ async def _hold_two(connection: AsyncConnection[Any], database_url: str, now: da
 
 
 async def _ask(connection: AsyncConnection[Any], now: datetime, zone: ZoneInfo) -> None:
-    """A request of the demo's own member that waits, and one of somebody else that was granted."""
+    """Requests: of the demo's own member and for a partner's goods, which wait, and one of somebody else that was granted."""
     since = now - timedelta(days=6)
-    for of_own, wish in (
-        (True, Wish("exchange", "damaged", "背带的缝线开了，想换一个。", 1)),
-        (False, Wish("refund", "parts_missing", "少了一个配件，不用寄回了，退积分就好。", 1)),
+    for of_own, of_partner, wish in (
+        (True, False, Wish("exchange", "damaged", "背带的缝线开了，想换一个。", 1)),
+        (False, False, Wish("refund", "parts_missing", "少了一个配件，不用寄回了，退积分就好。", 1)),
+        (False, True, Wish("return", "not_as_described", "滤杯比图片上小一圈，想退掉。", 1)),
     ):
-        values = {"since": since, "own": DEMO_MEMBER, "of_own": of_own}
+        values = {"since": since, "own": DEMO_MEMBER, "of_own": of_own, "of_partner": of_partner}
         found = await (await connection.execute(_RETURNABLE, values)).fetchone()
         if found is None:
             continue
@@ -132,7 +134,7 @@ async def _ask(connection: AsyncConnection[Any], now: datetime, zone: ZoneInfo) 
             request = await open_request(
                 connection, member_id, number, wish, [], actor=f"member:{member_id}", now=asked, zone=zone
             )
-            if not of_own:
+            if not of_own and not of_partner:
                 await approve(
                     connection, OPERATOR, request, words="抱歉给您添麻烦了，积分已退回。", actor=STAFF,
                     now=asked + timedelta(hours=3), zone=zone,

@@ -8,9 +8,11 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from liyu.catalog.models import POSTED_KINDS
 from liyu.core.bulk import encode_rows, insert_of
+from liyu.core.errors import NotFoundError
 from liyu.members.notices import NoticeRow, tell_members
-from liyu.members.personal.addresses import list_addresses
+from liyu.members.personal.addresses import find_address, list_addresses
 from liyu.redemption.addresses import Delivery, snapshot_of
 from liyu.redemption.draws.award import Award, hand_out
 from liyu.redemption.draws.decide import ChangeRow, Holder, find_holders, notice_details
@@ -62,12 +64,19 @@ class _Offered(Struct, frozen=True):
 
 
 async def claim_prize(
-    connection: AsyncConnection[Any], number: str, member_id: int, *, actor: str, now: datetime, zone: ZoneInfo
+    connection: AsyncConnection[Any],
+    number: str,
+    member_id: int,
+    *,
+    address_id: int | None = None,
+    actor: str,
+    now: datetime,
+    zone: ZoneInfo,
 ) -> None:
     """Say yes to the prize that is kept for a member; it becomes a redemption for no points in the same transaction.
 
-    Goods go to the member's first address. The connection is in autocommit. Raises NotFoundError, NothingToClaimError, or
-    AddressNeededError.
+    Goods go to the address that was chosen, or else to the member's first one to which they are sent. The connection is in
+    autocommit. Raises NotFoundError, NothingToClaimError, or AddressNeededError.
     """
     draw = await find_draw(connection, number)
     async with connection.cursor(row_factory=class_row(_Offered)) as cursor:
@@ -75,7 +84,7 @@ async def claim_prize(
         offered = await cursor.fetchone()
     if offered is None or offered.offered_until <= now:
         raise NothingToClaimError
-    delivery = await _delivery(connection, member_id, offered)
+    delivery = await _delivery(connection, member_id, offered, address_id)
     award = Award(offered.place, offered.prize_id, offered.external_id, offered.sku, delivery)
 
     async def record(redemptions: dict[int, int]) -> bool:
@@ -199,10 +208,18 @@ async def _log(connection: AsyncConnection[Any], changes: list[ChangeRow]) -> No
     await connection.execute(insert_of("draw_place_change", ChangeRow), (encode_rows(changes),))
 
 
-async def _delivery(connection: AsyncConnection[Any], member_id: int, offered: _Offered) -> Delivery | None:
-    if offered.kind != "goods":
+async def _delivery(
+    connection: AsyncConnection[Any], member_id: int, offered: _Offered, address_id: int | None
+) -> Delivery | None:
+    if offered.kind not in POSTED_KINDS:
         return None
-    addresses = await list_addresses(connection, member_id)
+    if address_id is None:
+        addresses = await list_addresses(connection, member_id)
+    else:
+        try:
+            addresses = [await find_address(connection, member_id, address_id)]
+        except NotFoundError:
+            raise AddressNeededError from None
     left_out = tuple(offered.ships_not_to or ())
     possible = [Delivery(snapshot_of(address), left_out) for address in addresses]
     delivery = next((one for one in possible if one.is_possible), None)

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
+from liyu.catalog.models import POSTED_KINDS
 from liyu.catalog.service import set_state
 from liyu.catalog.states import may_become as item_may_become
 from liyu.core.errors import InvalidInputError, Reason
@@ -28,7 +29,8 @@ MOST_UNITS = 1_000
 MOST_TICKETS = 100
 LIST_STANDS_FOR = timedelta(minutes=5)
 """The list is public for so long before the seed is revealed, so that anybody can keep a copy."""
-PRIZE_KINDS = ("goods", "coupon", "partner_right")
+PRIZE_KINDS = ("goods", "pick_up", "coupon", "partner_right", "top_up")
+"""What can be won: all that is handed out as an order. Codes are units of their pool, and are not set aside for somebody."""
 LOSING_POINTS = ("kept", "given_back")
 
 
@@ -178,6 +180,8 @@ async def _check(connection: AsyncConnection[Any], draft: DrawDraft, own: str | 
     fault = await _check_prizes(connection, draft.prizes, ids)
     if fault is not None:
         faults["prizes"] = fault
+    elif draft.claim_hours is None and await _is_any_posted(connection, list(ids.values())):
+        faults["claim_hours"] = Message(N_("Goods need hours to claim: within them the winner says where they go."))
     if faults:
         raise InvalidInputError.of_fields(faults)
     return ids
@@ -196,11 +200,18 @@ async def _check_prizes(
             return Message(N_("There is no item %(sku)s."), {"sku": prize.sku})
         if row[1] not in PRIZE_KINDS or row[3]:
             return Message(
-                N_("%(sku)s cannot be won: prizes are goods, coupons and partner rights without a cash part."),
+                N_("%(sku)s cannot be won: prizes are goods, coupons, partner rights and top-ups without a cash part."),
                 {"sku": prize.sku},
             )
         ids[prize.sku] = row[0]
     return None
+
+
+async def _is_any_posted(connection: AsyncConnection[Any], items: list[int]) -> bool:
+    found = await connection.execute(
+        "SELECT EXISTS (SELECT FROM item WHERE id = ANY(%s) AND kind = ANY(%s))", (items, list(POSTED_KINDS))
+    )
+    return await found.fetchone() == (True,)
 
 
 async def _check_ready(connection: AsyncConnection[Any], draw: Draw, prizes: list[Prize], now: datetime) -> None:

@@ -50,6 +50,8 @@ class OwnPlace(Struct, frozen=True):
     member_id: int
     redemption: str | None
     kind: str | None
+    """Of the prize."""
+    ships_not_to: list[str] | None
 
 
 class OwnEntries(Struct, frozen=True):
@@ -120,7 +122,7 @@ _OWN_ENTRIES = f"""
     WHERE d.id = %(draw)s AND r.member_id = %(member)s AND r.state IN ('completed', 'refunded') ORDER BY r.id"""
 _OWN_PLACE = """
     SELECT p.place, p.code, p.state, i.name_zh AS prize_zh, i.name_en AS prize_en, p.offered_until, b.member_id,
-        w.number AS redemption, i.kind
+        w.number AS redemption, i.kind, i.ships_not_to
     FROM redemption r JOIN draw_entry e ON e.redemption_id = r.id
     JOIN draw_entry s ON s.draw_id = e.draw_id AND s.person = e.person
     JOIN draw_place p ON p.draw_id = s.draw_id AND p.code = s.code

@@ -11,6 +11,28 @@ whenReady("button[data-opens]", (button) => {
   setTimeout(() => { button.disabled = false; }, Math.min(wait, 2 ** 31 - 1));
 });
 
+// What was coming is open now; the page says so itself.
+document.addEventListener("liyu:elapsed", (event) => {
+  const until = event.target.closest("[data-until-open]");
+  if (!until) return;
+  until.remove();
+  for (const pill of document.querySelectorAll("[data-opened]")) {
+    pill.textContent = pill.dataset.opened;
+    pill.classList.remove("gold");
+  }
+});
+
+// Sold out while one looks: the button gives way to the waiting list, and comes back with what is given back. Nobody is reloaded.
+const turn = (isGone) => {
+  const form = document.querySelector("form[data-once]:not([data-later])");
+  const list = document.querySelector("[data-when-gone]");
+  if (!form || !list || form.querySelector("[name=offer]")) return;
+  form.hidden = isGone;
+  list.hidden = !isGone;
+};
+document.addEventListener("liyu:gone", () => turn(true));
+document.addEventListener("liyu:back", () => turn(false));
+
 // One tap is one request, however often it is tapped.
 whenReady("form[data-once]", (form) => {
   form.addEventListener("submit", () => {

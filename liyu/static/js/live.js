@@ -9,7 +9,7 @@ function show({ sku, left, total }) {
     for (const figure of card.querySelectorAll("[data-live-left]")) figure.textContent = left.toLocaleString("en");
     const bar = card.querySelector("progress");
     if (bar) Object.assign(bar, { max: total, value: total - left });
-    if (left === 0) card.dispatchEvent(new CustomEvent("liyu:gone", { bubbles: true }));
+    card.dispatchEvent(new CustomEvent(left === 0 ? "liyu:gone" : "liyu:back", { bubbles: true }));
   }
 }
 

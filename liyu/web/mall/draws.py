@@ -9,6 +9,7 @@ from litestar.params import FromPath
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from liyu.catalog.models import POSTED_KINDS
 from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError
 from liyu.core.i18n import N_, Message
@@ -18,11 +19,13 @@ from liyu.redemption.draws.document import load_document
 from liyu.redemption.draws.entries import read_list
 from liyu.redemption.draws.queries import (
     OwnPart,
+    PlaceStep,
     SoFar,
     check_draw,
     count_so_far,
     find_published,
     find_published_of,
+    list_place_steps,
     list_places,
     list_published,
     load_own_part,
@@ -30,18 +33,24 @@ from liyu.redemption.draws.queries import (
 from liyu.redemption.draws.records import Draw, list_prizes
 from liyu.web.actor import actor_of
 from liyu.web.attachments import attach
-from liyu.web.draw_words import claim_rule, phase_label, phase_of, place_label, points_rule
+from liyu.web.draw_words import PLACE_REASONS, claim_rule, phase_label, phase_of, place_label, points_rule
 from liyu.web.formats import current_zone
+from liyu.web.forms import Form, IntegerField
 from liyu.web.i18n import gettext, text_of, translate
 from liyu.web.limits import count_hit
 from liyu.web.mall.cards import cover_of
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
+from liyu.web.mall.redeem import choose_among
 from liyu.web.pages import Page, leave_notice, page, redirect
 from liyu.web.visit import visit_of
 
 SHOWN_ENTRIES = 20
 """Lines of the list that the page shows; the file has all."""
 SHOWN_PLACES = 50
+
+
+class ClaimForm(Form):
+    address = IntegerField(N_("Address"), minimum=1, required=False)
 
 
 @get("/draws")
@@ -110,7 +119,8 @@ async def download_document(request: AnyRequest, session: NamedDependency[AsyncS
 
 @post("/draws/{number:str}/claim")
 async def claim(request: AnyRequest, session: NamedDependency[AsyncSession], number: FromPath[str]) -> Page:
-    """Say yes to what is kept for one."""
+    """Say yes to what is kept for one; goods go to the address that is chosen."""
+    form = await ClaimForm.read(request)
     actor, services = actor_of(request), visit_of(request).services
     await count_hit(services, "redeem", actor.reference)
     # It is handed out as the desk does, in a transaction of its own; this one must not hold a snapshot meanwhile.
@@ -121,8 +131,9 @@ async def claim(request: AnyRequest, session: NamedDependency[AsyncSession], num
             services.settings.database_url, autocommit=True, options="-c timezone=UTC -c lock_timeout=5s"
         ) as connection:
             await claim_prize(
-                connection, number, member_id_of(actor), actor=actor.reference, now=now_of(request), zone=current_zone()
-            )
+                connection, number, member_id_of(actor), address_id=form.address if form.is_valid else None,
+                actor=actor.reference, now=now_of(request), zone=current_zone(),
+            )  # fmt: skip
     except DomainError as refusal:
         if refusal.status != 409:
             raise
@@ -141,6 +152,12 @@ async def _show(request: AnyRequest, session: AsyncSession, number: str, *, refu
             connection, draw, member_id_of(visit.actor), secret_key=visit.services.settings.secret_key
         )
     units = sum(prize.units for prize in prizes)
+    is_mine = own is not None and own.place is not None and own.place.member_id == _member_of(request)
+    place = own.place if own is not None and is_mine else None
+    steps = await list_place_steps(connection, draw.id, own.place.place) if own is not None and own.place else []
+    addresses: dict[str, Any] = {"addresses": None}
+    if place is not None and place.state == "offered" and place.kind in POSTED_KINDS:
+        addresses = await choose_among(request, session, tuple(place.ships_not_to or ()), None, f"/draws/{number}")
     return page(
         request,
         "mall/draw.html",
@@ -154,9 +171,11 @@ async def _show(request: AnyRequest, session: AsyncSession, number: str, *, refu
         so_far=so_far,
         own=own,
         standing=_standing(own),
-        is_mine=own is not None and own.place is not None and own.place.member_id == _member_of(request),
+        log=[_step(one) for one in steps],
+        is_mine=is_mine,
         chance=describe_chance(own, so_far, units) if own and own.entries and not draw.has_seed else None,
         places=[_place(one) for one in await list_places(connection, draw.id, units)],
+        **addresses,
     )
 
 
@@ -195,6 +214,18 @@ def _row(request: AnyRequest, draw: Draw) -> dict[str, Any]:
         "is_over": draw.state in ("decided", "finished", "called_off"),
         "points_rule": points_rule(draw),
         "claim_rule": claim_rule(draw),
+    }
+
+
+def _step(one: PlaceStep) -> dict[str, Any]:
+    """A line of the log of why."""
+    label, tone = place_label(one.to_state)
+    why = PLACE_REASONS.get(one.reason, "")
+    return {
+        "text": label,
+        "when": one.at,
+        "note": gettext(why) if why else "",
+        "state": tone if tone != "grey" else "waiting",
     }
 
 

@@ -12,7 +12,10 @@ from liyu.redemption.errors import make_reason
 from liyu.web.i18n import gettext, translate
 from liyu.web.mall.cards import in_words
 
-_TONES = {"granted": "gold", "taken": "gold", "refused": "red", "lapsed": "red", "called_off": "red"}
+_TONES = {
+    "granted": "gold", "taken": "gold", "refused": "red", "lapsed": "red", "called_off": "red", "too_many_requests": "red",
+    "attention_missing": "red", "attention_wrong": "red",
+}  # fmt: skip
 
 
 def announce_rule(drop: AnnouncedDrop, item: ItemView) -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 import random
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from litestar import get, post
 from litestar.di import NamedDependency
@@ -69,6 +69,13 @@ class LineForm(Form):
 
 class JoinForm(Form):
     units = IntegerField(N_("Units"), minimum=1, maximum=20, required=False, default=1)
+
+
+@get("/items/{sku:str}/drop")
+async def show_drop_of_item(request: AnyRequest, sku: FromPath[str]) -> Page:
+    """The drop of an item; without one, the item. Cards lead here: they live longer than what is announced."""
+    drop = visit_of(request).services.drops.board.by_sku.get(sku)
+    return redirect(request, f"/drops/{drop.number}" if drop else f"/items/{quote(sku, safe='')}")
 
 
 @get("/drops/{number:str}")
@@ -353,5 +360,5 @@ async def _show_past(request: AnyRequest, number: str) -> Page:
     return page(request, "mall/drop_past.html", tab="home", drop=drop, log=tell_log(own.log) if own else [])
 
 
-OPEN_ROUTES = [show_drop]
+OPEN_ROUTES = [show_drop_of_item, show_drop]
 ROUTES = [redeem, show_line, join, leave]

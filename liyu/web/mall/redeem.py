@@ -162,11 +162,19 @@ async def address_choice(
     """The member's addresses for what goes by post: the chosen one first, else the first one that the item is sent to."""
     if not item.is_posted:
         return {"addresses": None}
+    return await choose_among(
+        request, session, item.ships_not_to, chosen, f"/items/{item.sku}/redeem?quantity={quantity}"
+    )
+
+
+async def choose_among(
+    request: AnyRequest, session: AsyncSession, left_out: tuple[str, ...], chosen: int | None, back: str
+) -> dict[str, Any]:
+    """The member's addresses; `left_out` are provinces to which it is not sent, `back` is where a new address leads."""
     own = await list_addresses(await driver_connection(session), member_id_of(actor_of(request)))
-    possible = [one.id for one in own if is_sent_to(one.province, item.ships_not_to)]
+    possible = [one.id for one in own if is_sent_to(one.province, left_out)]
     if chosen not in possible:
         chosen = possible[0] if possible else None
-    back = f"/items/{item.sku}/redeem?quantity={quantity}"
     return {
         "addresses": sorted(own, key=lambda one: (one.id != chosen, one.id not in possible)),
         "possible_addresses": possible,

@@ -13,10 +13,11 @@ from liyu.catalog.records import ItemRecord
 from liyu.catalog.service import set_stock
 from liyu.core.errors import InvalidInputError
 from liyu.core.sealing import unseal
+from liyu.members.personal.addresses import AddressDraft, save_address
 from liyu.redemption.draws.algorithm import draw_order, hash_list
 from liyu.redemption.draws.claims import claim_prize
 from liyu.redemption.draws.entries import entry_code, person_code, read_list
-from liyu.redemption.draws.errors import DrawNotReadyError, DrawStateError, NothingToClaimError
+from liyu.redemption.draws.errors import AddressNeededError, DrawNotReadyError, DrawStateError, NothingToClaimError
 from liyu.redemption.draws.prepare import SEED_PURPOSE, call_off, discard_draft
 from liyu.redemption.draws.records import TierTickets
 from liyu.redemption.errors import RefusedError
@@ -244,7 +245,7 @@ async def test_tickets_follow_the_tier_and_free_entries_cost_nothing(lottery: Lo
 
 async def test_a_prize_counts_towards_the_limits_of_its_item_but_is_not_refused_for_them(lottery: Lottery) -> None:
     world = lottery.world
-    await world.item("rare", kind="goods", stock=3, points=10, per_member_limit=1, per_person_limit=1)
+    await world.item("rare", kind="pick_up", stock=3, points=10, per_member_limit=1, per_person_limit=1)
     await lottery.open({"rare": 2})
     await world.redeem("m0", "rare")
     await lottery.enter("m0", "m1")
@@ -252,6 +253,46 @@ async def test_a_prize_counts_towards_the_limits_of_its_item_but_is_not_refused_
     assert [await lottery.prizes_of(member) for member in ("m0", "m1")] == [["rare"], ["rare"]]
     with pytest.raises(RefusedError):
         await world.redeem("m1", "rare")
+
+
+_OFFERED_TO = """
+    SELECT r.member_id, i.sku FROM draw_place p JOIN draw_entry e ON e.draw_id = p.draw_id AND e.code = p.code
+    JOIN redemption r ON r.id = e.redemption_id JOIN draw_prize z ON z.id = p.prize_id JOIN item i ON i.id = z.item_id"""
+
+
+def _address(recipient: str, province: str, city: str, district: str) -> AddressDraft:
+    return AddressDraft(
+        recipient=recipient, phone="13800138000", province=province, city=city, district=district, detail="文三路 2 号"
+    )
+
+
+async def test_goods_are_claimed_with_the_address_that_is_chosen_and_top_ups_are_ordered_at_once(
+    lottery: Lottery,
+) -> None:
+    world = lottery.world
+    await world.item("kettle", kind="goods", stock=1)
+    await world.item("airtime", kind="top_up", stock=1)
+    with pytest.raises(InvalidInputError) as fault:
+        await lottery.plan({"kettle": 1})
+    assert fault.value.reasons[0].details["field"] == "claim_hours"
+    number = await lottery.open({"kettle": 1, "airtime": 1}, claim_hours=24)
+    await lottery.enter("m0", "m1")
+    await lottery.decide()
+    rows = await (await world.connection.execute(_OFFERED_TO)).fetchall()
+    place = _address("李雷", "四川省", "成都市", "武侯区")
+    for member_id, sku in rows:
+        given: int | None = None
+        if sku == "kettle":
+            with pytest.raises(AddressNeededError):
+                await claim_prize(world.connection, number, member_id, actor="test", now=world.clock.now(), zone=ZONE)
+            await save_address(world.connection, member_id, place, now=world.clock.now())
+            other = _address("韩梅", "浙江省", "杭州市", "西湖区")
+            given = await save_address(world.connection, member_id, other, now=world.clock.now())
+        await claim_prize(
+            world.connection, number, member_id, address_id=given, actor="test", now=world.clock.now(), zone=ZONE
+        )
+    assert await world.one("SELECT recipient FROM redemption_address") == "韩梅"
+    assert await world.one("SELECT count(*) FROM top_up WHERE state = 'waiting'") == 1
 
 
 async def test_nobody_entered(lottery: Lottery) -> None:

@@ -24,7 +24,7 @@ async def test_a_draw_is_planned_announced_and_watched(world: World, sign_in: Si
     new = await operator.get("/console/draws/new")
     form = {
         "csrf_token": token_in(new), "sku": "entry", "prize_1": "coupon-1", "units_1": "1", "prize_2": "tea", "units_2": "2",
-        "draws_at": "2026-11-23T20:00", "losing_points": "kept", "tickets_gold": "3",
+        "draws_at": "2026-11-23T20:00", "losing_points": "kept", "claim_hours": "24", "tickets_gold": "3",
     }  # fmt: skip
     assert (await finance.get("/console/draws/new")).status_code == 403
     faulty = await operator.post(

@@ -134,7 +134,7 @@ async def test_a_draft_is_nobodys_business_and_a_draw_can_be_called_off(
     drawing: Drawing, shop: Shop, member: Client
 ) -> None:
     await shop.world.item("LATER-ENTRY", kind="draw", state="draft")
-    draft = DrawDraft("LATER-ENTRY", [PrizeDraft("CUP", 1)], drawing.begin + timedelta(days=2), "kept")
+    draft = DrawDraft("LATER-ENTRY", [PrizeDraft("CUP", 1)], drawing.begin + timedelta(days=2), "kept", 24)
     async with shop.world.connection.transaction():
         hidden = await plan_draw(shop.world.connection, draft, actor="test", now=drawing.begin)
     for path in (f"/draws/{hidden}", f"/draws/{hidden}/verify", f"/draws/{hidden}/draw.json", "/draws/D0"):

@@ -21,7 +21,6 @@ TITLES = {
     "liyu.catalog.states": ("item", "An item 商品"),
     "liyu.catalog.evaluation.states": ("candidate", "A candidate 候选权益"),
     "liyu.vouchers.states": ("voucher", "A voucher 券"),
-    "liyu.vouchers.offline.states": ("offline-loss", "The loss of a conflict 离线核销损失"),
     "liyu.vouchers.gifts.states": ("gift", "A gift 转赠"),
     "liyu.redemption.drops.states": ("drop", "A drop 限量抢兑"),
     "liyu.redemption.draws.states": ("draw", "A draw 抽签"),

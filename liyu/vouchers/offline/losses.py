@@ -16,7 +16,6 @@ from liyu.core.clock import start_of_day
 from liyu.partners.settlement.accrue import accrue_use, reverse_use
 from liyu.partners.settlement.terms import unit_of
 from liyu.vouchers.offline.errors import SameBearerError, UnknownConflictError
-from liyu.vouchers.offline.states import may_become
 
 SYSTEM = "system"
 GOOD_FAITH = ("already_verified", "cancelled", "frozen", "gift_pending", "changed_hands")
@@ -112,7 +111,7 @@ async def decide_otherwise(
     Raises UnknownConflictError, and SameBearerError when it is decided so already.
     """
     conflict = await _load(connection, use_id)
-    if not may_become(conflict.bearer, bearer):
+    if conflict.bearer == bearer:
         raise SameBearerError
     await _decide(connection, conflict, bearer, reason, actor, now, zone)
 

@@ -15,6 +15,7 @@ from psycopg import AsyncConnection, AsyncCursor
 
 from liyu.core.clock import local_date
 from liyu.core.limits import READ_WINDOWS, Subject, Windows
+from liyu.core.webhooks.messages import HEARS_ANYBODY
 from liyu.vouchers.state import Done, ItemTerms, PartnerName, StoreName, TillState, TillStore, VoucherState
 
 MOST_NAMED = 4
@@ -69,7 +70,7 @@ _DONE = """
 
 _LOAD = f"""
     SELECT json_build_object('vouchers', ({_VOUCHERS}), 'items', ({_ITEMS}), 'partners', ({_PARTNERS}), 'stores', ({_STORES}),
-        'done', ({_DONE}), 'windows', ({READ_WINDOWS}),
+        'done', ({_DONE}), 'windows', ({READ_WINDOWS}), 'is_heard', {HEARS_ANYBODY},
         'ids', ARRAY(SELECT nextval('verification_id_seq') FROM generate_series(1, %(count)s)))::text"""
 
 _TAKEN_AT = f"""
@@ -110,6 +111,7 @@ class _Loaded(Struct):
     stores: list[TillStore] | None
     done: list[tuple[str, str, Done]] | None
     windows: list[tuple[str, str, datetime, int]] | None
+    is_heard: bool
     ids: list[int]
 
 
@@ -159,6 +161,7 @@ async def load_state(
         stores=loaded.stores or [],
         done={(verifier, nonce): done for verifier, nonce, done in loaded.done or ()},
         guesses=Windows(now, windows),
+        is_heard=loaded.is_heard,
     )
     return state, loaded.ids[::-1]
 

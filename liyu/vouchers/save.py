@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from psycopg import AsyncConnection
 
 from liyu.core.bulk import encode_rows, insert_of, record_of
+from liyu.core.webhooks.messages import Event, write_messages
 from liyu.partners.settlement.accrue import PricedLine, Use, accrue_uses
 from liyu.vouchers.errors import Attempt
 from liyu.vouchers.state import TillState
@@ -70,6 +71,8 @@ class Batch(Struct):
     used_up: list[int] = field(default_factory=list)
     """Redemptions of which a voucher was used up."""
     day_uses: dict[tuple[int, str], DayUseRow] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    """For webhooks."""
     refused: list[Attempt] = field(default_factory=list)
 
 
@@ -95,6 +98,8 @@ async def save(
             await accrue_uses(connection, batch.uses, lines, at=state.now, zone=state.zone)
         if batch.used_up and on_used_up is not None:
             await on_used_up(connection, batch.used_up, state.now)
+        if batch.events:
+            await write_messages(connection, batch.events, state.now)
         if batch.refused:
             await connection.execute(KEEP_REFUSALS, (encode_rows(batch.refused),))
         if state.guesses.counted:

@@ -114,6 +114,8 @@ class TillState(Struct):
     stores: list[TillStore]
     done: dict[tuple[str, str], Done]
     guesses: Windows
+    is_heard: bool = False
+    """Whether any webhook is told of verifications."""
     taken_at: dict[int, list[StoreName]] = field(default_factory=dict)
     """The first open stores that take a voucher; read where one was shown at a store that does not."""
 

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from liyu.core.clock import local_date
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
+from liyu.core.webhooks.messages import make_event, write_messages
 from liyu.partners.settlement.accrue import reverse_use
 from liyu.vouchers.errors import AlreadyUndoneError, SecondPersonNeededError, UndoTooLateError, UnknownVerificationError
 from liyu.vouchers.states import state_after
@@ -33,6 +34,8 @@ class _Found(Struct):
     redemption_id: int | None
     item_id: int
     member_id: int | None
+    partner_id: int | None
+    partner: str | None
     verifier: str
     verified_at: datetime
     undone_at: datetime | None
@@ -41,10 +44,11 @@ class _Found(Struct):
 
 
 _FIND = """
-    SELECT f.id, f.voucher_id, v.redemption_id, v.item_id, coalesce(v.holder_id, v.member_id) AS member_id, f.verifier,
+    SELECT f.id, f.voucher_id, v.redemption_id, v.item_id, coalesce(v.holder_id, v.member_id) AS member_id, f.partner_id,
+        o.code AS partner, f.verifier,
         f.verified_at, f.undone_at, coalesce(i.value_minor > p.undo_alone_minor, false) AS needs_another
     FROM verification f JOIN voucher v ON v.id = f.voucher_id JOIN item i ON i.id = v.item_id
-    LEFT JOIN till_policy p ON p.id = 1
+    LEFT JOIN till_policy p ON p.id = 1 LEFT JOIN partner o ON o.id = f.partner_id
     WHERE (%(partner)s::bigint IS NULL OR f.partner_id = %(partner)s)
         AND CASE WHEN %(verification)s::bigint IS NULL THEN f.voucher_id = %(voucher)s ELSE f.id = %(verification)s END
     ORDER BY f.undone_at IS NULL DESC, f.id DESC LIMIT 1"""
@@ -116,6 +120,12 @@ async def undo(
         day = local_date(found.verified_at, zone)
         await connection.execute(_COUNT_BACK, {"item": found.item_id, "counted": counted, "day": day})
         await reverse_use(connection, source=f"verification:{found.id}", at=now, actor=actor)
+        data = {
+            "verification": found.id, "partner": found.partner, "reason": reason, "undone_at": now, "status": undone.state,
+            "uses_left": undone.uses_left,
+        }  # fmt: skip
+        event = make_event("voucher.undone", f"undone:{found.id}", found.partner_id, now, data)
+        await write_messages(connection, [event], now)
     return undone
 
 

@@ -17,6 +17,7 @@ from liyu.core.clock import local_date
 from liyu.core.desk import TRIES
 from liyu.core.errors import BusyError, DomainError, IdempotencyConflictError
 from liyu.core.limits import LimitExceededError, Subject
+from liyu.core.webhooks.messages import Event, make_event
 from liyu.partners.settlement.accrue import PricedLine, Use, load_lines
 from liyu.vouchers.accept import Asked, find_refusal, find_voucher, is_misplaced, stand_at
 from liyu.vouchers.codes import mask_code, write_code
@@ -275,9 +276,22 @@ def _use(
         batch.uses.append(Use(voucher.agreement_line_id, f"verification:{row.id}", request.verifier))
     if voucher.state == "used_up" and voucher.redemption_id is not None:
         batch.used_up.append(voucher.redemption_id)
+    if state.is_heard:
+        batch.events.append(_tell(state, voucher, row, store.code if store else None))
     done = Done(row.id, voucher.id, voucher.uses, state.now, None, store.code if store else None, name)
     state.done[request.verifier, request.nonce] = done
     return done
+
+
+def _tell(state: TillState, voucher: VoucherState, row: UsedRow, store: str | None) -> Event:
+    """What webhooks hear of a verification."""
+    partner = state.partners.get(voucher.partner_id) if voucher.partner_id is not None else None
+    data = {
+        "verification": row.id, "partner": partner.code if partner else None, "store": store,
+        "sku": state.items[voucher.item_id].sku, "verified_at": state.now, "use_number": row.use_number,
+        "uses_allowed": voucher.uses_allowed,
+    }  # fmt: skip
+    return make_event("voucher.verified", f"verified:{row.id}", voucher.partner_id, state.now, data)
 
 
 def _answer(

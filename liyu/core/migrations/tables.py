@@ -13,6 +13,7 @@ import liyu.core.idempotency
 import liyu.core.ledger.models
 import liyu.core.limits
 import liyu.core.outbox
+import liyu.core.webhooks.models
 import liyu.members.imports.models
 import liyu.members.models
 import liyu.members.notice_models

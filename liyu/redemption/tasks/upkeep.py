@@ -13,6 +13,7 @@ from liyu.core.i18n import Message
 from liyu.core.limits import forget_old
 from liyu.core.outbox import deliver_due
 from liyu.core.storage import open_storage
+from liyu.core.webhooks.messages import send_due
 from liyu.members.tags.export import members_sheet
 from liyu.members.tags.queries import Audience
 from liyu.redemption.aftersale.photos import delete_erased_photos
@@ -42,6 +43,20 @@ async def deliver_outbox(context: JobContext, timestamp: int) -> None:
     services = services_of(context)
     if services.settings.smtp_url:
         await deliver_due(services.sessions, services.clock, services.settings.smtp_url)
+
+
+@tasks.periodic(cron="* * * * *")
+@tasks.task(name="send_webhooks", pass_context=True, queueing_lock="send_webhooks")
+async def send_webhooks(context: JobContext, timestamp: int) -> None:
+    """Send hosts and partners what they subscribed to."""
+    services = services_of(context)
+    async with await services.connect() as connection:
+        await send_due(
+            connection,
+            secret_key=services.settings.secret_key,
+            allow_private=services.settings.is_development,
+            now=services.clock.now(),
+        )
 
 
 @tasks.task(name="write_export", pass_context=True, retry=RETRY)

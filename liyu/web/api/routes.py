@@ -13,6 +13,7 @@ from liyu.web.api import (
     memberships,
     redemptions,
     vouchers,
+    webhooks,
 )
 from liyu.web.api.openapi import get_openapi
 from liyu.web.api.stripe_webhook import receive_stripe_event
@@ -29,5 +30,6 @@ CALLS: list[ControllerRouterHandler] = [
     *combine.CALLS,
     *campaigns.CALLS,
     *gift_codes.CALLS,
+    *webhooks.CALLS,
 ]
 WEBHOOKS: list[ControllerRouterHandler] = [receive_stripe_event]

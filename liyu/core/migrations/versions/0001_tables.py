@@ -1460,6 +1460,56 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("voucher_id", "member_id", "expires_at", name=op.f("pk_voucher_reminder")),
     )
     op.create_table(
+        "webhook_subscription",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("events", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("partner_id", sa.BigInteger(), nullable=True),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("jsonb_array_length(events) > 0", name=op.f("ck_webhook_subscription_wants_something")),
+        sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_webhook_subscription_partner_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_subscription")),
+    )
+    op.create_index(
+        "ix_webhook_subscription_active",
+        "webhook_subscription",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_table(
+        "webhook_message",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("subscription_id", sa.BigInteger(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_status", sa.BigInteger(), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "delivered_at IS NULL OR next_at IS NULL", name=op.f("ck_webhook_message_delivered_is_done")
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"], ["webhook_subscription.id"], name=op.f("fk_webhook_message_subscription_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_message")),
+        sa.UniqueConstraint("subscription_id", "event", name=op.f("uq_webhook_message_subscription_id_event")),
+    )
+    op.create_index(
+        "ix_webhook_message_due",
+        "webhook_message",
+        ["next_at"],
+        unique=False,
+        postgresql_where=sa.text("next_at IS NOT NULL"),
+    )
+    op.create_table(
         "till_policy",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("undo_alone_minor", sa.BigInteger(), nullable=True),

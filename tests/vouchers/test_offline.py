@@ -402,6 +402,7 @@ async def test_the_list_tells_what_is_no_good_and_what_is_good_again(
         change = (
             "INSERT INTO voucher_change (voucher_id, change, reason, actor, at) VALUES (%s, %s, 'r', 'staff:1', now())"
         )
+        hands = "UPDATE voucher SET generation = 2 WHERE id = %s"
         frozen, given = vouchers[0], vouchers[4]
         await world.connection.execute("UPDATE voucher SET frozen_at = now() WHERE id = %s", (frozen,))
         await world.connection.execute(change, (frozen, "frozen"))

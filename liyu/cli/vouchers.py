@@ -1,4 +1,4 @@
-"""`liyu vouchers`: vouchers on paper."""
+"""`liyu vouchers`: vouchers on paper, and given to many."""
 
 import asyncio
 from pathlib import Path
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from liyu.cli.installation import clock, connect, load_settings, report, run
+from liyu.cli.issue import issue
 from liyu.core.ids import make_token
 from liyu.core.settings import Settings
 from liyu.vouchers.sheets import FORMS, LAYOUTS, Form, Layout
@@ -20,6 +21,9 @@ ACTOR = "command"
 @click.group()
 def command() -> None:
     """Vouchers."""
+
+
+command.add_command(issue)
 
 
 @command.command("print")

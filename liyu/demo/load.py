@@ -19,6 +19,7 @@ from liyu.core.database import make_engine, make_sessions, unit_of_work
 from liyu.core.settings import Settings
 from liyu.demo.accounts import tell_of_themselves
 from liyu.demo.activity import DAYS, SEED, open_activity
+from liyu.demo.campaigns import give_campaigns
 from liyu.demo.draws import announce_draws, decide_due_draws, enter_draws
 from liyu.demo.drops import plan_coming_drops
 from liyu.demo.evaluation import evaluate_rights, recall_some_codes
@@ -95,6 +96,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
     await sell_memberships(connection, now, zone)
     await sort_members(connection, today, now, zone)
     await keep_an_eye(connection, now)
+    await give_campaigns(connection, settings, now)
     async with connection.transaction():
         await expire_vouchers(connection, now)
         await evaluate_rights(connection, now)

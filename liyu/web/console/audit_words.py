@@ -37,6 +37,7 @@ ACTIONS = {
     "items.bulk": N_("Items: one change for many"),
     "item.picture": N_("Item: picture added"),
     "item.pictures": N_("Item: pictures arranged"),
+    "item.stacking": N_("Item: what its coupons go together with"),
     "item.restore": N_("Item: earlier version said again"),
     "items.upload": N_("Items: file uploaded"),
     "items.faults": N_("Faulty rows downloaded"),

@@ -123,3 +123,27 @@ async def test_codes_are_made_fetched_once_activated_and_found(sign_in: SignIn, 
     assert (await world.one(acts)).startswith(
         "giftcodes.make giftcodes.fetch giftcodes.fetch giftcodes.activate giftcodes.cancel giftcodes.find"
     )
+
+
+async def test_what_a_coupon_goes_together_with_is_said_and_kept(sign_in: SignIn, world: World) -> None:
+    client, page = await sign_in("operator"), "/console/items/coupon-1/stacking"
+    assert (await client.get(page)).status_code == 404
+    await world.connection.execute(
+        "UPDATE item SET coupon_form = 'cash', coupon_purpose = 'care', coupon_benefit = 500 WHERE sku = 'coupon-1'"
+    )
+    form: dict[str, str | list[str]] = {
+        "combines": "listed", "combines_with": ["care", "gift"], "most_per_bill": "2", "exclusive_group": "春节", "turn": "3",
+        "threshold_of": "bill",
+    }  # fmt: skip
+    faulty: list[dict[str, str | list[str]]] = [
+        {"combines_with": []}, {"turn": "10"}, {"most_per_bill": "0"}, {"combines": "perhaps"},
+    ]  # fmt: skip
+    for wrong in faulty:
+        assert (await submit(client, page, page, **form | wrong)).status_code == 422, wrong
+    assert await world.one("SELECT count(*) FROM coupon_rule") == 0
+    assert (await submit(client, page, page, **form)).status_code == 303
+    row = "SELECT concat_ws(' ', combines, combines_with, most_per_bill, exclusive_group, turn, threshold_of) FROM coupon_rule"
+    assert await world.one(row) == 'listed ["care", "gift"] 2 春节 3 bill'
+    assert "春节" in (await client.get(page)).text
+    assert (await submit(await sign_in("service"), page, page, **form)).status_code == 403
+    assert await world.one("SELECT count(*) FROM audit_event WHERE action = 'item.stacking'") == 1

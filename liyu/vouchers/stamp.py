@@ -1,8 +1,8 @@
 """Vouchers of one item differ in a few marks only: the sheet is set once, and the marks are stamped into copies of it.
 
-The only module that knows pikepdf. A master is a PDF in which placeholders stand where the marks will. A placeholder holds every
-character that may come in its place, so its drawing tells the glyphs and their widths, and the font in the master has
-them; a picture of one pixel keeps the place of the QR code. What is stamped looks as if it had been set with the rest.
+Only this module and `fonts.py` know pikepdf. A master is a PDF in which placeholders stand where the marks will. A placeholder
+holds every character that may come in its place, so its drawing tells the glyphs and their widths, and the font in the master
+has them; a picture of one pixel keeps the place of the QR code. What is stamped looks as if it had been set with the rest.
 """
 
 import io
@@ -24,6 +24,7 @@ from pikepdf import (
     unparse_content_stream,
 )
 
+from liyu.vouchers.fonts import shrink_fonts
 from liyu.vouchers.qr import trace_qr
 from liyu.vouchers.sheets import Layout, Marks
 
@@ -34,6 +35,7 @@ _SCALE = 0.92
 _COLUMNS, _ROWS = 2, 2
 _MARK, _GAP = 5 * _POINTS, 1.5 * _POINTS
 _GLYPH_BYTES = 2
+_OF_A_PAGE = ("/MediaBox", "/Contents", "/Resources")
 
 
 class MarkDoesNotFitError(ValueError):
@@ -73,6 +75,7 @@ class Master:
 
     def __init__(self, content: bytes, places: Mapping[str, str], glyph_of: Mapping[str, int]) -> None:
         self.pdf = Pdf.open(io.BytesIO(content))
+        shrink_fonts(self.pdf)
         wanted = {"".join(f"{glyph_of[sign]:04x}" for sign in text): (name, text) for name, text in places.items()}
         self.pages = [_take_apart(page, wanted) for page in self.pdf.pages]
 
@@ -91,15 +94,29 @@ def stamp(vouchers: Sequence[tuple[Master, Marks]], layout: Layout = "a6") -> by
 def merge(parts: Sequence[bytes]) -> bytes:
     """PDFs one after the other, as one; a blank page when there are none."""
     merged = Pdf.new()
+    branches, count = Array(), 0
     for content in parts:
         with Pdf.open(io.BytesIO(content)) as part:
-            if not merged.pages:
+            if not count:
                 merged.trailer.Info = merged.copy_foreign(part.trailer.Info)
                 merged.Root.Lang = part.Root.Lang
-            merged.pages.extend(part.pages)
-    if not merged.pages:
+            branches.append(_graft(merged, part))
+            count += len(part.pages)
+    if not count:
         merged.add_blank_page()
+        return _write(merged)
+    merged.Root.Pages.Kids, merged.Root.Pages.Count = branches, count
     return _write(merged)
+
+
+def _graft(merged: Pdf, part: Pdf) -> Any:
+    """The pages of a part as one branch of the page tree: adding them one by one takes a time that grows with the square."""
+    drawings = [Dictionary({name: page.obj[name] for name in _OF_A_PAGE}) for page in part.pages]
+    copied = merged.copy_foreign(part.make_indirect(Array(drawings)))
+    branch = merged.make_indirect(Dictionary(Type=Name.Pages, Parent=merged.Root.Pages, Count=len(drawings)))
+    pages = [Dictionary({**dict(one.items()), "/Type": Name.Page, "/Parent": branch}) for one in copied.as_list()]
+    branch.Kids = Array([merged.make_indirect(page) for page in pages])
+    return branch
 
 
 class _Copied(Struct):

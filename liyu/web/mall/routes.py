@@ -38,6 +38,7 @@ from liyu.web.mall import (
     suggest,
     tier,
     wallet,
+    wallet_code,
 )
 
 OPEN: list[ControllerRouterHandler] = [
@@ -62,6 +63,7 @@ MEMBERS: list[ControllerRouterHandler] = [
     *after_sales.ROUTES,
     *payments.ROUTES,
     *wallet.ROUTES,
+    *wallet_code.ROUTES,
     *combine.ROUTES,
     *gift_codes.ROUTES,
     *gifts.ROUTES,

@@ -19,7 +19,7 @@ from liyu.redemption.fulfil import complete_when_used_up
 from liyu.vouchers.alphabet import tidy
 from liyu.vouchers.check import Checked, check
 from liyu.vouchers.codes import is_mistyped
-from liyu.vouchers.errors import VoucherRefusedError
+from liyu.vouchers.errors import StaleTokenError, VoucherRefusedError
 from liyu.vouchers.queries import count_verifications, verifications_of_partner
 from liyu.vouchers.verify import VerifyRequest, verify
 from liyu.web.actor import actor_of, require_permission
@@ -40,6 +40,7 @@ from liyu.web.partner.staff import (
     today_of,
 )
 from liyu.web.refusal_words import REFUSALS
+from liyu.web.partner.till_wallet import chosen_text, read_wallet, wallet_page
 from liyu.web.visit import visit_of
 
 HOME = "/partner/verify"
@@ -106,8 +107,13 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
         return _entry_page(request, till, form, status=422)
     _remember_store(request, till)
     await _count_attempt(request)
+    wallet = read_wallet(request, form.code)
+    if wallet is not None and not wallet.stale:
+        return await wallet_page(request, session, till, wallet)
+    if wallet is not None:
+        return await _refusal_page(request, session, till, StaleTokenError(), None)
     services = visit_of(request).services
-    wish = _wish(request, till, form.code)
+    wish = _wish(request, till, chosen_text(request, form.code))
     try:
         checked = await check(
             await driver_connection(session), wish, now=now_of(request), zone=current_zone(), tokens=services.tokens

@@ -1,12 +1,15 @@
 """Devices of the portal: added by managers, bound by a code, in contact, telling what they took; each sees its own only."""
 
 import json
+import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import httpx
 
 from liyu.vouchers.offline.lists import hash_vouchers, list_key
+from liyu.vouchers.wallet_code import WalletCodes
 from tests.vouchers.tills import FEE, TOKENS
 from tests.web.partner.conftest import Enter, Portal
 from tests.web.personas import field_in, token_in
@@ -139,3 +142,29 @@ async def test_the_portal_is_installable_and_its_page_without_a_network_names_no
     assert "Owner Wang" not in alone.text
     assert "X-CSRF-Token" not in alone.text
     assert "'wasm-unsafe-eval'" in alone.headers["content-security-policy"]
+
+
+async def test_a_wallet_shows_what_this_store_may_take_and_one_is_chosen(portal: Portal, enter: Enter) -> None:
+    shops, cashier = portal.shops, await enter("cashier")
+    here, _ = await shops.voucher(uses=2), await shops.voucher(stores=("SH2",))
+    await shops.voucher(partner="TEA")
+    used = await shops.voucher()
+    await shops.verify(used, now=portal.clock.now())
+    member = await shops.world.one("SELECT id FROM member WHERE external_id = 'm-1'")
+    code = WalletCodes(SECRET).write(member, portal.clock.now())
+    form = {"csrf_token": token_in(await cashier.get("/partner/verify")), "store": "SH1"}
+    before = await shops.footprint()
+    listed = await cashier.post("/partner/verify", data=form | {"code": code})
+    assert listed.status_code == 200
+    assert listed.text.count('name="code"') == 1
+    assert TOKENS.codes.code_of(here) not in listed.text
+    choice = unescape(re.findall(r'name="code" value="([^"]+)"', listed.text)[0])
+    looked = await cashier.post("/partner/verify", data=form | {"code": choice})
+    assert "Good to use" in looked.text
+    assert await shops.footprint() == before
+    theirs = {"csrf_token": token_in(await (await enter("manager")).get("/partner/verify")), "store": "SH1"}
+    assert (await (await enter("manager")).post("/partner/verify", data=theirs | {"code": choice})).status_code != 200
+    portal.clock.instant += timedelta(minutes=2)
+    stale = await cashier.post("/partner/verify", data=form | {"code": code})
+    assert stale.status_code == 409
+    assert await shops.footprint() == before

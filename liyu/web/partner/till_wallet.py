@@ -1,0 +1,68 @@
+"""A member's wallet at the till: which of their vouchers this store may take, to choose one from."""
+
+from typing import TYPE_CHECKING, Any
+
+from cryptography.fernet import InvalidToken
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from liyu.core.database import driver_connection
+from liyu.core.sealing import seal, unseal
+from liyu.vouchers.facts import mask_name
+from liyu.vouchers.wallet_code import ShownWallet, WalletCodes, vouchers_here
+from liyu.web.actor import actor_of
+from liyu.web.formats import current_zone
+from liyu.web.i18n import text_of
+from liyu.web.pages import Page, page
+from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of
+from liyu.web.visit import visit_of
+
+if TYPE_CHECKING:
+    from liyu.web.partner.till import Till
+
+_PURPOSE = "chosen from a wallet"
+_CHOICE_SECONDS = 600
+
+
+def read_wallet(request: AnyRequest, text: str) -> ShownWallet | None:
+    """The wallet that was shown, if it was one."""
+    return WalletCodes(visit_of(request).services.settings.secret_key).read(text, now_of(request))
+
+
+async def wallet_page(request: AnyRequest, session: AsyncSession, till: "Till", wallet: ShownWallet) -> Page:
+    """What this store may take of a member's wallet; each voucher with a button that looks at it."""
+    assert till.store is not None
+    found = await vouchers_here(
+        await driver_connection(session),
+        partner_id_of(actor_of(request)),
+        till.store.id,
+        wallet.member_id,
+        now_of(request),
+    )
+    rows: list[dict[str, Any]] = [
+        {
+            "item": text_of(facts, "item"),
+            "last_day": facts.last_day(current_zone()),
+            "uses_left": facts.uses_allowed - facts.uses,
+            "uses_allowed": facts.uses_allowed,
+            "choice": _write_choice(request, facts.serial),
+        }
+        for facts in found
+    ]
+    member = mask_name(found[0].member_name) if found else ""
+    return page(request, "partner/till_wallet.html", till=till, rows=rows, member=member)
+
+
+def chosen_text(request: AnyRequest, text: str) -> str:
+    """The code of the voucher that this person chose from a wallet a moment ago; any other text as it is."""
+    services = visit_of(request).services
+    try:
+        owner, serial, at = unseal(services.settings.secret_key, _PURPOSE, text.encode()).split(" ")
+    except InvalidToken:
+        return text
+    is_good = owner == actor_of(request).reference and now_of(request).timestamp() - int(at) <= _CHOICE_SECONDS
+    return services.codes.code_of(int(serial)) if is_good else ""
+
+
+def _write_choice(request: AnyRequest, serial: int) -> str:
+    text = f"{actor_of(request).reference} {serial} {int(now_of(request).timestamp())}"
+    return seal(visit_of(request).services.settings.secret_key, _PURPOSE, text).decode()

@@ -131,6 +131,7 @@ async def _security_page(
     rows = await list_sessions(session, now=now, member_id=actor.member_id, staff_id=actor.staff_id)
     context: dict[str, Any] = {
         "layout": _LAYOUTS[actor.audience],
+        "tab": "me",
         "path": _own_path(actor),
         "devices": [_device(row, actor) for row in rows],
         "errors": form.errors if form else {},

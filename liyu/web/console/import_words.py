@@ -23,7 +23,7 @@ STATES = {
 }
 STATUSES = {
     "new": (N_("New"), ""),
-    "changed": (N_("To change"), "gold"),
+    "changed": (N_("Different"), "gold"),
     "unchanged": (N_("Unchanged"), "grey"),
     "faulty": (N_("Faulty"), "red"),
 }

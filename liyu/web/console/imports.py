@@ -191,6 +191,8 @@ async def _show(
         found=found,
         is_at_work=found.state in AT_WORK,
         rows=await _rows_in_words(connection, rows.rows),
+        has_stayed=found.state == "undone"
+        and bool((await list_rows(connection, import_id, refused=True, size=1)).rows),
         steps=steps,
         names=await name_people(connection, [one.actor for one in steps]),
         statuses=choice_links(request, "status", [one for one in choices if one[2]], status),

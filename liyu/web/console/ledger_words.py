@@ -72,6 +72,8 @@ CHECKS = {
     "memberships_overlap": N_("Paid memberships overlap"),
     "voucher_uses_differ_from_verifications": N_("Uses of a voucher differ from its verifications"),
     "offline_loss_differs_from_its_decisions": N_("What was paid for a conflict differs from its decisions"),
+    "voucher_offered_without_a_gift": N_("A voucher is on offer without an open gift, or the other way round"),
+    "voucher_generation_differs_from_its_hands": N_("A voucher counts other hands than it went through"),
     "stock_differs_from_redemptions": N_("Stock differs from the redemptions"),
     "points_given_back_differ_from_order": N_("Points given back differ from the order"),
     "parcels_exceed_order": N_("More was sent than ordered"),
@@ -110,7 +112,7 @@ def reference(source: str) -> str:
     match kind:
         case "lot":
             return translate(Message(N_("Lot #%(number)s"), {"number": number}))
-        case "verification":
+        case "verification" | "opening":
             return f"#{number}"
         case "statement":
             return number

@@ -55,7 +55,7 @@ PAGE = "/console/points/expiry"
 DAYS_SHOWN = 12
 LONGER_BY_MONTHS = 3
 POLICY_NAMES = {
-    "year_end": N_("At the end of the year after the one in which they were earned"),
+    "year_end": N_("At the end of the following year"),
     "rolling": N_("So many months after they were earned, at the month's end"),
     "never": N_("Never lapse"),
 }

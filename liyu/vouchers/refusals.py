@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 
 from liyu.core.clock import start_of_day
 
-DAYS = 30
+DAYS = 14
 MOST_STORES = 10
 
 

@@ -18,6 +18,7 @@ from liyu.demo.history import ACTOR
 from liyu.members.tags.conditions import Condition, Conditions
 from liyu.redemption.campaigns.calendar import note_due
 from liyu.redemption.campaigns.issue import carry_out
+from liyu.redemption.campaigns.people import ReadList, list_of
 from liyu.redemption.campaigns.records import Chosen, load_campaign
 from liyu.redemption.campaigns.service import Draft, approve_campaign, draft_campaign, start_campaign
 from liyu.redemption.giftcodes.batches import BatchDraft, change_range, make_batch, take_list
@@ -44,6 +45,7 @@ async def give_campaigns(connection: AsyncConnection[Any], settings: Settings, n
             await save_coupon_rule(connection, sku, terms, actor=ACTOR, now=now)
     await _thank_upper_tiers(connection, now - GIVEN_BEFORE, zone)
     await _keep_birthdays(connection, now, zone)
+    await _make_up_for_one(connection, now - GIVEN_BEFORE, zone)
     await _make_cards(connection, settings, now)
 
 
@@ -54,6 +56,15 @@ async def _thank_upper_tiers(connection: AsyncConnection[Any], at: datetime, zon
         chosen=Chosen("tier", tiers, Conditions([Condition("tier", tiers)])),
     )  # fmt: skip
     campaign = await _start(connection, draft, at, zone)
+    await carry_out(connection, campaign, actor=ACTOR, now=partial(_same, at), zone=zone)
+
+
+async def _make_up_for_one(connection: AsyncConnection[Any], at: datetime, zone: ZoneInfo) -> None:
+    """A list of one, with a row that names nobody."""
+    draft = Draft(
+        name="补发生日礼", sku="CPN-BIRTHDAY-20", reason="客服补发，祝您愉快。", chosen=Chosen("list", "补发名单.xlsx")
+    )
+    campaign = await _start(connection, draft, at, zone, listed=list_of([DEMO_MEMBER, "99999"]))
     await carry_out(connection, campaign, actor=ACTOR, now=partial(_same, at), zone=zone)
 
 
@@ -75,9 +86,11 @@ def _same(at: datetime) -> datetime:
     return at
 
 
-async def _start(connection: AsyncConnection[Any], draft: Draft, at: datetime, zone: ZoneInfo) -> int:
+async def _start(
+    connection: AsyncConnection[Any], draft: Draft, at: datetime, zone: ZoneInfo, *, listed: ReadList | None = None
+) -> int:
     async with connection.transaction():
-        campaign, _ = await draft_campaign(connection, draft, actor=ACTOR, now=at, zone=zone)
+        campaign, _ = await draft_campaign(connection, draft, actor=ACTOR, now=at, zone=zone, listed=listed)
         if await start_campaign(connection, campaign, actor=ACTOR, now=at, zone=zone) == "asked":
             await approve_campaign(connection, campaign, actor=SECOND_PERSON, now=at)
     return campaign

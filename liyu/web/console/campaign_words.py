@@ -14,7 +14,7 @@ KINDS: dict[str, str] = {
 }
 _SHORT_KINDS: dict[str, str] = {
     "once": N_("Once"),
-    "birthday": N_("Birthday"),
+    "birthday": N_("On birthdays"),
     "birthday_month": N_("Month of birth"),
     "anniversary": N_("Anniversary"),
 }
@@ -27,8 +27,8 @@ _STATES: dict[str, tuple[str, str]] = {
     "refused": (N_("Given up"), "grey"),
 }
 _GIFT_STATES: dict[str, tuple[str, str]] = {
-    "waiting": (N_("Waits"), "blue"),
-    "given": (N_("Given"), "green"),
+    "waiting": (N_("Waiting for theirs"), "blue"),
+    "given": (N_("Given out"), "green"),
     "left_out": (N_("Left out"), "gold"),
 }
 _STEPS: dict[str, str] = {

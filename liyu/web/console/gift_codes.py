@@ -61,15 +61,15 @@ EDIT = require_permission("giftcodes.edit")
 GIVES = ("points", "item")
 _STATES: dict[str, tuple[str, str]] = {
     "made": (N_("Not activated"), "grey"),
-    "active": (N_("Active"), "blue"),
-    "redeemed": (N_("Redeemed"), "green"),
-    "cancelled": (N_("Cancelled"), "red"),
+    "active": (N_("Activated"), "blue"),
+    "redeemed": (N_("Has been redeemed"), "green"),
+    "cancelled": (N_("Made void"), "red"),
 }
 _ACTS: dict[str, str] = {
     "made": N_("Made"),
     "fetched": N_("List fetched"),
     "activated": N_("Activated"),
-    "cancelled": N_("Cancelled"),
+    "cancelled": N_("Made void"),
 }
 
 
@@ -107,7 +107,7 @@ class RangeForm(Form):
 
 
 class FindForm(Form):
-    code = TextField(N_("Code"), maximum=64)
+    code = TextField(N_("Gift code"), maximum=64)
 
 
 @get("/gift-codes", guards=[READ])

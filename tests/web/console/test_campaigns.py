@@ -51,7 +51,7 @@ async def test_a_campaign_is_looked_at_approved_by_another_and_given(
     assert await world.one("SELECT state FROM campaign") == "finished"
     assert (await client.get(f"{address}/progress")).headers["hx-refresh"] == "true"
     rows = list(csv.reader(io.StringIO((await client.get(f"{address}/members.csv")).text.lstrip("\ufeff"))))
-    assert [(row[0], row[2]) for row in rows[1:]] == [("m-1", "Given"), ("m-2", "Given")]
+    assert [(row[0], row[2]) for row in rows[1:]] == [("m-1", "Given out"), ("m-2", "Given out")]
     assert "m-1" in texts_of(await client.get(f"{address}?state=given"))
     acts = "SELECT string_agg(action, ' ' ORDER BY id) FROM audit_event WHERE starts_with(action, 'campaign.')"
     assert await world.one(acts) == (

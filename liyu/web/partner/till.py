@@ -39,8 +39,8 @@ from liyu.web.partner.staff import (
     store_name,
     today_of,
 )
-from liyu.web.refusal_words import REFUSALS
 from liyu.web.partner.till_wallet import chosen_text, read_wallet, wallet_page
+from liyu.web.refusal_words import REFUSALS
 from liyu.web.visit import visit_of
 
 HOME = "/partner/verify"

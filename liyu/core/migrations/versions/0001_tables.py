@@ -1523,9 +1523,7 @@ def upgrade() -> None:
         sa.Column("usable_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("uses_a_day", sa.BigInteger(), nullable=True),
         sa.Column("member_uses_a_day", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint(
-            "uses_a_day > 0 AND member_uses_a_day > 0", name=op.f("ck_till_rule_limits_are_positive")
-        ),
+        sa.CheckConstraint("uses_a_day > 0 AND member_uses_a_day > 0", name=op.f("ck_till_rule_limits_are_positive")),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_till_rule_item_id")),
         sa.PrimaryKeyConstraint("item_id", name=op.f("pk_till_rule")),
     )
@@ -3153,7 +3151,8 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_by", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "quota BETWEEN 1 AND 500 AND cap_minor > 0 AND hours BETWEEN 1 AND 168", name=op.f("ck_till_device_sensible")
+            "quota BETWEEN 1 AND 500 AND cap_minor > 0 AND hours BETWEEN 1 AND 168",
+            name=op.f("ck_till_device_sensible"),
         ),
         sa.CheckConstraint(
             "(revoked_at IS NULL) = (revoked_by IS NULL)", name=op.f("ck_till_device_revoked_by_somebody")

@@ -73,13 +73,23 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
                 Place(N_("Shop window"), "/console/storefront", "layout-grid", "items.publish"),
                 Place(N_("Drops"), "/console/drops", "timer", "items.read"),
                 Place(N_("Draws"), "/console/draws", "dices", "items.read"),
-                Place(N_("Code pools"), "/console/pools", "key-round", "codes.read"),
+                Place(N_("Rights evaluation"), "/console/evaluation", "target", "items.read"),
+            ],
+        ),
+        (
+            N_("Vouchers"),
+            [
                 Place(N_("Vouchers"), "/console/vouchers", "ticket-check", "vouchers.read"),
                 Place(N_("Vouchers on paper"), "/console/prints", "printer", "vouchers.print"),
+                Place(N_("Code pools"), "/console/pools", "key-round", "codes.read"),
                 Place(N_("Tills"), "/console/tills", "scan-line", "vouchers.read"),
                 Place(N_("Campaigns"), "/console/campaigns", "megaphone", "campaigns.read"),
                 Place(N_("Gift codes"), "/console/gift-codes", "ticket-percent", "giftcodes.read"),
-                Place(N_("Rights evaluation"), "/console/evaluation", "target", "items.read"),
+            ],
+        ),
+        (
+            N_("Orders"),
+            [
                 Place(N_("Redemptions"), "/console/redemptions", "ticket", "redemptions.read"),
                 Place(N_("Shipping"), "/console/shipping", "truck", "redemptions.fulfil"),
                 Place(N_("After-sale"), "/console/after-sales", "undo-2", "redemptions.read"),

@@ -29,7 +29,7 @@ class Redemption(Base):
     cash_minor: Mapped[int]
     state: Mapped[str]
     channel: Mapped[str]
-    """`mall` or `api`."""
+    """`mall` or `api`; `draw`, `campaign` and `gift_code` for what was given for nothing."""
     created_at: Mapped[datetime]
 
 

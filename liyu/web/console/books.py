@@ -28,7 +28,7 @@ HELD_BY = {
 }  # fmt: skip
 """Where the owners of the accounts are that are not the program's own."""
 COUNTED_DOWN = {
-    "points_issued", "points_opening", "points_adjusted", "points_compensation", "member_debt",
+    "points_issued", "points_opening", "points_adjusted", "points_compensation", "points_gifts", "member_debt",
     "rights_cost", "bank", "payments_received",
 }  # fmt: skip
 """Accounts that people expect to count up where the ledger counts down: what members were given, what is at the bank."""

@@ -12,6 +12,7 @@ _encoder = msgspec.json.Encoder()
 
 _SQL_TYPES: dict[Any, str] = {
     int: "bigint",
+    float: "double precision",
     str: "text",
     bool: "boolean",
     datetime: "timestamptz",

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 from datetime import date
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from stdnum.cn import uscc
 
 from liyu.core.errors import InvalidInputError
@@ -48,6 +48,9 @@ class StoreRecord(Struct, frozen=True):
     address_en: str
     opening_hours: str
     city: str | None = None
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    """In degrees, WGS 84, both or neither."""
 
 
 class PartnerRecord(Struct, frozen=True):
@@ -122,7 +125,7 @@ def _read(shape: type[Record], raw: Any, place: str, faults: Faults) -> Record |
     if not isinstance(raw, dict):
         faults.add(place, N_("An object with named values is needed here."))
         return None
-    hints = get_type_hints(shape)
+    hints = get_type_hints(shape, include_extras=True)
     values: dict[str, Any] = {}
     before = len(faults.found)
     for name in raw.keys() - hints.keys():
@@ -166,7 +169,9 @@ def _check_line(line: LineRecord, place: str, faults: Faults) -> None:
     if line.mode not in COOPERATION_MODES:
         faults.add(f"{place}.mode", N_("One of these is needed: %(choices)s."), choices=", ".join(COOPERATION_MODES))
     if line.offline_loss not in OFFLINE_LOSSES:
-        faults.add(f"{place}.offline_loss", N_("One of these is needed: %(choices)s."), choices=", ".join(OFFLINE_LOSSES))
+        faults.add(
+            f"{place}.offline_loss", N_("One of these is needed: %(choices)s."), choices=", ".join(OFFLINE_LOSSES)
+        )
     for name in ("unit_price_minor", "commission_minor", "free_quota", "offline_loss_cap_minor"):
         if not 0 <= getattr(line, name) <= LARGEST_AMOUNT:
             faults.add(f"{place}.{name}", N_("This number is out of range."))

@@ -1,6 +1,6 @@
 """Reads of vouchers for operators: the list with its filters, and everything that happened to one."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -43,6 +43,11 @@ class VoucherLine(Struct, frozen=True):
     uses: int
     uses_allowed: int
     expires_at: datetime
+
+    @property
+    def last_moment(self) -> datetime:
+        """It lies on the last day; the instant at which it runs out is the midnight that ends it."""
+        return self.expires_at - timedelta(microseconds=1)
 
 
 class VoucherEvent(Struct, frozen=True):

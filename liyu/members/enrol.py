@@ -27,6 +27,8 @@ class NewMember(Struct, kw_only=True):
     locale: str | None = None
     state: str = "active"
     """`active` or `pre_registered`."""
+    joined_at: datetime | None = None
+    """When they joined elsewhere; None: now."""
 
 
 class _MemberRow(Struct):
@@ -89,7 +91,7 @@ async def enrol_members(
     rows = [
         _MemberRow(
             member_id, one.external_id, one.phone, make_number("6"), one.email, one.name, one.birthday, one.city, one.locale,
-            one.state, tier_id, 0, now, now if one.state == "active" else None,
+            one.state, tier_id, 0, min(one.joined_at or now, now), now if one.state == "active" else None,
         )
         for member_id, one in zip(ids, missing, strict=True)
     ]  # fmt: skip

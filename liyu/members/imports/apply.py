@@ -35,7 +35,8 @@ _LOCK_FOUND = """
 
 _NEWCOMERS = """
     SELECT row, external_id, phone, fields ->> 'email' AS email, fields ->> 'name' AS name, fields ->> 'birthday' AS birthday,
-        fields ->> 'city' AS city, fields ->> 'locale' AS locale, coalesce(fields ->> 'state', 'active') AS state
+        fields ->> 'city' AS city, fields ->> 'locale' AS locale, coalesce(fields ->> 'state', 'active') AS state,
+        joined_on::timestamp AT TIME ZONE %(zone)s AS joined_at
     FROM member_import_row
     WHERE import_id = %(import)s AND lead BETWEEN %(first)s AND %(last)s AND status = 'new' AND row = lead AND applied_at IS NULL"""
 
@@ -46,11 +47,6 @@ _BIND = """
         WHERE r.import_id = %(import)s)
     UPDATE member_import_row r SET member_id = made.member_id, created = true FROM made
     WHERE r.import_id = %(import)s AND r.row = made.row"""
-
-_JOINED = """
-    UPDATE member m SET joined_at = least(m.joined_at, r.joined_on::timestamp AT TIME ZONE %(zone)s) FROM member_import_row r
-    WHERE r.import_id = %(import)s AND r.lead BETWEEN %(first)s AND %(last)s AND r.row = r.lead AND r.created
-        AND r.applied_at IS NULL AND r.joined_on IS NOT NULL AND m.id = r.member_id"""
 
 _CHANGE = """
     WITH patches AS (
@@ -134,7 +130,6 @@ async def _apply_portion(connection: AsyncConnection[Any], work: Work, first: in
     await connection.execute(_HOLD_QUESTIONS)
     await compare(connection, work.import_id, first, last)
     await _enrol(connection, work, values)
-    await connection.execute(_JOINED, values)
     changed = await (await connection.execute(_CHANGE, values)).fetchall()
     await index_members(connection, [row[0] for row in changed])
     await connection.execute(_ANSWERS, values)

@@ -1782,6 +1782,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["import_id"], ["member_import.id"], name=op.f("fk_member_import_row_import_id")),
         sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_member_import_row_member_id")),
         sa.PrimaryKeyConstraint("import_id", "row", name=op.f("pk_member_import_row")),
+        postgresql_with={"fillfactor": "40"},
     )
     op.create_index("ix_member_import_row_lead", "member_import_row", ["import_id", "lead"], unique=False)
     op.create_index(

@@ -235,3 +235,24 @@ async def test_nobody_sees_or_undoes_anothers_verification(portal: Portal, enter
     assert (await finance.get(address)).status_code == 200
     assert (await finance.get(f"{address}/undo")).status_code == 403
     assert await portal.shops.footprint() == before
+
+
+async def test_above_a_value_a_second_person_takes_it_back(portal: Portal, enter: Enter) -> None:
+    voucher, cashier, manager = await portal.shops.voucher(), await enter("cashier"), await enter("manager")
+    await portal.shops.world.connection.execute("INSERT INTO till_policy (id, undo_alone_minor) VALUES (1, 0)")
+    await portal.shops.world.connection.execute("UPDATE item SET value_minor = 1")
+    address = (await verify(cashier, portal.code(voucher))).headers["location"]
+    for client, status, state in ((cashier, 409, ("used_up", 1)), (manager, 303, ("issued", 0))):
+        token = token_in(await client.get(f"{address}/undo"))
+        answer = await client.post(f"{address}/undo", data={"csrf_token": token, "reason": "twice"})
+        assert answer.status_code == status
+        assert ("somebody else than who verified it" in answer.text) == (status == 409)
+        assert await portal.shops.state(voucher) == state
+
+
+async def test_those_who_keep_an_eye_on_tills_see_what_was_refused(portal: Portal, enter: Enter) -> None:
+    cashier = await enter("cashier")
+    assert (await look(cashier, portal.code(999_999))).status_code == 404
+    assert (await cashier.get("/partner/refusals")).status_code == 403
+    assert "No such voucher" in (await (await enter("owner")).get("/partner/refusals")).text
+    assert "Nothing was refused" in (await (await enter("tea")).get("/partner/refusals")).text

@@ -64,6 +64,7 @@ async def test_a_drop_from_its_announcement_to_the_last_in_line(
     assert "data-countdown" in guest.text
     assert "Sign in to take part" in guest.text
     # The ways around it lead to it.
+    assert (await open_client().get("/items/LOUNGE/drop")).headers["location"] == address
     assert (await member.get("/items/LOUNGE/redeem")).headers["location"] == address
 
     before = await world.footprint()
@@ -88,7 +89,10 @@ async def test_a_drop_from_its_announcement_to_the_last_in_line(
     assert (await tap(member, drop, page, answer=answer_of(page)))[2] == order
 
     await settle(world)
+    # Between waves one can wait for what comes back, and tap again when the next one opens.
     page = (await other.get(address, headers=english)).text
+    assert "Join the waiting list" in page
+    assert "Redeem when the next wave opens" in page
     joined = await other.post(f"{address}/list", data={"csrf_token": token_in(await other.get("/me"))})
     assert joined.headers["location"] == address
     page = (await other.get(address, headers=english)).text

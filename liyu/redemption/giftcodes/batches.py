@@ -73,6 +73,11 @@ class Batch(Struct, frozen=True, kw_only=True):
     redeemed: int
     cancelled: int
 
+    @property
+    def last_moment(self) -> datetime:
+        """The end of the last day on which codes can be redeemed."""
+        return self.valid_to - timedelta(microseconds=1)
+
 
 class CodeLine(Struct, frozen=True):
     """One code by its number, and what became of it."""

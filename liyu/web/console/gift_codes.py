@@ -266,7 +266,6 @@ async def _show(
         **({"status": status} if status else {}),
         found=found,
         gives=gives(found),
-        last_day=found.valid_to - timedelta(microseconds=1),
         form=form,
         codes=[(one, gettext(_STATES[one.state][0]), _STATES[one.state][1]) for one in codes],
         states=choice_links(request, "state", states, state),

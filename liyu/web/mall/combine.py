@@ -1,16 +1,19 @@
 """Coupons for a bill: what may be used together, the best choice, and why others are left in the wallet."""
 
+from datetime import timedelta
 from typing import Any
 
 from litestar import get
 from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
 from liyu.vouchers.coupons import PartnerName, coupons_of_member, partner_names
 from liyu.vouchers.stacking import Combination, Coupon, check, explain_others, find_best, order_of
 from liyu.web.actor import actor_of
 from liyu.web.coupon_words import name_of, say_benefit, say_objection
+from liyu.web.formats import current_zone
 from liyu.web.forms import Form, IntegerField, MoneyField
 from liyu.web.i18n import text_of
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
@@ -57,7 +60,15 @@ async def show_combinations(request: AnyRequest, session: NamedDependency[AsyncS
         currency=currency,
         where=where,
         places=[(place, _place_name(place, names)) for place in places],
-        coupons=[{"one": one, "name": name_of(one), "line": say_benefit(one, currency)} for one in here],
+        coupons=[
+            {
+                "one": one,
+                "name": name_of(one),
+                "line": say_benefit(one, currency),
+                "last_day": local_date(one.expires_at - timedelta(microseconds=1), current_zone()),
+            }
+            for one in here
+        ],
         ticked={one.voucher_id for one in ticked},
         **result,
     )

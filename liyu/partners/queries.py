@@ -77,6 +77,9 @@ class AgreementView(Struct, frozen=True):
     tax_rate_basis_points: int
     valid_from: date
     valid_to: date | None
+    offline_loss: str
+    """Who bears conflicts of tills without a network: `partner`, `operator`, or `capped`."""
+    offline_loss_cap_minor: int
 
 
 class StateChangeView(Struct, frozen=True):
@@ -144,7 +147,8 @@ _STORES = """
 
 _AGREEMENT = """
     SELECT DISTINCT ON (l.code) l.id, l.code, l.version, l.mode, l.title_zh, l.title_en, l.currency, l.unit_price_minor,
-        l.commission_minor, l.free_quota, coalesce(q.used, 0) AS quota_used, l.tax_rate_basis_points, l.valid_from, l.valid_to
+        l.commission_minor, l.free_quota, coalesce(q.used, 0) AS quota_used, l.tax_rate_basis_points, l.valid_from, l.valid_to,
+        l.offline_loss, l.offline_loss_cap_minor
     FROM agreement_line l LEFT JOIN quota_use q ON q.agreement_line_id = l.id AND q.month = %s
     WHERE l.partner_id = %s ORDER BY l.code, l.version DESC"""
 

@@ -4,7 +4,7 @@ import { look } from "./shelf.js";
 
 export const clockNow = () => ({ wall: Date.now(), steady: performance.now(), origin: performance.timeOrigin });
 const language = document.documentElement.lang;
-export const money = (minor) => new Intl.NumberFormat(language, { style: "currency", currency: "CNY" }).format(minor / 100);
+export const money = (minor) => new Intl.NumberFormat(language, { style: "currency", currency: "CNY", currencyDisplay: "narrowSymbol" }).format(minor / 100);
 const time = (at, zone) => new Intl.DateTimeFormat(language, { timeZone: zone, dateStyle: "short", timeStyle: "short" }).format(at);
 
 export function fill(root, slots) {

@@ -7,7 +7,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test prove check format bench paint live
+.PHONY: help setup dev run test prove check format bench paint imports live
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -35,6 +35,9 @@ format: dev ## put the code into its format
 
 bench: dev ## measure the speed against ceilings of the same run
 	@exec $(BIN)/python -m bench $(ARGS)
+
+imports: dev ## import a file of 100,000 members: how long it takes
+	@exec $(BIN)/python -m bench.imports $(ARGS)
 
 live: dev ## 2,000 open streams of stock on one process: how soon all see a change while redemptions go on
 	@exec $(BIN)/python -m bench.live

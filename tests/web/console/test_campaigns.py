@@ -2,9 +2,11 @@
 
 import csv
 import io
+from datetime import timedelta
 
 from liyu.core.clock import FixedClock
 from liyu.core.database import Sessions
+from liyu.core.jobs import defer
 from liyu.core.settings import Settings
 from tests.web.console.acts import submit, texts_of
 from tests.web.console.conftest import SignIn
@@ -76,13 +78,22 @@ async def test_a_list_is_uploaded_and_its_faulty_rows_come_back(sign_in: SignIn,
     assert await world.one("SELECT count(*) FROM campaign_gift") == 0
 
 
-async def test_birthdays_show_what_is_to_come(sign_in: SignIn, world: World) -> None:
+async def test_birthdays_show_what_is_to_come_and_the_worker_keeps_them(
+    sign_in: SignIn, world: World, settings: Settings, clock: FixedClock, sessions: Sessions
+) -> None:
     await world.connection.execute("UPDATE member SET birthday = '1990-11-30' WHERE external_id = 'm-1'")
     client = await sign_in("operator")
     address = (await submit(client, NEW, NEW, **FORM | {"kind": "birthday"})).headers["location"]
     assert "30 Nov 2026" in texts_of(await client.get(address))
     assert (await submit(client, address, f"{address}/start")).status_code == 303
     assert "Runs" in texts_of(await client.get("/console/campaigns?kind=yearly"))
+    clock.instant += timedelta(days=8)
+    for _ in range(2):
+        for task in ("keep_the_days", "issue_campaigns"):
+            await defer(world.connection, task, timestamp=0)
+        await Worker(settings, clock, sessions).run()
+    assert await world.one("SELECT array_agg(state || period) FROM campaign_gift") == ["given2026"]
+    client = await sign_in("operator")
     assert (await submit(client, address, f"{address}/end")).status_code == 303
 
 

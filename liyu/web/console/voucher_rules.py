@@ -190,6 +190,7 @@ async def _wish_of(connection: Connection, form: ExtensionForm) -> ExtensionWish
     except NotFoundError:
         form.refuse(N_("There is no such item."), "sku")
         return None
+    assert form.runs_out_from and form.runs_out_to and form.last_day  # noqa: PT018 - the form asked for all three
     return ExtensionWish(item_id, form.runs_out_from, form.runs_out_to, form.last_day)
 
 

@@ -166,6 +166,7 @@ async def _act(
     elif form.wanted == "unfreeze":
         await unfreeze_voucher(connection, voucher_id, **common)
     elif form.wanted == "extend":
+        assert form.last_day is not None
         await extend_voucher(connection, voucher_id, last_day=form.last_day, zone=current_zone(), **common)
     else:
         back = form.wanted == "cancel_with_points"

@@ -1,5 +1,6 @@
 """Tills without a network: bounds are given out, uses are verified at their own time, conflicts are borne by the agreement."""
 
+from asyncio import gather
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +28,7 @@ from liyu.vouchers.offline.losses import decide_otherwise
 from liyu.vouchers.offline.queries import count_conflicts, find_conflict, list_devices, list_uses
 from liyu.vouchers.offline.uses import OfflineEntry, TakenIn, take_in
 from liyu.vouchers.serials import serial_of
-from tests.vouchers.tills import FEE, TOKENS, Shops, open_shops
+from tests.vouchers.tills import FEE, TOKENS, Connections, Shops, open_shops
 from tests.world import NOW, ZONE, World, open_world
 
 BOUNDS = Bounds(3, 10_000, 12)
@@ -67,10 +68,11 @@ class Counter:
         now: datetime = NOW + HOUR,
         skew: timedelta = timedelta(0),
         text: str | None = None,
+        connection: AsyncConnection[Any] | None = None,
     ) -> TakenIn:
         entry = OfflineEntry(nonce or f"n{voucher_id}", text or await self.paper(voucher_id), used_at, lease)
         return await take_in(
-            self.connection,
+            connection or self.connection,
             self.device,
             entry,
             skew=skew,
@@ -256,6 +258,24 @@ async def test_what_oversteps_the_bounds_is_a_conflict_that_the_partner_bears(da
         counter.device.revoked_at = NOW
         taken = await counter.tell(vouchers[6], lease.id, used_at=NOW + 6 * minutes)
         assert taken.conflict == "revoked"
+
+
+async def test_told_many_times_at_once_a_use_counts_once_and_the_quota_holds(database_url: str) -> None:
+    async with open_world(database_url) as world, Connections(database_url, 6) as lines:
+        counter = await open_counter(world)
+        lease = await counter.lease()
+        vouchers = await counter.shops.vouchers(7)
+        papers = {voucher: await counter.paper(voucher) for voucher in vouchers}
+
+        async def tell(line: AsyncConnection[Any], voucher: int) -> TakenIn:
+            return await counter.tell(voucher, lease.id, text=papers[voucher], connection=line)
+
+        same = await gather(*(tell(line, vouchers[0]) for line in lines))
+        assert len({one.verification_id for one in same}) == 1
+        assert sum(not one.repeated for one in same) == 1
+        others = await gather(*(tell(line, voucher) for line, voucher in zip(lines, vouchers[1:], strict=True)))
+        assert sorted(one.conflict or "" for one in others) == [""] * 2 + ["over_quota"] * 4
+        assert await counter.owed() == 3 * FEE
 
 
 async def test_the_value_of_what_is_taken_has_a_cap(database_url: str) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -96,6 +98,29 @@ async def keep_picture(
         (made.digest, made.width, made.height, actor, now),
     )
     return made.digest
+
+
+async def pictures_for_paper(
+    connection: AsyncConnection[Any], storage: Storage, item_ids: Sequence[int]
+) -> dict[int, bytes]:
+    """The first picture of items as JPEG, which PDFs take as it is; items without one, or whose file is gone, are left out."""
+    found = await connection.execute(
+        "SELECT DISTINCT ON (item_id) item_id, digest FROM item_picture WHERE item_id = ANY(%s) ORDER BY item_id, position",
+        (list(item_ids),),
+    )
+    pictures = {}
+    for item_id, digest in await found.fetchall():
+        with suppress(FileNotFoundError):
+            content = await storage.get(file_name(digest, "m"))
+            pictures[item_id] = await asyncio.to_thread(_as_jpeg, content)
+    return pictures
+
+
+def _as_jpeg(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(content)) as image:
+        _on_white(image).save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()
 
 
 async def list_pictures(connection: AsyncConnection[Any], item_id: int) -> list[ItemPictureLine]:

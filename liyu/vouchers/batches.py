@@ -152,6 +152,14 @@ async def list_prints(connection: AsyncConnection[Any], after: int | None, limit
     return await _fetch(connection, f"{_SELECT} WHERE p.id < %s ORDER BY p.id DESC LIMIT %s", (after or 2**62, limit))
 
 
+async def items_on_press(connection: AsyncConnection[Any]) -> list[int]:
+    """The items whose vouchers are being printed."""
+    found = await connection.execute(
+        "SELECT DISTINCT item_id FROM voucher_print WHERE state = 'printing' ORDER BY item_id"
+    )
+    return [row[0] for row in await found.fetchall()]
+
+
 async def stop_print(connection: AsyncConnection[Any], print_id: int, problem: str | None = None) -> None:
     """Let the worker stop after the parts in hand; they stay. Raises PrintNotReadyError for one that is not printing."""
     if not (await connection.execute(_STOP, (problem, print_id))).rowcount:

@@ -1,6 +1,6 @@
 """Vouchers and statements as the HTML that becomes PDF: the same whoever asks for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from string import digits
@@ -12,8 +12,10 @@ from jinja2 import Environment
 from markupsafe import Markup
 from psycopg import AsyncConnection
 
+from liyu.catalog.pictures import pictures_for_paper
 from liyu.core.i18n import N_, Message
 from liyu.core.settings import Settings
+from liyu.core.storage import open_storage
 from liyu.members.program import load_terms
 from liyu.partners.settlement.document import LineTerms, StatementDocument
 from liyu.partners.settlement.export import KINDS
@@ -21,7 +23,7 @@ from liyu.partners.settlement.queries import EntryView, PayoutView
 from liyu.partners.settlement.states import name_of
 from liyu.partners.settlement.terms import MODE_NAMES
 from liyu.vouchers.alphabet import LETTERS
-from liyu.vouchers.batches import ToSheets
+from liyu.vouchers.batches import ToSheets, items_on_press
 from liyu.vouchers.document import as_data_address, voucher_document, voucher_marks
 from liyu.vouchers.facts import StoreFacts, VoucherFacts
 from liyu.vouchers.sheets import Sheet
@@ -34,6 +36,7 @@ from liyu.web.i18n import LANGUAGE_TAGS, gettext, load_catalogs, text_of, transl
 from liyu.web.pages import make_environment
 from liyu.web.statement_words import describe_basis, describe_terms
 
+NO_PICTURES: Mapping[int, bytes] = {}
 VouchersWithStores = Sequence[tuple[VoucherFacts, Sequence[StoreFacts]]]
 
 
@@ -46,14 +49,16 @@ def vouchers_to_sheets(
     zone: ZoneInfo,
     program_name: str,
     support_phone: str,
+    pictures: Mapping[int, bytes] = NO_PICTURES,
 ) -> list[Sheet]:
-    """A sheet for each voucher in one language, with the signed code that does not renew. Those of one item share their HTML."""
+    """A sheet for each voucher in one language, with the signed code that does not renew. Those of one item share their HTML.
+
+    `pictures` are JPEG files by item; an item without one has its drawn cover.
+    """
     template, places, known = environment.get_template("pdf/voucher.html"), places_of(locale), dict[bytes, str]()
     sheets = []
     for facts, stores in vouchers:
-        cover = as_data_address(
-            "image/svg+xml", draw_cover(facts.scene, facts.item_id, choose_icon(facts.scene, facts.kind)).encode()
-        )
+        cover = _cover_of(facts, pictures)
         document = voucher_document(facts, stores, locale, cover=cover, support_phone=support_phone)
         key = msgspec.json.encode(document)
         if key not in known:
@@ -65,6 +70,13 @@ def vouchers_to_sheets(
     return sheets
 
 
+def _cover_of(facts: VoucherFacts, pictures: Mapping[int, bytes]) -> str:
+    if picture := pictures.get(facts.item_id):
+        return as_data_address("image/jpeg", picture)
+    drawn = draw_cover(facts.scene, facts.item_id, choose_icon(facts.scene, facts.kind))
+    return as_data_address("image/svg+xml", drawn.encode())
+
+
 def open_sheets(settings: Settings) -> OpenSheets:
     """What sets sheets in a process without pages: the worker's and the command's."""
     load_catalogs()
@@ -72,7 +84,8 @@ def open_sheets(settings: Settings) -> OpenSheets:
     tokens = Tokens(settings.secret_key, settings.voucher_keys)
 
     async def open_for(connection: AsyncConnection[Any]) -> ToSheets:
-        terms = await load_terms(connection)
+        terms, storage = await load_terms(connection), open_storage(settings)
+        pictures = await pictures_for_paper(connection, storage, await items_on_press(connection))
 
         def to_sheets(vouchers: VouchersWithStores, locale: str) -> list[Sheet]:
             use_locale(locale)
@@ -84,6 +97,7 @@ def open_sheets(settings: Settings) -> OpenSheets:
                 zone=settings.timezone,
                 program_name=terms.name_en if locale == "en" else terms.name_zh,
                 support_phone=terms.support_phone,
+                pictures=pictures,
             )
 
         return to_sheets

@@ -7,8 +7,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from liyu.catalog.pictures import pictures_for_paper
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
+from liyu.core.storage import open_storage
 from liyu.vouchers.facts import StoreFacts, VoucherFacts, stores_of_item
 from liyu.vouchers.gifts.queries import open_gift
 from liyu.vouchers.nearby import Place, nearest_first
@@ -141,9 +143,12 @@ async def download_pdf(request: AnyRequest, session: NamedDependency[AsyncSessio
     facts, stores = await _load(request, session, voucher_id)
     if not _is_usable(request, facts):
         return redirect(request, f"/vouchers/{voucher_id}")
+    services = visit_of(request).services
+    pictures = await pictures_for_paper(
+        await driver_connection(session), open_storage(services.settings), [facts.item_id]
+    )
     # Setting a page takes its time; no transaction waits for it.
     await session.rollback()
-    services = visit_of(request).services
     program = services.program.current(services.sessions)
     sheets = vouchers_to_sheets(
         request.app.state.environment,
@@ -153,6 +158,7 @@ async def download_pdf(request: AnyRequest, session: NamedDependency[AsyncSessio
         zone=current_zone(),
         program_name=text_of(program, "name"),
         support_phone=program.support_phone,
+        pictures=pictures,
     )
     (body,) = await services.pdf.print_each(sheets)
     name = f'attachment; filename="voucher-{facts.number}-{facts.id}.pdf"'

@@ -1,11 +1,17 @@
 """From the sheet to the voucher and back, with every refusal, and nobody else's orders."""
 
+import io
 import re
 
 import httpx
 import pytest
+from pikepdf import Pdf
+from PIL import Image
 
+from liyu.catalog.pictures import add_picture, keep_picture
 from liyu.core.clock import FixedClock
+from liyu.core.settings import Settings
+from liyu.core.storage import open_storage
 from liyu.redemption.addresses import DeliveryAddress, find_delivery_address
 from tests.web.conftest import Client
 from tests.web.mall.conftest import SECRETS, Shop
@@ -223,6 +229,29 @@ async def test_a_voucher_that_is_no_longer_usable_shows_no_code(shop: Shop, memb
     assert 'class="qr"' not in page
     assert "This voucher was cancelled" in page
     assert (await member.get(f"/vouchers/{voucher}/qr")).headers["hx-refresh"] == "true"
+
+
+async def test_the_voucher_on_paper_has_the_picture_of_its_item(
+    shop: Shop, member: Client, settings: Settings, clock: FixedClock
+) -> None:
+    await shop.world.redeem("M1", shop.cheap)
+    voucher = await shop.world.one("SELECT id FROM voucher")
+    drawn = (await member.get(f"/vouchers/{voucher}/pdf")).content
+    content = io.BytesIO()
+    Image.effect_noise((900, 600), 60).convert("RGB").save(content, "PNG")
+    item = await shop.world.one("SELECT id FROM item WHERE sku = %s", shop.cheap)
+    digest = await keep_picture(
+        shop.world.connection, open_storage(settings), content.getvalue(), actor="test", now=clock.now()
+    )
+    await add_picture(shop.world.connection, item, digest, alt_zh="", alt_en="")
+    first, second = [(await member.get(f"/vouchers/{voucher}/pdf")).content for _ in range(2)]
+    assert first == second
+    with Pdf.open(io.BytesIO(first)) as paper, Pdf.open(io.BytesIO(drawn)) as plain:
+        sizes = [
+            [int(one.Width) for one in pdf.pages[0].get_images().values() if "/Width" in one] for pdf in (paper, plain)
+        ]
+    assert 800 in sizes[0]
+    assert 800 not in sizes[1]
 
 
 async def test_the_voucher_on_paper_is_a_download(shop: Shop, member: Client) -> None:

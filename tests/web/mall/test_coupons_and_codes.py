@@ -66,10 +66,10 @@ async def test_a_gift_code_is_redeemed_and_guessing_ends(
     async with connection.transaction():
         await change_range(connection, batch, "activated", 1, 2, actor="test", now=now)
 
+    tokens = {client: token_in(await client.get("/gift-code")) for client in (member, other)}
+
     async def redeem(client: Client, code: str) -> tuple[int, str]:
-        answer = await client.post(
-            "/gift-code", data={"csrf_token": token_in(await client.get("/gift-code")), "code": code}
-        )
+        answer = await client.post("/gift-code", data={"csrf_token": tokens[client], "code": code})
         return answer.status_code, texts_of(answer)
 
     assert (await redeem(member, codes[0]))[0] == 200

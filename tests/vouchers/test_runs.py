@@ -1,6 +1,7 @@
 """Printed for a campaign: no till takes a number before it is activated, and whoever bears it uses it once."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ async def test_numbers_are_worth_nothing_until_they_are_activated(database_url: 
     async with open_world(database_url) as world:
         shops = await open_shops(world)
         item = await world.one("SELECT item_id FROM voucher WHERE id = %s", await shops.voucher())
-        wish = {"name": "Fair", "actor": "staff:1", "now": NOW, "zone": ZONE}
+        wish: dict[str, Any] = {"name": "Fair", "actor": "staff:1", "now": NOW, "zone": ZONE}
         for total, day, error in (
             (0, LAST_DAY, InvalidInputError),
             (3, LAST_DAY - timedelta(days=60), InvalidInputError),
@@ -36,7 +37,7 @@ async def test_numbers_are_worth_nothing_until_they_are_activated(database_url: 
         first, second, third, fourth = (one.id for one in facts)
         with pytest.raises(NotActivatedError):
             await shops.verify(first)
-        who = {"reason": "Handed out", "actor": "staff:1", "now": NOW}
+        who: dict[str, Any] = {"reason": "Handed out", "actor": "staff:1", "now": NOW}
         assert await decide_range(world.connection, run, "activated", first=1, last=2, **who) == 2
         assert await decide_range(world.connection, run, "withdrawn", first=2, last=3, **who) == 1
         with pytest.raises(NothingInRangeError):

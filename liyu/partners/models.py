@@ -80,7 +80,8 @@ class AgreementLine(Base):
         CheckConstraint("mode IN ('concierge', 'bulk_purchase', 'member_discount', 'free_quota')", name="known_mode"),
         CheckConstraint("unit_price_minor >= 0 AND commission_minor >= 0 AND free_quota >= 0", name="not_negative"),
         CheckConstraint(
-            "offline_loss IN ('partner', 'operator', 'capped') AND offline_loss_cap_minor >= 0", name="known_offline_loss"
+            "offline_loss IN ('partner', 'operator', 'capped') AND offline_loss_cap_minor >= 0",
+            name="known_offline_loss",
         ),
     )
 

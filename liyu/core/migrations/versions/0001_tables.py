@@ -3230,7 +3230,9 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "bearer = 'operator' OR amount_minor = 0", name=op.f("ck_offline_decision_only_the_operator_pays")
         ),
-        sa.ForeignKeyConstraint(["offline_use_id"], ["offline_use.id"], name=op.f("fk_offline_decision_offline_use_id")),
+        sa.ForeignKeyConstraint(
+            ["offline_use_id"], ["offline_use.id"], name=op.f("fk_offline_decision_offline_use_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_offline_decision")),
     )
     op.create_index("ix_offline_decision_use", "offline_decision", ["offline_use_id", "id"], unique=False)

@@ -24,14 +24,12 @@ document.addEventListener("liyu:elapsed", (event) => {
 
 // Sold out while one looks: the button gives way to the waiting list, and comes back with what is given back. Nobody is reloaded.
 const turn = (isGone) => {
-  const form = document.querySelector("form[data-once]:not([data-later])");
-  const list = document.querySelector("[data-when-gone]");
+  const [form, list] = ["form[data-once]:not([data-later])", "[data-when-gone]"].map((one) => document.querySelector(one));
   if (!form || !list || form.querySelector("[name=offer]")) return;
   form.hidden = isGone;
   list.hidden = !isGone;
 };
-document.addEventListener("liyu:gone", () => turn(true));
-document.addEventListener("liyu:back", () => turn(false));
+for (const [name, isGone] of [["gone", true], ["back", false]]) document.addEventListener(`liyu:${name}`, () => turn(isGone));
 
 // One tap is one request, however often it is tapped.
 whenReady("form[data-once]", (form) => {

@@ -103,6 +103,6 @@ class AgreementLine(Base):
     valid_from: Mapped[date]
     valid_to: Mapped[date | None]
     offline_loss: Mapped[str] = mapped_column(server_default="partner")
-    """Who bears what a till without a network took in good faith and the books refuse: partner, operator, or the operator up to the cap."""
+    """Who bears what a till took without a network and the books refuse: partner, operator, or the operator up to the cap."""
     offline_loss_cap_minor: Mapped[int] = mapped_column(server_default="0")
     """Capped: so much the operator bears in a calendar month."""

@@ -27,7 +27,7 @@ from tests.world import NOW, ZONE, World, open_world
 MERGED_BY_REDEMPTION = {
     "redemption", "favourite", "item_seen", "candidate_vote", "drop_entry", "drop_offer", "voucher", "voucher_gift",
 }  # fmt: skip
-READ_OVER_BOTH = {"drop_note", "voucher_reminder"}
+READ_OVER_BOTH = {"drop_note", "voucher_reminder", "campaign_gift", "gift_code"}
 
 
 async def join(world: World, source: str = "s", target: str = "t", *, seen: str | None = None) -> Merged:

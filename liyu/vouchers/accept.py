@@ -7,6 +7,7 @@ from liyu.core.clock import local_date
 from liyu.vouchers.errors import (
     AlreadyVerifiedError,
     AlreadyVerifiedSomewhereError,
+    ConfirmationNeededError,
     DailyLimitError,
     GiftPendingError,
     MemberDailyLimitError,
@@ -27,7 +28,7 @@ from liyu.vouchers.errors import (
 )
 from liyu.vouchers.load import MOST_NAMED
 from liyu.vouchers.state import StoreName, TillState, TillStore, VoucherState
-from liyu.vouchers.tokens import Presented
+from liyu.vouchers.tokens import Form, Presented
 
 
 class Asked(NamedTuple):
@@ -73,9 +74,12 @@ def is_misplaced(state: TillState, voucher: VoucherState, asked: Asked) -> bool:
 
 
 def find_refusal(
-    state: TillState, presented: Presented | None, voucher: VoucherState | None, asked: Asked
+    state: TillState, presented: Presented | None, voucher: VoucherState | None, asked: Asked, *, in_hand: bool = False
 ) -> VoucherRefusedError | None:
-    """The first reason against a voucher, or None. The order keeps a stranger from learning anything about it."""
+    """The first reason against a voucher, or None. The order keeps a stranger from learning anything about it.
+
+    `in_hand`: whoever holds it has just shown it in the wallet, or confirmed it.
+    """
     if presented is None or voucher is None:
         return UnknownVoucherError()
     if asked.partner_id is not None and voucher.partner_id != asked.partner_id:
@@ -87,6 +91,7 @@ def find_refusal(
         or _refuse_by_use(voucher)
         or _refuse_by_day(state, voucher)
         or (StaleTokenError() if presented.stale else None)
+        or (None if in_hand else _refuse_by_paper(state, presented, voucher))
     )
 
 
@@ -141,6 +146,15 @@ def _refuse_by_day(state: TillState, voucher: VoucherState) -> VoucherRefusedErr
             is_member = limit.counted.startswith("member")
             return (MemberDailyLimitError if is_member else DailyLimitError)(limit=limit.cap)
     return None
+
+
+def _refuse_by_paper(state: TillState, presented: Presented, voucher: VoucherState) -> VoucherRefusedError | None:
+    """A code that does not renew may be a copy. Nobody can confirm a printed one that is in no wallet."""
+    terms = state.items[voucher.item_id].till
+    if terms is None or not terms.paper_confirmed or presented.form is Form.DYNAMIC or voucher.member_id is None:
+        return None
+    is_confirmed = voucher.paper_until is not None and state.now < voucher.paper_until
+    return None if is_confirmed else ConfirmationNeededError()
 
 
 def last_day_of(expires_at: datetime, state: TillState) -> object:

@@ -77,7 +77,7 @@ async def check(
         raise excess
     await name_stores(connection, state, find_misplaced(state, [placed]))
     await count_uses_of_the_day(connection, state)
-    refusal = find_refusal(state, shown.presented, voucher, asked)
+    refusal = find_refusal(state, shown.presented, voucher, asked, in_hand=request.in_hand)
     if refusal is not None:
         note_refusal(state, placed, refusal)
         await keep_refusal(connection, refusal)

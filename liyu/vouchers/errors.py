@@ -88,6 +88,13 @@ class NotActivatedError(VoucherRefusedError):
     message = N_("This voucher has not been activated yet. Whoever handed it out can tell more.")
 
 
+class ConfirmationNeededError(VoucherRefusedError):
+    """The item wants its holder's word before a code is taken that does not renew: on paper, or typed."""
+
+    code = "confirmation_needed"
+    message = N_("The member confirms this one in the wallet: open the voucher there, confirm, and scan again.")
+
+
 class MemberFrozenError(VoucherRefusedError):
     """The member's account is frozen."""
 

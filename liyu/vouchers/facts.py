@@ -52,6 +52,9 @@ class VoucherFacts(Struct, kw_only=True):
     frozen_at: datetime | None = None
     run_number: int | None = None
     giftable: bool = True
+    paper_confirmed: bool = False
+    """Whether its holder confirms before a code is taken that does not renew, and until when they have."""
+    paper_until: datetime | None = None
     cancel_hours: int | None = None
     """The item's rule: 0 is never, None until it is used."""
 
@@ -98,10 +101,11 @@ FACTS = """
         v.partner_id, p.code AS partner_code, p.name_zh AS partner_zh, p.name_en AS partner_en,
         p.service_phone AS partner_phone,
         v.agreement_line_id, v.state, v.uses, v.uses_allowed, v.issued_at, v.expires_at, v.generation, v.frozen_at,
-        v.run_number, i.giftable, i.cancel_hours
+        v.run_number, i.giftable, i.cancel_hours, coalesce(rule.paper_confirmed, false) AS paper_confirmed, v.paper_until
     FROM voucher v LEFT JOIN redemption r ON r.id = v.redemption_id
     LEFT JOIN member m ON m.id = coalesce(v.holder_id, v.member_id)
-    JOIN item i ON i.id = v.item_id LEFT JOIN partner p ON p.id = v.partner_id"""
+    JOIN item i ON i.id = v.item_id LEFT JOIN partner p ON p.id = v.partner_id
+    LEFT JOIN till_rule rule ON rule.item_id = v.item_id"""
 """Everything about vouchers; the caller adds the condition that says whose."""
 
 _STORES = """

@@ -38,7 +38,7 @@ _LAST_USE = """
 _VOUCHERS = f"""
     SELECT json_object_agg(v.id, json_build_array(
         v.id, v.generation, v.redemption_id, v.item_id, v.partner_id, v.agreement_line_id, v.state, v.uses, v.uses_allowed,
-        v.issued_at, v.expires_at, v.frozen_at IS NOT NULL, m.id, m.state, m.name,
+        v.issued_at, v.expires_at, v.frozen_at IS NOT NULL, v.paper_until, m.id, m.state, m.name,
         CASE WHEN v.uses >= v.uses_allowed THEN ({_LAST_USE}) END))
     FROM voucher v LEFT JOIN member m ON m.id = coalesce(v.holder_id, v.member_id)
     WHERE v.id = ANY(%(vouchers)b::bigint[])"""
@@ -46,7 +46,8 @@ _VOUCHERS = f"""
 _ITEMS = """
     SELECT json_object_agg(i.id, json_build_array(
         i.sku, i.name_zh, i.name_en, (SELECT json_agg(t.store_id) FROM item_store t WHERE t.item_id = i.id),
-        (SELECT json_build_array(t.usable_from, t.uses_a_day, t.member_uses_a_day) FROM till_rule t WHERE t.item_id = i.id)))
+        (SELECT json_build_array(t.usable_from, t.uses_a_day, t.member_uses_a_day, t.paper_confirmed)
+            FROM till_rule t WHERE t.item_id = i.id)))
     FROM item i WHERE i.id IN (SELECT v.item_id FROM voucher v WHERE v.id = ANY(%(vouchers)b::bigint[]))"""
 
 _PARTNERS = """

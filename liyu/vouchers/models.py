@@ -59,6 +59,8 @@ class Voucher(Base):
     """How often it changed hands. It is part of the serial number, so that older codes and QR codes are no voucher's any more."""
     points_returned: Mapped[int | None]
     """What went back to whoever redeemed it when an operator cancelled it alone."""
+    paper_until: Mapped[datetime | None]
+    """Until when its holder lets it be used once by a code that does not renew, where the item asks for that."""
     frozen_at: Mapped[datetime | None]
     """Since when an operator has frozen it; `voucher_change` says who and why."""
     run_id: Mapped[int | None] = mapped_column(ForeignKey("voucher_run.id"))

@@ -35,7 +35,7 @@ _SAVE = f"""
     WITH used AS MATERIALIZED (SELECT * FROM {record_of(UsedRow, "%(used)s")}),
     vouchers AS (
         UPDATE voucher v SET uses = v.uses + u.times,
-            state = CASE WHEN v.uses + u.times = v.uses_allowed THEN 'used_up' ELSE 'partly_used' END
+            state = CASE WHEN v.uses + u.times = v.uses_allowed THEN 'used_up' ELSE 'partly_used' END, paper_until = NULL
         FROM (SELECT voucher_id, count(*) AS times FROM used GROUP BY voucher_id) AS u WHERE v.id = u.voucher_id),
     verifications AS (
         INSERT INTO verification (id, voucher_id, partner_id, store_id, verifier, nonce, use_number, verified_at)

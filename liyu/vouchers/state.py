@@ -38,6 +38,8 @@ class VoucherState(Struct, array_like=True):
     issued_at: datetime
     expires_at: datetime
     is_frozen: bool
+    paper_until: datetime | None
+    """Until when its holder has confirmed the use of a code that does not renew."""
     member_id: int | None
     """Who holds it."""
     member_state: str | None
@@ -52,6 +54,7 @@ class TillTerms(Struct, array_like=True):
     usable_from: datetime | None
     uses_a_day: int | None
     member_uses_a_day: int | None
+    paper_confirmed: bool
 
 
 class ItemTerms(Struct, array_like=True):

@@ -35,6 +35,8 @@ class TillRule(Base):
     """How often one voucher may be used in a day of the program's zone; None is as often as it allows."""
     member_uses_a_day: Mapped[int | None]
     """The same for all vouchers of the item that a member holds."""
+    paper_confirmed: Mapped[bool] = mapped_column(server_default="false")
+    """Whether its holder confirms in the wallet before it is used by a code that does not renew: on paper, or typed."""
 
 
 class TillDayUse(Base):

@@ -49,6 +49,8 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
     """The partner that the verifier works for; None is the operator, who may verify every voucher."""
     allowed_store_id: int | None = None
     """The only store of a cashier who is bound to one."""
+    in_hand: bool = False
+    """Whether its holder showed it in the wallet a moment ago, or what it needs was looked at then."""
     subjects: tuple[Subject, ...] = ()
     """Under which limits unknown codes are counted, such as a key and an address; none where they were counted before."""
 
@@ -216,7 +218,7 @@ def _settle_one(
         if presented is None or presented.voucher_id != done.voucher_id:
             return IdempotencyConflictError()
         return _answer(state, state.vouchers[done.voucher_id], done, shown, tokens, repeated=True)
-    refusal = find_refusal(state, presented, voucher, asked)
+    refusal = find_refusal(state, presented, voucher, asked, in_hand=request.in_hand)
     if refusal is None:
         assert voucher is not None
         done = _use(batch, state, voucher, request, asked, ids)
@@ -258,6 +260,7 @@ def _use(
     before, store = voucher.state, asked.store
     voucher.uses += 1
     voucher.state = state_after(voucher.uses, voucher.uses_allowed)
+    voucher.paper_until = None
     for limit in state.limits_of(voucher):
         place = (limit.item_id, limit.counted)
         row_of_day = batch.day_uses.setdefault(

@@ -19,6 +19,7 @@ REFUSALS: dict[str, str] = {
     "not_yet_valid": N_("Too early"),
     "frozen": N_("Frozen"),
     "gift_pending": N_("Waiting as a gift"),
+    "confirmation_needed": N_("Not confirmed by the holder"),
     "not_activated": N_("Not activated yet"),
     "daily_limit": N_("Used enough for today"),
     "stale": N_("Out-of-date QR code"),

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from liyu.core.errors import DomainError, IdempotencyConflictError
+from liyu.core.clock import local_date
+from liyu.core.errors import DomainError, IdempotencyConflictError, NotFoundError
 from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.errors import NotCancellableError
+from liyu.vouchers.confirm import confirm_use
 from liyu.vouchers.errors import (
     AlreadyVerifiedError,
     OtherStoreError,
@@ -136,6 +138,37 @@ async def test_an_item_says_from_when_its_vouchers_can_be_used(database_url: str
         early = await _refused(shops, voucher, "not_yet_valid")
         assert early.reasons[0].details == {"starts": NOW + timedelta(days=1)}
         assert (await shops.verify(voucher, now=NOW + timedelta(days=1))).use_number == 1
+
+
+async def test_a_code_that_does_not_renew_waits_for_its_holders_word_where_the_item_asks_for_it(
+    database_url: str,
+) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher(uses=4)
+        await world.connection.execute(
+            "INSERT INTO till_rule (item_id, paper_confirmed) SELECT item_id, true FROM voucher WHERE id = %s",
+            (voucher,),
+        )
+        item_id = await world.one("SELECT item_id FROM voucher")
+        paper = TOKENS.static_token(voucher, local_date(LATER, ZONE), item_id)
+        for text in (paper, TOKENS.codes.code_of(voucher)):
+            await _refused(shops, voucher, "confirmation_needed", text=text)
+        assert await shops.state(voucher) == ("issued", 0)
+        assert (await shops.verify(voucher, text=TOKENS.dynamic_token(voucher, NOW))).use_number == 1
+
+        holder = await world.one("SELECT member_id FROM voucher")
+        with pytest.raises(NotFoundError):
+            await confirm_use(world.connection, member_id=holder + 1, voucher_id=voucher, now=NOW)
+        await _refused(shops, voucher, "confirmation_needed", text=paper)
+        until = await confirm_use(world.connection, member_id=holder, voucher_id=voucher, now=NOW)
+        await _refused(shops, voucher, "confirmation_needed", text=paper, now=until)
+        assert (await shops.verify(voucher, text=paper)).use_number == 2
+        await _refused(shops, voucher, "confirmation_needed", text=paper)  # one word is one use
+        assert (await shops.verify(voucher, in_hand=True)).use_number == 3
+        await world.connection.execute("UPDATE voucher SET frozen_at = %s", (NOW,))
+        with pytest.raises(NotFoundError):
+            await confirm_use(world.connection, member_id=holder, voucher_id=voucher, now=NOW)
 
 
 async def test_an_item_says_how_often_it_is_used_in_a_day(database_url: str) -> None:

@@ -97,6 +97,7 @@ class Shops:
         partner: str | None = "LUCK",
         allowed: str | None = None,
         verifier: str = "staff:1",
+        in_hand: bool = False,
     ) -> VerifyRequest:
         """What a till sends; with a nonce of its own when none is given."""
         return VerifyRequest(
@@ -106,6 +107,7 @@ class Shops:
             verifier=verifier,
             partner_id=self.partners[partner] if partner else None,
             allowed_store_id=self.stores[allowed] if allowed else None,
+            in_hand=in_hand,
         )
 
     async def verify(self, voucher_id: int, *, now: datetime = NOW, **wish: Any) -> Verified:

@@ -32,7 +32,7 @@ _OVERLAP = 1_000
 class OfflineItem(Struct):
     """An item whose paper vouchers a device may meet; `here` tells whether its store takes them. Value in fen.
 
-    A limit for each day cannot be kept `alone`.
+    A limit for each day cannot be kept `alone`, nor can the holder's word be asked.
     """
 
     id: int
@@ -59,7 +59,7 @@ class Changes(Struct):
 
 _ITEMS = """
     SELECT i.id, i.name_zh, i.name_en, i.rules_zh, i.rules_en, i.value_minor,
-        coalesce(r.uses_a_day, r.member_uses_a_day) IS NULL AS alone, r.usable_from,
+        coalesce(r.uses_a_day, r.member_uses_a_day) IS NULL AND r.paper_confirmed IS NOT TRUE AS alone, r.usable_from,
         NOT EXISTS (SELECT FROM item_store t WHERE t.item_id = i.id)
             OR EXISTS (SELECT FROM item_store t WHERE t.item_id = i.id AND t.store_id = %(store)s) AS here
     FROM item i LEFT JOIN till_rule r ON r.item_id = i.id

@@ -43,6 +43,7 @@ _REFUSALS = [
     "not_yet_valid",
     "frozen",
     "gift_pending",
+    "confirmation_needed",
     "not_activated",
     "daily_limit",
     "stale",

@@ -23,7 +23,7 @@ from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
 from liyu.web.console.common import AnyRequest, now_of, show
 from liyu.web.formats import current_zone
-from liyu.web.forms import Form, InstantField, IntegerField, MoneyField, TextField
+from liyu.web.forms import CheckField, Form, InstantField, IntegerField, MoneyField, TextField
 from liyu.web.i18n import text_of
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.refusal_words import describe_refusals
@@ -42,6 +42,7 @@ class RuleForm(Form):
     usable_from = InstantField(N_("Usable from"), required=False)
     uses_a_day = IntegerField(N_("A day, each voucher"), required=False, minimum=1, maximum=_MOST_A_DAY)
     member_uses_a_day = IntegerField(N_("A day, each member"), required=False, minimum=1, maximum=_MOST_A_DAY)
+    paper_confirmed = CheckField(N_("The holder confirms paper and typed codes in the wallet"))
 
 
 @get("/tills", guards=[require_permission("vouchers.read")])
@@ -81,8 +82,9 @@ async def change_rule(request: AnyRequest, session: NamedDependency[AsyncSession
     if before is None:
         return await _show(request, session, form=form)
     rule = ItemRule(
-        before.sku, before.name_zh, before.name_en, form.usable_from, form.uses_a_day, form.member_uses_a_day
-    )
+        before.sku, before.name_zh, before.name_en, form.usable_from, form.uses_a_day, form.member_uses_a_day,
+        form.paper_confirmed,
+    )  # fmt: skip
     await save_item_rule(connection, rule)
     await record_act(request, session, "tills.rule", f"item:{rule.sku}", before=_figures(before), after=_figures(rule))
     leave_notice(request, N_("The rule holds from now on."))
@@ -126,6 +128,7 @@ async def _blank_rule(request: AnyRequest, session: AsyncSession) -> RuleForm:
         usable_from=begins,
         uses_a_day=str(rule.uses_a_day or ""),
         member_uses_a_day=str(rule.member_uses_a_day or ""),
+        paper_confirmed="yes" if rule.paper_confirmed else "",
     )
 
 
@@ -134,6 +137,7 @@ def _figures(rule: ItemRule) -> dict[str, Any]:
         "usable_from": rule.usable_from.isoformat() if rule.usable_from else None,
         "uses_a_day": rule.uses_a_day,
         "member_uses_a_day": rule.member_uses_a_day,
+        "paper_confirmed": rule.paper_confirmed,
     }
 
 

@@ -11,6 +11,7 @@ from liyu.catalog.pictures import pictures_for_paper
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
 from liyu.core.storage import open_storage
+from liyu.vouchers.confirm import confirm_use
 from liyu.vouchers.facts import StoreFacts, VoucherFacts, stores_of_item
 from liyu.vouchers.gifts.queries import open_gift
 from liyu.vouchers.nearby import Place, nearest_first
@@ -111,6 +112,7 @@ async def show_voucher(request: AnyRequest, session: NamedDependency[AsyncSessio
         may_locate=any(store.latitude is not None for store in stores) and len(stores) > 1,
         gift=gift,
         link=link_of(request, gift.id) if gift else None,
+        confirmed_until=facts.paper_until if facts.paper_until and now_of(request) < facts.paper_until else None,
         may_give=facts.giftable and not facts.uses,
         cancel_rule=cancel_rule(request, facts.kind, facts.cancel_hours),
     )
@@ -126,6 +128,16 @@ async def sort_stores(request: AnyRequest, session: NamedDependency[AsyncSession
     here = Place(float(form.latitude), float(form.longitude))
     near = [{"store": one.store, "distance": _say_distance(one.metres)} for one in nearest_first(stores, here)]
     return fragment(request, "mall/_stores_near.html", stores=near)
+
+
+@post("/vouchers/{voucher_id:int}/confirm")
+async def confirm_voucher(
+    request: AnyRequest, session: NamedDependency[AsyncSession], voucher_id: FromPath[int]
+) -> Page:
+    """Say that one's voucher is used now, though its code is on paper."""
+    connection, member_id = await driver_connection(session), member_id_of(actor_of(request))
+    await confirm_use(connection, member_id=member_id, voucher_id=voucher_id, now=now_of(request))
+    return redirect(request, f"/vouchers/{voucher_id}#paper")
 
 
 @get("/vouchers/{voucher_id:int}/qr")
@@ -225,4 +237,4 @@ def _say_distance(metres: int | None) -> str | None:
     return f"{metres / 1_000:.1f} km" if metres < 10_000 else f"{metres // 1_000} km"
 
 
-ROUTES = [show_wallet, show_voucher, sort_stores, renew_qr, download_pdf]
+ROUTES = [show_wallet, show_voucher, confirm_voucher, sort_stores, renew_qr, download_pdf]

@@ -113,7 +113,8 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
     if wallet is not None:
         return await _refusal_page(request, session, till, StaleTokenError(), None)
     services = visit_of(request).services
-    wish = _wish(request, till, chosen_text(request, form.code))
+    code = chosen_text(request, form.code)
+    wish = _wish(request, till, code, in_hand=code != form.code)
     try:
         checked = await check(
             await driver_connection(session), wish, now=now_of(request), zone=current_zone(), tokens=services.tokens
@@ -146,7 +147,7 @@ async def verify_voucher(request: AnyRequest, session: NamedDependency[AsyncSess
     till = await open_till(request, session, form.store)
     await _count_attempt(request)
     connection, services = await driver_connection(session), visit_of(request).services
-    wish = _wish(request, till, services.codes.code_of(serial), form.nonce)
+    wish = _wish(request, till, services.codes.code_of(serial), form.nonce, in_hand=True)
     try:
         verified = await verify(
             connection,
@@ -262,7 +263,7 @@ def _remember_store(request: AnyRequest, till: Till) -> None:
         visit.set_cookie(STORE_COOKIE, till.store_code, max_age=_YEAR)
 
 
-def _wish(request: AnyRequest, till: Till, text: str, nonce: str = "") -> VerifyRequest:
+def _wish(request: AnyRequest, till: Till, text: str, nonce: str = "", *, in_hand: bool = False) -> VerifyRequest:
     """What the till asks; codes that no voucher has are counted for the person, the device and the address (rule 11)."""
     actor = actor_of(request)
     return VerifyRequest(
@@ -272,6 +273,7 @@ def _wish(request: AnyRequest, till: Till, text: str, nonce: str = "") -> Verify
         verifier=actor.reference,
         partner_id=partner_id_of(actor),
         allowed_store_id=actor.store_id,
+        in_hand=in_hand,
         subjects=(
             ("verify_failure", actor.reference),
             ("verify_failure_device", _device_of(request)),

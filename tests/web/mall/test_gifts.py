@@ -115,3 +115,17 @@ async def test_the_nearest_store_stands_first(shop: Shop, member: Client, clock:
     assert page.index("Store C") < page.index("Store A")
     # Shanghai to Beijing, as atlases have it: 1,067 km.
     assert abs(distance(Place(31.2304, 121.4737), Place(39.9042, 116.4074)) / 1000 - 1067) < 3
+
+
+async def test_a_holder_confirms_what_is_on_paper_at_the_counter(shop: Shop, member: Client, other: Client) -> None:
+    voucher = await _voucher(shop)
+    assert "I use it now" not in (await member.get(f"/vouchers/{voucher}")).text
+    await shop.world.connection.execute(
+        "INSERT INTO till_rule (item_id, paper_confirmed) SELECT item_id, true FROM voucher WHERE id = %s", (voucher,)
+    )
+    assert "I use it now" in (await member.get(f"/vouchers/{voucher}")).text
+    await _send(other, f"/vouchers/{voucher}/confirm")
+    assert await shop.world.one("SELECT paper_until FROM voucher WHERE id = %s", voucher) is None
+    confirmed = await _send(member, f"/vouchers/{voucher}/confirm")
+    assert "Confirmed until" in confirmed
+    assert "I use it now" not in confirmed

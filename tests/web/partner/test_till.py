@@ -8,6 +8,7 @@ import pytest
 
 from liyu.core import limits
 from liyu.core.limits import Limit
+from liyu.vouchers.confirm import confirm_use
 from tests.vouchers.tills import TOKENS
 from tests.web.partner.conftest import Enter, Portal
 from tests.web.personas import field_in, token_in
@@ -52,6 +53,19 @@ async def test_a_voucher_is_looked_at_then_verified_then_shown(portal: Portal, e
     assert "Take this one back (within 10 min)" in shown.text
     assert await portal.shops.state(voucher) == ("partly_used", 1)
     assert await audited(portal, "vouchers.verify") == 1
+
+
+async def test_paper_waits_for_its_holders_word_and_is_then_verified(portal: Portal, enter: Enter) -> None:
+    voucher, client, world = await portal.shops.voucher(), await enter("cashier"), portal.shops.world
+    await world.connection.execute("INSERT INTO till_rule (item_id, paper_confirmed) SELECT item_id, true FROM voucher")
+    refused = await look(client, portal.code(voucher))
+    assert "confirms this one in the wallet" in refused.text
+    assert await world.one("SELECT code FROM verification_refusal") == "confirmation_needed"
+    holder = await world.one("SELECT member_id FROM voucher")
+    await confirm_use(world.connection, member_id=holder, voucher_id=voucher, now=portal.clock.now())
+    assert (await verify(client, portal.code(voucher))).status_code == 303
+    assert await portal.shops.state(voucher) == ("used_up", 1)
+    assert await world.one("SELECT paper_until FROM voucher") is None
 
 
 async def test_the_same_nonce_leads_to_the_same_verification(portal: Portal, enter: Enter) -> None:

@@ -70,7 +70,7 @@ async def test_the_console_filters_and_counts(connection: AsyncConnection[Any]) 
         connection, await item_id_of(connection, "LUCKIN-PAIR"), "paused", actor="staff:1", reason="x", now=NOW
     )
     wanted = ItemFilter(text="瑞幸")
-    assert await count_by_state(connection, wanted) == dict.fromkeys(STATES, 0) | {"live": 4, "paused": 1}
+    assert await count_by_state(connection, wanted) == dict.fromkeys(STATES, 0) | {"live": 6, "paused": 1}
     paused = await list_items(connection, ItemFilter(text="luckin", state="paused"))
     assert [line.sku for line in paused.lines] == ["LUCKIN-PAIR"]
     assert (await list_items(connection, ItemFilter(text="100%"))).lines == []

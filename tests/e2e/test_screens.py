@@ -163,7 +163,7 @@ def signed_in(people: People, audience: str, locale: str) -> StorageState:
 
 UNUSUAL = {
     # Parts of pages and what is no page: streams, suggestions, what a phone installs.
-    "/account/addresses/divisions", "/live/stock", "/suggest", "/manifest.webmanifest", "/service-worker.js",
+    "/account/addresses/divisions", "/live/stock", "/suggest", "/wallet/code/qr", "/manifest.webmanifest", "/service-worker.js",
 }  # fmt: skip
 """Addresses of the mall without a subject that are no pages."""
 MAIN_SCREENS = {

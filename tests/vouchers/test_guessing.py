@@ -27,9 +27,11 @@ from tests.vouchers.tills import TOKENS, Shops, open_desk, open_shops
 from tests.world import NOW, ZONE, World, open_world
 
 GUESSES = at_size(2_000, 100_000)
-TIMED = at_size(900, 20_000)
+TIMED = at_size(600, 20_000)
 MOST_TOLD = 0.12
-"""How far from ½ the statistic may be: four standard deviations of the short form, eighteen of the full one."""
+"""How far from ½ the statistic may be: more than three standard deviations of the short form, eighteen of the full one."""
+MEASUREMENTS = 3
+"""What tells codes apart does so each time; what else the machine does meanwhile does not."""
 STRANGER = Tokens("another-secret-for-tests-" + "1" * 32)
 
 Make = Callable[[random.Random, list[int]], str]
@@ -108,6 +110,19 @@ async def measure(world: World, shops: Shops, wishes: list[tuple[Make, VerifyReq
     return took
 
 
+def told_apart(took: dict[Make, list[float]]) -> set[Make]:
+    """The kinds of code whose refusals take longer or shorter than those of the others."""
+    return {
+        kind
+        for kinds in (CODES, DYNAMIC)
+        for kind in kinds
+        if abs(
+            probability_longer(took[kind], [one for other in kinds if other is not kind for one in took[other]]) - 0.5
+        )
+        >= MOST_TOLD
+    }
+
+
 @pytest.mark.proof
 async def test_wrong_codes_are_all_the_same(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("verify_failure_key", "verify_failure_store", "verify_failure_all"):
@@ -132,9 +147,8 @@ async def test_wrong_codes_are_all_the_same(database_url: str, monkeypatch: pyte
         assert await world.one("SELECT count(*) FROM verification_refusal WHERE voucher_id IS NULL") == GUESSES
         assert await world.one("SELECT hits FROM rate_limit WHERE action = 'verify_failure_key'") == GUESSES
         assert await world.one("SELECT count(*) FROM verification") == 0
-        mixed = [(make, wish(make)) for make in draw.choices(CODES + DYNAMIC, k=TIMED)]
-        took = await measure(world, shops, mixed)
-    for kinds in (CODES, DYNAMIC):
-        for kind in kinds:
-            others = [seconds for other in kinds if other is not kind for seconds in took[other]]
-            assert abs(probability_longer(took[kind], others) - 0.5) < MOST_TOLD, kind.__name__
+        told = {*CODES, *DYNAMIC}
+        for _ in range(MEASUREMENTS):
+            mixed = [(make, wish(make)) for make in draw.choices(CODES + DYNAMIC, k=TIMED)]
+            told &= told_apart(await measure(world, shops, mixed))
+    assert not told

@@ -28,10 +28,10 @@ class Codes:
         An id is no proof that the voucher exists: that is for the database to say.
         """
         letters = repair(tidy(text))
-        if not _is_well_formed(letters):
-            return None
-        number = read_letters(letters[:_DATA_LETTERS])
-        return None if number is None else self._disguises.find_serial(lambda disguise: disguise.find(number))
+        # What is mistyped goes the same way, so that it takes the same time.
+        number = read_letters(letters[:_DATA_LETTERS]) or 0
+        serial = self._disguises.find_serial(lambda disguise: disguise.find(number))
+        return serial if _is_well_formed(letters) else None
 
 
 def _disguise_of(secret: str) -> Disguise:

@@ -82,8 +82,10 @@ def changed_token(draw: random.Random, vouchers: list[int]) -> str:
     return token[:-1] + draw.choice([letter for letter in LETTERS if letter != token[-1]])
 
 
-CODES: list[Make] = [random_code, mutated_code, mistyped_code, code_of_nobody, code_of_before]
+CODES: list[Make] = [random_code, mutated_code, mistyped_code]
 DYNAMIC: list[Make] = [strangers_token, changed_token]
+SECRET: list[Make] = [code_of_nobody, code_of_before]
+"""Nobody makes these without the secret, or without having held the voucher. The answer is the same; a row that is found costs time."""
 
 
 def probability_longer(one: list[float], other: list[float]) -> float:
@@ -141,7 +143,7 @@ async def test_wrong_codes_are_all_the_same(database_url: str, monkeypatch: pyte
             )  # fmt: skip
 
         for _ in range(GUESSES // 100):
-            guesses = [wish(draw.choice(CODES + DYNAMIC)) for _ in range(100)]
+            guesses = [wish(draw.choice(CODES + DYNAMIC + SECRET)) for _ in range(100)]
             outcomes = await asyncio.gather(*(desk.verify(guess) for guess in guesses), return_exceptions=True)
             assert {type(outcome) for outcome in outcomes} == {UnknownVoucherError}
         assert await world.one("SELECT count(*) FROM verification_refusal WHERE voucher_id IS NULL") == GUESSES

@@ -85,7 +85,7 @@ def changed_token(draw: random.Random, vouchers: list[int]) -> str:
 CODES: list[Make] = [random_code, mutated_code, mistyped_code]
 DYNAMIC: list[Make] = [strangers_token, changed_token]
 SECRET: list[Make] = [code_of_nobody, code_of_before]
-"""Nobody makes these without the secret, or without having held the voucher. The answer is the same; a row that is found costs time."""
+"""Made with the secret, or by whoever once held the voucher: the answer is the same, and a row that is found costs time."""
 
 
 def probability_longer(one: list[float], other: list[float]) -> float:

@@ -51,6 +51,8 @@ _FILL_VOUCHERS = """
         INSERT INTO redemption (id, number, member_id, item_id, quantity, points, cash_minor, state, channel, created_at)
         SELECT redemption, 'B' || redemption, p.ids[1 + n %% cardinality(p.ids)], i.id, 1, 0, 0, 'confirmed', 'bench', now()
         FROM ids, people p, item i WHERE i.sku = 'BENCH-RIGHT'),
+    stocks AS (
+        UPDATE item_stock s SET taken = s.taken + %(count)s FROM item i WHERE i.id = s.item_id AND i.sku = 'BENCH-RIGHT'),
     vouchers AS (
         INSERT INTO voucher (id, redemption_id, member_id, item_id, partner_id, agreement_line_id, state, uses, uses_allowed,
             issued_at, expires_at)

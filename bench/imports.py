@@ -28,7 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.imports", description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
     rows = parser.parse_args().rows
-    with tempfile.TemporaryDirectory(prefix="liyu-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="liyu-bench-", ignore_cleanup_errors=True) as folder:
         installation = fill(Path(folder), members=1, items=1)
         file = Path(folder) / "members.csv"
         write_members(file, rows)

@@ -15,10 +15,13 @@ _NOTE = """
     INSERT INTO opening_balance (import_id, row, member_id, points, repaid, expires_on, at)
     SELECT %(import)s, row, member_id, points, least(points, greatest(debt - before, 0)), expires_on, %(now)s FROM due"""
 
+# OFFSET 0 keeps the balances outermost: statistics that were taken meanwhile say that none is without a transfer, and a plan that
+# believes them goes through all accounts for each.
 _OPEN_LOTS = """
     INSERT INTO lot (account_id, funder, expires_on, matures_on, remaining)
     SELECT a.id, %(funder)s, o.expires_on, NULL::date, 0
-    FROM opening_balance o JOIN account a ON a.member_id = o.member_id AND a.kind = 'member_points'
+    FROM opening_balance o CROSS JOIN LATERAL (
+        SELECT id FROM account a WHERE a.member_id = o.member_id AND a.kind = 'member_points' OFFSET 0) AS a
     WHERE o.import_id = %(import)s AND o.transfer_id IS NULL AND o.repaid < o.points
     ORDER BY a.id, o.expires_on ON CONFLICT (account_id, expires_on, funder, matures_on) DO NOTHING"""
 
@@ -27,10 +30,14 @@ _POST = """
         SELECT o.id, o.points - o.repaid AS usable, o.repaid, p.id AS points_account, d.id AS debt_account, l.id AS lot_id,
             CASE WHEN o.repaid < o.points THEN nextval('transfer_id_seq') END AS transfer_id,
             CASE WHEN o.repaid > 0 THEN nextval('transfer_id_seq') END AS repay_id
-        FROM opening_balance o JOIN account p ON p.member_id = o.member_id AND p.kind = 'member_points'
-        JOIN account d ON d.member_id = o.member_id AND d.kind = 'member_debt'
-        LEFT JOIN lot l ON o.repaid < o.points AND l.account_id = p.id AND l.funder = %(funder)s AND l.matures_on IS NULL
-            AND l.expires_on IS NOT DISTINCT FROM o.expires_on
+        FROM opening_balance o
+        CROSS JOIN LATERAL (
+            SELECT id FROM account p WHERE p.member_id = o.member_id AND p.kind = 'member_points' OFFSET 0) AS p
+        CROSS JOIN LATERAL (
+            SELECT id FROM account d WHERE d.member_id = o.member_id AND d.kind = 'member_debt' OFFSET 0) AS d
+        LEFT JOIN LATERAL (
+            SELECT id FROM lot l WHERE o.repaid < o.points AND l.account_id = p.id AND l.funder = %(funder)s
+                AND l.matures_on IS NULL AND l.expires_on IS NOT DISTINCT FROM o.expires_on OFFSET 0) AS l ON true
         WHERE o.import_id = %(import)s AND o.transfer_id IS NULL AND o.repay_transfer_id IS NULL),
     transfers AS (
         INSERT INTO transfer (id, debit_account_id, credit_account_id, amount, unit, event, source, reason, actor, key, at)

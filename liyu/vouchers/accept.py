@@ -78,7 +78,7 @@ def find_refusal(
 ) -> VoucherRefusedError | None:
     """The first reason against a voucher, or None. The order keeps a stranger from learning anything about it.
 
-    `in_hand`: whoever holds it has just shown it in the wallet, or confirmed it.
+    `in_hand`: whoever holds it has just shown it in the wallet.
     """
     if presented is None or voucher is None:
         return UnknownVoucherError()

@@ -13,7 +13,7 @@ from liyu.vouchers.codes import mask_code
 from liyu.vouchers.errors import OtherStoreError, UnknownVoucherError, VoucherRefusedError, WrongPartnerError
 from liyu.vouchers.facts import fetch_facts, mask_name
 from liyu.vouchers.load import count_uses_of_the_day, load_state, name_stores
-from liyu.vouchers.tokens import Tokens
+from liyu.vouchers.tokens import Form, Tokens
 from liyu.vouchers.verify import (
     VerifyRequest,
     find_excess,
@@ -44,6 +44,8 @@ class Checked(Struct, kw_only=True):
     last_day: date
     expires_at: datetime
     store_code: str | None
+    in_hand: bool
+    """Whether its holder showed it in the wallet, so that paper's conditions do not hold for this use."""
     refusal: VoucherRefusedError | None
 
 
@@ -103,5 +105,6 @@ async def check(
         last_day=facts.last_day(zone),
         expires_at=facts.expires_at,
         store_code=asked.store.code if asked.store else None,
+        in_hand=request.in_hand or (shown.presented is not None and shown.presented.form is Form.DYNAMIC),
         refusal=refusal,
     )

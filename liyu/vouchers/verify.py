@@ -50,7 +50,7 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
     allowed_store_id: int | None = None
     """The only store of a cashier who is bound to one."""
     in_hand: bool = False
-    """Whether its holder showed it in the wallet a moment ago, or what it needs was looked at then."""
+    """Whether its holder showed it in the wallet a moment ago."""
     subjects: tuple[Subject, ...] = ()
     """Under which limits unknown codes are counted, such as a key and an address; none where they were counted before."""
 

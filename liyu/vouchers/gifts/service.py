@@ -74,7 +74,7 @@ class _Gift(Struct, frozen=True):
 _HELD_BY = "coalesce(v.holder_id, v.member_id) = %(member)s"
 
 _OFFER = f"""
-    UPDATE voucher v SET state = 'offered'
+    UPDATE voucher v SET state = 'offered', paper_until = NULL
     WHERE v.id = %(voucher)s AND {_HELD_BY} AND v.state = 'issued' AND v.uses = 0 AND v.frozen_at IS NULL
         AND v.generation < {LAST_GENERATION} AND v.issued_at <= %(now)s AND %(now)s < v.expires_at
         AND (SELECT i.giftable FROM item i WHERE i.id = v.item_id)"""

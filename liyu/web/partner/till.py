@@ -68,6 +68,14 @@ class ConfirmForm(Form):
 
 
 @dataclass(frozen=True, slots=True)
+class Ticket:
+    """A voucher that was looked at, by its serial number, and whether its holder showed it in the wallet."""
+
+    serial: int
+    in_hand: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Till:
     """Where the person stands: the stores they may choose from, the one they chose, and what it verified today."""
 
@@ -129,7 +137,7 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
         till=till,
         checked=checked,
         rules=checked.rules_en if current_locale() == "en" and checked.rules_en else checked.rules_zh,
-        ticket=_write_ticket(request, checked.serial),
+        ticket=_write_ticket(request, checked),
         nonce=make_token(),
     )
 
@@ -138,8 +146,8 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
 async def verify_voucher(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """Second step: use the voucher once. The same nonce leads to the same verification, however often it is sent."""
     form = await ConfirmForm.read(request)
-    serial = _read_ticket(request, form.ticket) if form.is_valid else None
-    if serial is None:
+    ticket = _read_ticket(request, form.ticket) if form.is_valid else None
+    if ticket is None:
         leave_notice(
             request, N_("That took too long, and nothing was verified. Please scan the voucher again."), "error"
         )
@@ -147,7 +155,7 @@ async def verify_voucher(request: AnyRequest, session: NamedDependency[AsyncSess
     till = await open_till(request, session, form.store)
     await _count_attempt(request)
     connection, services = await driver_connection(session), visit_of(request).services
-    wish = _wish(request, till, services.codes.code_of(serial), form.nonce, in_hand=True)
+    wish = _wish(request, till, services.codes.code_of(ticket.serial), form.nonce, in_hand=ticket.in_hand)
     try:
         verified = await verify(
             connection,
@@ -298,22 +306,22 @@ async def _count_attempt(request: AnyRequest) -> None:
         await count_hit(visit_of(request).services, "verify", subject)
 
 
-def _write_ticket(request: AnyRequest, voucher_id: int) -> str:
+def _write_ticket(request: AnyRequest, checked: Checked) -> str:
     """What carries a voucher from the first step to the second: a QR code is out of date by then, and its code is secret."""
-    text = f"{actor_of(request).reference} {voucher_id} {int(now_of(request).timestamp())}"
+    text = f"{actor_of(request).reference} {checked.serial} {int(checked.in_hand)} {int(now_of(request).timestamp())}"
     return seal(visit_of(request).services.settings.secret_key, _PURPOSE, text).decode()
 
 
-def _read_ticket(request: AnyRequest, ticket: str) -> int | None:
+def _read_ticket(request: AnyRequest, ticket: str) -> Ticket | None:
     """The voucher of a ticket that this person got a moment ago; None for any other."""
     try:
         text = unseal(visit_of(request).services.settings.secret_key, _PURPOSE, ticket.encode())
     except InvalidToken:
         return None
-    owner, voucher_id, at = text.split(" ")
+    owner, serial, in_hand, at = text.split(" ")
     age = now_of(request).timestamp() - int(at)
     is_good = owner == actor_of(request).reference and age <= TICKET_LIFE.total_seconds()
-    return int(voucher_id) if is_good else None
+    return Ticket(int(serial), in_hand == "1") if is_good else None
 
 
 ROUTES = [show_till, look_at_voucher, verify_voucher]

@@ -17,6 +17,7 @@ from liyu.vouchers.errors import (
     NowhereTakenError,
     OtherStoreError,
     StaleTokenError,
+    StoreDailyLimitError,
     UnknownStoreError,
     UnknownVoucherError,
     VoucherCancelledError,
@@ -89,7 +90,7 @@ def find_refusal(
         or _refuse_by_owner(voucher)
         or _refuse_by_place(state, voucher, asked)
         or _refuse_by_use(voucher)
-        or _refuse_by_day(state, voucher)
+        or _refuse_by_day(state, voucher, asked)
         or (StaleTokenError() if presented.stale else None)
         or (None if in_hand else _refuse_by_paper(state, presented, voucher))
     )
@@ -140,12 +141,12 @@ def _refuse_by_use(voucher: VoucherState) -> VoucherRefusedError | None:
     return AlreadyVerifiedError(used_at=last.verified_at, store={"zh": last.store.zh, "en": last.store.en})
 
 
-def _refuse_by_day(state: TillState, voucher: VoucherState) -> VoucherRefusedError | None:
-    for limit in state.limits_of(voucher):
-        if limit.used >= limit.cap:
-            is_member = limit.counted.startswith("member")
-            return (MemberDailyLimitError if is_member else DailyLimitError)(limit=limit.cap)
-    return None
+_DAY_REFUSALS = {"voucher": DailyLimitError, "member": MemberDailyLimitError, "store": StoreDailyLimitError}
+
+
+def _refuse_by_day(state: TillState, voucher: VoucherState, asked: Asked) -> VoucherRefusedError | None:
+    reached = (limit for limit in state.limits_of(voucher, asked.store) if limit.used >= limit.cap)
+    return next((_DAY_REFUSALS[limit.whose](limit=limit.cap) for limit in reached), None)
 
 
 def _refuse_by_paper(state: TillState, presented: Presented, voucher: VoucherState) -> VoucherRefusedError | None:

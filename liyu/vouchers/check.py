@@ -17,6 +17,7 @@ from liyu.vouchers.tokens import Form, Tokens
 from liyu.vouchers.verify import (
     VerifyRequest,
     find_excess,
+    find_limits,
     find_misplaced,
     keep_refusal,
     note_refusal,
@@ -78,7 +79,7 @@ async def check(
     if excess is not None:
         raise excess
     await name_stores(connection, state, find_misplaced(state, [placed]))
-    await count_uses_of_the_day(connection, state)
+    await count_uses_of_the_day(connection, state, find_limits(state, [placed]))
     refusal = find_refusal(state, shown.presented, voucher, asked, in_hand=request.in_hand)
     if refusal is not None:
         note_refusal(state, placed, refusal)

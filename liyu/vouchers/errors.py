@@ -138,7 +138,7 @@ class AlreadyVerifiedSomewhereError(VoucherRefusedError):
 
 
 class DailyLimitError(VoucherRefusedError):
-    """The item may be used so often in a day, by voucher or by member; `limit` is how often."""
+    """The item may be used so often in a day, by voucher, by member or by store; `limit` is how often."""
 
     code = "daily_limit"
     message = N_("This voucher may be used %(limit)s times a day, and was. It can be used again tomorrow.")
@@ -150,6 +150,16 @@ class MemberDailyLimitError(VoucherRefusedError):
     code = "daily_limit"
     message = N_(
         "The member may use %(limit)s vouchers of this kind a day, and did. The next one can be used tomorrow."
+    )
+
+
+class StoreDailyLimitError(VoucherRefusedError):
+    """The same over all vouchers of the item at the store."""
+
+    code = "daily_limit"
+    message = N_(
+        "This store may take %(limit)s vouchers of this kind a day, and did. "
+        "Another store may still take it, and this one again tomorrow."
     )
 
 

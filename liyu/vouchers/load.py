@@ -4,7 +4,7 @@ Locks are taken in the order of `docs/algorithms/desk.md`: redemptions by id, si
 then vouchers by id. What is read under a lock is read by a later statement.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from liyu.core.clock import local_date
 from liyu.core.limits import READ_WINDOWS, Subject, Windows
 from liyu.core.webhooks.messages import HEARS_ANYBODY
-from liyu.vouchers.state import Done, ItemTerms, PartnerName, StoreName, TillState, TillStore, VoucherState
+from liyu.vouchers.state import DayLimit, Done, ItemTerms, PartnerName, StoreName, TillState, TillStore, VoucherState
 
 MOST_NAMED = 4
 """Stores that a refusal names."""
@@ -46,7 +46,8 @@ _VOUCHERS = f"""
 _ITEMS = """
     SELECT json_object_agg(i.id, json_build_array(
         i.sku, i.name_zh, i.name_en, (SELECT json_agg(t.store_id) FROM item_store t WHERE t.item_id = i.id),
-        (SELECT json_build_array(t.usable_from, t.uses_a_day, t.member_uses_a_day, t.paper_confirmed)
+        (SELECT json_build_array(t.usable_from, t.uses_a_day, t.member_uses_a_day, t.paper_confirmed,
+                t.store_uses_a_day)
             FROM till_rule t WHERE t.item_id = i.id)))
     FROM item i WHERE i.id IN (SELECT v.item_id FROM voucher v WHERE v.id = ANY(%(vouchers)b::bigint[]))"""
 
@@ -174,15 +175,14 @@ async def name_stores(connection: AsyncConnection[Any], state: TillState, vouche
         state.taken_at = _taken_at.decode(await _text_of(answer))
 
 
-async def count_uses_of_the_day(connection: AsyncConnection[Any], state: TillState) -> None:
+async def count_uses_of_the_day(
+    connection: AsyncConnection[Any], state: TillState, limits: Collection[DayLimit]
+) -> None:
     """Read how often was used today what has a limit for the day."""
-    limits = {
-        (limit.item_id, limit.counted) for voucher in state.vouchers.values() for limit in state.limits_of(voucher)
-    }
     if limits:
         values = {
-            "items": [item for item, _ in limits],
-            "counted": [counted for _, counted in limits],
+            "items": [limit.item_id for limit in limits],
+            "counted": [limit.counted for limit in limits],
             "day": local_date(state.now, state.zone),
         }
         found = await connection.execute(_USED_TODAY, values)

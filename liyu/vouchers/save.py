@@ -55,7 +55,7 @@ class DayUseRow(Struct):
     cap: int
 
 
-# In one order everywhere: a member's uses are met by batches of different vouchers.
+# In one order everywhere: uses of a member or at a store are met by batches of different vouchers.
 _COUNT_DAY = insert_of("till_day_use", DayUseRow) + (
     " ORDER BY item_id, counted ON CONFLICT (item_id, counted, day) DO UPDATE "
     "SET used = till_day_use.used + excluded.used, cap = excluded.cap"

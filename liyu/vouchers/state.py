@@ -55,6 +55,7 @@ class TillTerms(Struct, array_like=True):
     uses_a_day: int | None
     member_uses_a_day: int | None
     paper_confirmed: bool
+    store_uses_a_day: int | None
 
 
 class ItemTerms(Struct, array_like=True):
@@ -68,9 +69,10 @@ class ItemTerms(Struct, array_like=True):
 
 
 class DayLimit(NamedTuple):
-    """A limit of a day: of which item, whose uses are counted, up to how many, and how many there are."""
+    """A limit of a day: of which item, whose uses are counted (`voucher`, `voucher:12`), up to how many, how many there are."""
 
     item_id: int
+    whose: str
     counted: str
     cap: int
     used: int
@@ -125,16 +127,21 @@ class TillState(Struct):
     used_today: dict[tuple[int, str], int] = field(default_factory=dict)
     """Uses of the day, by item and by whose they are; read where an item limits them."""
 
-    def limits_of(self, voucher: VoucherState) -> list[DayLimit]:
-        """The limits of the day that a use of the voucher counts for."""
+    def limits_of(self, voucher: VoucherState, store: TillStore | None) -> list[DayLimit]:
+        """The limits of the day that a use of the voucher at a store counts for."""
         terms = self.items[voucher.item_id].till
         if terms is None:
             return []
-        caps = ((f"voucher:{voucher.id}", terms.uses_a_day), (f"member:{voucher.member_id}", terms.member_uses_a_day))
+        caps = (
+            ("voucher", voucher.id, terms.uses_a_day),
+            ("member", voucher.member_id, terms.member_uses_a_day),
+            ("store", store.id if store else None, terms.store_uses_a_day),
+        )
+        item = voucher.item_id
         return [
-            DayLimit(voucher.item_id, counted, cap, self.used_today.get((voucher.item_id, counted), 0))
-            for counted, cap in caps
-            if cap is not None and counted != "member:None"
+            DayLimit(item, whose, f"{whose}:{number}", cap, self.used_today.get((item, f"{whose}:{number}"), 0))
+            for whose, number, cap in caps
+            if cap is not None and number is not None
         ]
 
     def store_called(self, code: str) -> TillStore | None:

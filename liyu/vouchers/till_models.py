@@ -26,7 +26,11 @@ class TillRule(Base):
     """What an item says of its vouchers at the till, beside their validity; no row says nothing."""
 
     __tablename__ = "till_rule"
-    __table_args__ = (CheckConstraint("uses_a_day > 0 AND member_uses_a_day > 0", name="limits_are_positive"),)
+    __table_args__ = (
+        CheckConstraint(
+            "uses_a_day > 0 AND member_uses_a_day > 0 AND store_uses_a_day > 0", name="limits_are_positive"
+        ),
+    )
 
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"), primary_key=True)
     usable_from: Mapped[datetime | None]
@@ -35,6 +39,8 @@ class TillRule(Base):
     """How often one voucher may be used in a day of the program's zone; None is as often as it allows."""
     member_uses_a_day: Mapped[int | None]
     """The same for all vouchers of the item that a member holds."""
+    store_uses_a_day: Mapped[int | None]
+    """The same for all vouchers of the item at one store; another store has a count of its own."""
     paper_confirmed: Mapped[bool] = mapped_column(server_default="false")
     """Whether its holder confirms in the wallet before it is used by a code that does not renew: on paper, or typed."""
 
@@ -47,7 +53,7 @@ class TillDayUse(Base):
 
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"), primary_key=True)
     counted: Mapped[str] = mapped_column(primary_key=True)
-    """Whose uses: `voucher:12` or `member:7`."""
+    """Whose uses: `voucher:12`, `member:7` or `store:3`."""
     day: Mapped[date] = mapped_column(primary_key=True)
     used: Mapped[int]
     cap: Mapped[int]

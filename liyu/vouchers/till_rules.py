@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
@@ -19,28 +19,32 @@ class ItemRule(Struct):
     usable_from: datetime | None
     uses_a_day: int | None
     member_uses_a_day: int | None
+    store_uses_a_day: int | None
     paper_confirmed: bool = False
     """Whether the holder confirms in the wallet what is used by a code that does not renew."""
 
     @property
     def says_nothing(self) -> bool:
         """Whether it is no rule at all."""
-        figures = (self.usable_from, self.uses_a_day, self.member_uses_a_day)
-        return figures == (None, None, None) and not self.paper_confirmed
+        figures = (self.usable_from, self.uses_a_day, self.member_uses_a_day, self.store_uses_a_day)
+        return figures == (None,) * 4 and not self.paper_confirmed
 
 
 _RULES = """
-    SELECT i.sku, i.name_zh, i.name_en, t.usable_from, t.uses_a_day, t.member_uses_a_day, t.paper_confirmed
+    SELECT i.sku, i.name_zh, i.name_en, t.usable_from, t.uses_a_day, t.member_uses_a_day, t.store_uses_a_day,
+        t.paper_confirmed
     FROM till_rule t JOIN item i ON i.id = t.item_id ORDER BY i.sku"""
 _RULE = """
-    SELECT i.sku, i.name_zh, i.name_en, t.usable_from, t.uses_a_day, t.member_uses_a_day,
+    SELECT i.sku, i.name_zh, i.name_en, t.usable_from, t.uses_a_day, t.member_uses_a_day, t.store_uses_a_day,
         coalesce(t.paper_confirmed, false) AS paper_confirmed
     FROM item i LEFT JOIN till_rule t ON t.item_id = i.id WHERE i.sku = %s AND i.kind IN ('coupon', 'partner_right')"""
 _SAVE_RULE = """
-    INSERT INTO till_rule (item_id, usable_from, uses_a_day, member_uses_a_day, paper_confirmed)
-    SELECT id, %(usable_from)s, %(uses_a_day)s, %(member_uses_a_day)s, %(paper_confirmed)s FROM item WHERE sku = %(sku)s
+    INSERT INTO till_rule (item_id, usable_from, uses_a_day, member_uses_a_day, store_uses_a_day, paper_confirmed)
+    SELECT id, %(usable_from)s, %(uses_a_day)s, %(member_uses_a_day)s, %(store_uses_a_day)s, %(paper_confirmed)s
+    FROM item WHERE sku = %(sku)s
     ON CONFLICT (item_id) DO UPDATE SET usable_from = excluded.usable_from, uses_a_day = excluded.uses_a_day,
-        member_uses_a_day = excluded.member_uses_a_day, paper_confirmed = excluded.paper_confirmed"""
+        member_uses_a_day = excluded.member_uses_a_day, store_uses_a_day = excluded.store_uses_a_day,
+        paper_confirmed = excluded.paper_confirmed"""
 
 
 async def load_undo_limit(connection: AsyncConnection[Any]) -> int | None:
@@ -82,13 +86,4 @@ async def save_item_rule(connection: AsyncConnection[Any], rule: ItemRule) -> No
             "DELETE FROM till_rule t USING item i WHERE i.id = t.item_id AND i.sku = %s", (rule.sku,)
         )
         return
-    await connection.execute(
-        _SAVE_RULE,
-        {
-            "sku": rule.sku,
-            "usable_from": rule.usable_from,
-            "uses_a_day": rule.uses_a_day,
-            "member_uses_a_day": rule.member_uses_a_day,
-            "paper_confirmed": rule.paper_confirmed,
-        },
-    )
+    await connection.execute(_SAVE_RULE, structs.asdict(rule))

@@ -34,6 +34,7 @@ class _Found(Struct):
     redemption_id: int | None
     item_id: int
     member_id: int | None
+    store_id: int | None
     partner_id: int | None
     partner: str | None
     verifier: str
@@ -44,8 +45,8 @@ class _Found(Struct):
 
 
 _FIND = """
-    SELECT f.id, f.voucher_id, v.redemption_id, v.item_id, coalesce(v.holder_id, v.member_id) AS member_id, f.partner_id,
-        o.code AS partner, f.verifier,
+    SELECT f.id, f.voucher_id, v.redemption_id, v.item_id, coalesce(v.holder_id, v.member_id) AS member_id, f.store_id,
+        f.partner_id, o.code AS partner, f.verifier,
         f.verified_at, f.undone_at, coalesce(i.value_minor > p.undo_alone_minor, false) AS needs_another
     FROM verification f JOIN voucher v ON v.id = f.voucher_id JOIN item i ON i.id = v.item_id
     LEFT JOIN till_policy p ON p.id = 1 LEFT JOIN partner o ON o.id = f.partner_id
@@ -63,9 +64,14 @@ _GIVE_BACK = """
         state = CASE WHEN state = 'expired' THEN state WHEN uses = 1 THEN 'issued' ELSE 'partly_used' END
     WHERE id = %(voucher)s RETURNING state, uses, uses_allowed"""
 
+# Locked in the order in which tills count, so that the two cannot wait for each other.
 _COUNT_BACK = """
-    UPDATE till_day_use SET used = used - 1
-    WHERE item_id = %(item)s AND counted = ANY(%(counted)s) AND day = %(day)s AND used > 0"""
+    WITH counts AS MATERIALIZED (
+        SELECT item_id, counted, day FROM till_day_use
+        WHERE item_id = %(item)s AND counted = ANY(%(counted)s) AND day = %(day)s AND used > 0
+        ORDER BY counted FOR UPDATE)
+    UPDATE till_day_use d SET used = d.used - 1 FROM counts c
+    WHERE d.item_id = c.item_id AND d.counted = c.counted AND d.day = c.day"""
 
 _KEEP_TRANSITION = """
     INSERT INTO voucher_transition (voucher_id, from_state, to_state, reason, actor, at)
@@ -116,7 +122,7 @@ async def undo(
             again = await _find(connection, values)
             raise AlreadyUndoneError if again.undone_at else UndoTooLateError(minutes=window_minutes)
         undone = await _give_back(connection, found, values)
-        counted = [f"voucher:{found.voucher_id}", f"member:{found.member_id}"]
+        counted = [f"voucher:{found.voucher_id}", f"member:{found.member_id}", f"store:{found.store_id}"]
         day = local_date(found.verified_at, zone)
         await connection.execute(_COUNT_BACK, {"item": found.item_id, "counted": counted, "day": day})
         await reverse_use(connection, source=f"verification:{found.id}", at=now, actor=actor)

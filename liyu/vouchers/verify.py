@@ -26,7 +26,7 @@ from liyu.vouchers.facts import mask_name
 from liyu.vouchers.load import NO_VOUCHER, Question, count_uses_of_the_day, load_state, name_stores
 from liyu.vouchers.save import KEEP_REFUSALS, Batch, DayUseRow, UsedRow, UsedUpHook, save
 from liyu.vouchers.serials import serial_of
-from liyu.vouchers.state import Done, LastUse, StoreName, TillState, VoucherState
+from liyu.vouchers.state import DayLimit, Done, LastUse, StoreName, TillState, VoucherState
 from liyu.vouchers.states import state_after
 from liyu.vouchers.tokens import Form, Presented, Tokens
 
@@ -133,7 +133,7 @@ async def settle(
     state, ids = await load_state(connection, questions, now, zone, locked=True, begin=whole)
     placed = [place(state, one) for one in shown]
     await name_stores(connection, state, find_misplaced(state, placed))
-    await count_uses_of_the_day(connection, state)
+    await count_uses_of_the_day(connection, state, find_limits(state, placed))
     batch = Batch()
     outcomes = [_settle_one(batch, state, one, ids, tokens) for one in placed]
     unknown = {use.agreement_line_id for use in batch.uses} - lines.keys()
@@ -202,6 +202,16 @@ def find_misplaced(state: TillState, placed: list[Placed]) -> list[int]:
     )
 
 
+def find_limits(state: TillState, placed: list[Placed]) -> set[DayLimit]:
+    """The limits of the day that what was shown may meet."""
+    return {
+        limit
+        for one in placed
+        if one.voucher is not None and isinstance(one.asked, Asked)
+        for limit in state.limits_of(one.voucher, one.asked.store)
+    }
+
+
 def _settle_one(
     batch: Batch, state: TillState, placed: Placed, ids: list[int], tokens: Tokens
 ) -> Verified | DomainError:
@@ -261,7 +271,7 @@ def _use(
     voucher.uses += 1
     voucher.state = state_after(voucher.uses, voucher.uses_allowed)
     voucher.paper_until = None
-    for limit in state.limits_of(voucher):
+    for limit in state.limits_of(voucher, store):
         place = (limit.item_id, limit.counted)
         row_of_day = batch.day_uses.setdefault(
             place, DayUseRow(*place, local_date(state.now, state.zone), 0, limit.cap)

@@ -438,6 +438,9 @@ async def test_the_list_tells_what_is_no_good_and_what_is_good_again(
 
         (item,) = await lists.fetch_items(world.connection, luck, counter.device.store_id)
         assert (item.here, item.alone, item.usable_from, item.value_minor) == (True, True, None, 0)
+        await world.connection.execute("INSERT INTO till_rule (item_id, store_uses_a_day) VALUES (%s, 9)", (item.id,))
+        (item,) = await lists.fetch_items(world.connection, luck, counter.device.store_id)
+        assert not item.alone
         letters = (await counter.paper(vouchers[1]))[2:13]
         hashes = lists.hash_vouchers([vouchers[1]], TOKENS, KEY)
         assert hashes == b64encode(digest(KEY, letters.encode(), sha256)[:6]).decode()

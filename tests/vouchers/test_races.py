@@ -116,13 +116,13 @@ async def _undo_together(shops: Shops, url: str) -> Counter[str]:
         return await _outcomes(*(undo_on(one, shops, used[0].verification_id) for one in connections))
 
 
-async def _use_many_of_a_member(shops: Shops, url: str) -> Counter[str]:
+async def _use_many_under(limit: str, shops: Shops, url: str) -> Counter[str]:
     """Vouchers of redemptions of their own: nothing but the count of the day is what their tills meet at."""
     first = await shops.voucher(agreement=False)
     sku = await shops.world.one("SELECT i.sku FROM item i JOIN voucher v ON v.item_id = i.id")
     others = [(await shops.world.redeem("m-1", sku)).voucher_ids[0] for _ in range(9)]
     await shops.world.connection.execute(
-        "INSERT INTO till_rule (item_id, member_uses_a_day) SELECT item_id, 3 FROM voucher LIMIT 1"
+        f"INSERT INTO till_rule (item_id, {limit}) SELECT item_id, 3 FROM voucher LIMIT 1"
     )
     async with Connections(url, 10) as connections:
         vouchers = [first, *others]
@@ -130,11 +130,14 @@ async def _use_many_of_a_member(shops: Shops, url: str) -> Counter[str]:
 
 
 @pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "guard removed"])
-async def test_the_count_of_a_day_holds_over_all_vouchers_of_a_member(database_url: str, guarded: bool) -> None:
+@pytest.mark.parametrize("limit", ["member_uses_a_day", "store_uses_a_day"])
+async def test_the_count_of_a_day_holds_over_all_vouchers_of_a_member_or_at_a_store(
+    database_url: str, guarded: bool, limit: str
+) -> None:
     async with open_world(database_url) as world:
         if not guarded:
             await _drop(world, "till_day_use", "ck_till_day_use_within_the_day")
-        outcomes = await _use_many_of_a_member(await open_shops(world), database_url)
+        outcomes = await _use_many_under(limit, await open_shops(world), database_url)
         assert outcomes["done"] == 3 if guarded else outcomes["done"] > 3
         assert await world.one("SELECT used FROM till_day_use") == outcomes["done"]
 

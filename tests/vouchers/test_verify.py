@@ -14,6 +14,7 @@ from liyu.vouchers.confirm import confirm_use
 from liyu.vouchers.errors import (
     AlreadyVerifiedError,
     OtherStoreError,
+    StoreDailyLimitError,
     UnknownVoucherError,
     VouchersNotCancellableError,
     WrongPartnerError,
@@ -125,8 +126,8 @@ async def test_refusals_change_nothing_and_say_why(database_url: str) -> None:
 
 
 _RULE = (
-    "INSERT INTO till_rule (item_id, usable_from, uses_a_day, member_uses_a_day) "
-    "SELECT item_id, %s, %s, %s FROM voucher WHERE id = %s"
+    "INSERT INTO till_rule (item_id, usable_from, uses_a_day, member_uses_a_day, store_uses_a_day) "
+    "SELECT item_id, %s, %s, %s, %s FROM voucher WHERE id = %s"
 )
 
 
@@ -134,7 +135,7 @@ async def test_an_item_says_from_when_its_vouchers_can_be_used(database_url: str
     async with open_world(database_url) as world:
         shops = await open_shops(world)
         voucher = await shops.voucher()
-        await world.connection.execute(_RULE, (NOW + timedelta(days=1), None, None, voucher))
+        await world.connection.execute(_RULE, (NOW + timedelta(days=1), None, None, None, voucher))
         early = await _refused(shops, voucher, "not_yet_valid")
         assert early.reasons[0].details == {"starts": NOW + timedelta(days=1)}
         assert (await shops.verify(voucher, now=NOW + timedelta(days=1))).use_number == 1
@@ -176,7 +177,7 @@ async def test_an_item_says_how_often_it_is_used_in_a_day(database_url: str) -> 
     async with open_world(database_url) as world:
         shops = await open_shops(world)
         first, second, third = await shops.vouchers(3, uses=5)
-        await world.connection.execute(_RULE, (None, 2, 3, first))
+        await world.connection.execute(_RULE, (None, 2, 3, None, first))
         used = [await shops.verify(first) for _ in range(2)]
         limited = await _refused(shops, first, "daily_limit")
         assert limited.text.values == {"limit": 2}
@@ -189,6 +190,28 @@ async def test_an_item_says_how_often_it_is_used_in_a_day(database_url: str) -> 
         await _refused(shops, first, "daily_limit", now=NOW + timedelta(hours=11, minutes=59))
         await shops.verify(first, now=NOW + timedelta(hours=12))
         assert await world.one("SELECT sum(used) FROM till_day_use WHERE counted LIKE 'member:%%'") == 4
+
+
+async def test_a_store_takes_so_many_a_day_while_another_still_takes_more(database_url: str) -> None:
+    """It refuses what is used up or not taken there for that reason first; the operator without a store is not counted."""
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        first, second, third = await shops.vouchers(3, uses=5)
+        await world.connection.execute(_RULE, (None, None, None, 2, first))
+        used = [await shops.verify(one) for one in (first, second)]
+        limited = await _refused(shops, third, "daily_limit")
+        assert isinstance(limited, StoreDailyLimitError)
+        assert limited.text.values == {"limit": 2}
+        assert (await shops.check(third)).refusal is not None
+        assert (await shops.verify(third, store="SH2")).use_number == 1
+        await _refused(shops, third, "wrong_partner", partner="TEA", store="BJ1")
+        await shops.undo(used[0].verification_id)
+        await shops.verify(third)
+        await _refused(shops, first, "daily_limit")
+        await shops.verify(first, now=NOW + timedelta(hours=12))
+        found = await world.connection.execute("SELECT counted, used FROM till_day_use ORDER BY day, counted")
+        sh1, sh2 = (f"store:{shops.stores[code]}" for code in ("SH1", "SH2"))
+        assert await found.fetchall() == [(sh1, 2), (sh2, 1), (sh1, 1)]
 
 
 async def test_a_foreign_partner_learns_nothing_of_a_voucher(database_url: str) -> None:

@@ -42,6 +42,7 @@ class RuleForm(Form):
     usable_from = InstantField(N_("Usable from"), required=False)
     uses_a_day = IntegerField(N_("A day, each voucher"), required=False, minimum=1, maximum=_MOST_A_DAY)
     member_uses_a_day = IntegerField(N_("A day, each member"), required=False, minimum=1, maximum=_MOST_A_DAY)
+    store_uses_a_day = IntegerField(N_("A day, each store"), required=False, minimum=1, maximum=_MOST_A_DAY)
     paper_confirmed = CheckField(N_("The holder confirms paper and typed codes in the wallet"))
 
 
@@ -83,7 +84,7 @@ async def change_rule(request: AnyRequest, session: NamedDependency[AsyncSession
         return await _show(request, session, form=form)
     rule = ItemRule(
         before.sku, before.name_zh, before.name_en, form.usable_from, form.uses_a_day, form.member_uses_a_day,
-        form.paper_confirmed,
+        form.store_uses_a_day, form.paper_confirmed,
     )  # fmt: skip
     await save_item_rule(connection, rule)
     await record_act(request, session, "tills.rule", f"item:{rule.sku}", before=_figures(before), after=_figures(rule))
@@ -128,6 +129,7 @@ async def _blank_rule(request: AnyRequest, session: AsyncSession) -> RuleForm:
         usable_from=begins,
         uses_a_day=str(rule.uses_a_day or ""),
         member_uses_a_day=str(rule.member_uses_a_day or ""),
+        store_uses_a_day=str(rule.store_uses_a_day or ""),
         paper_confirmed="yes" if rule.paper_confirmed else "",
     )
 
@@ -137,6 +139,7 @@ def _figures(rule: ItemRule) -> dict[str, Any]:
         "usable_from": rule.usable_from.isoformat() if rule.usable_from else None,
         "uses_a_day": rule.uses_a_day,
         "member_uses_a_day": rule.member_uses_a_day,
+        "store_uses_a_day": rule.store_uses_a_day,
         "paper_confirmed": rule.paper_confirmed,
     }
 

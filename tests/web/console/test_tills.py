@@ -23,11 +23,17 @@ async def test_rules_of_items_are_set_changed_and_dropped(sign_in: SignIn, world
     ):  # fmt: skip
         assert (await submit(client, PAGE, f"{PAGE}/rules", **wrong)).status_code == 422
     assert await world.one("SELECT count(*) FROM till_rule") == 0
-    rule = {"sku": "coupon-1", "usable_from": "2026-12-01T10:00", "uses_a_day": "2", "member_uses_a_day": "3"}
-    rule |= {"paper_confirmed": "yes"}
+    rule = {
+        "sku": "coupon-1",
+        "usable_from": "2026-12-01T10:00",
+        "uses_a_day": "2",
+        "member_uses_a_day": "3",
+        "store_uses_a_day": "4",
+    }
+    rule["paper_confirmed"] = "yes"
     assert (await submit(client, PAGE, f"{PAGE}/rules", **rule)).status_code == 303
     assert await world.one("SELECT usable_from FROM till_rule") == datetime(2026, 12, 1, 2, tzinfo=UTC)
-    assert await world.one("SELECT paper_confirmed FROM till_rule")
+    assert await world.one("SELECT (store_uses_a_day, paper_confirmed)::text FROM till_rule") == "(4,t)"
     shown = (await client.get(f"{PAGE}?sku=coupon-1")).text
     assert 'value="2026-12-01T10:00"' in shown
     assert (await submit(client, PAGE, f"{PAGE}/rules", sku="coupon-1")).status_code == 303

@@ -1524,8 +1524,12 @@ def upgrade() -> None:
         sa.Column("usable_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("uses_a_day", sa.BigInteger(), nullable=True),
         sa.Column("member_uses_a_day", sa.BigInteger(), nullable=True),
+        sa.Column("store_uses_a_day", sa.BigInteger(), nullable=True),
         sa.Column("paper_confirmed", sa.Boolean(), server_default="false", nullable=False),
-        sa.CheckConstraint("uses_a_day > 0 AND member_uses_a_day > 0", name=op.f("ck_till_rule_limits_are_positive")),
+        sa.CheckConstraint(
+            "uses_a_day > 0 AND member_uses_a_day > 0 AND store_uses_a_day > 0",
+            name=op.f("ck_till_rule_limits_are_positive"),
+        ),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_till_rule_item_id")),
         sa.PrimaryKeyConstraint("item_id", name=op.f("pk_till_rule")),
     )

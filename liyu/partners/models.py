@@ -77,6 +77,7 @@ class AgreementLine(Base):
     __tablename__ = "agreement_line"
     __table_args__ = (
         UniqueConstraint("partner_id", "code", "version"),
+        UniqueConstraint("id", "partner_id"),
         CheckConstraint("mode IN ('concierge', 'bulk_purchase', 'member_discount', 'free_quota')", name="known_mode"),
         CheckConstraint("unit_price_minor >= 0 AND commission_minor >= 0 AND free_quota >= 0", name="not_negative"),
         CheckConstraint(

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from liyu.core.database import Base
@@ -19,14 +19,16 @@ class PayableEntry(Base):
         CheckConstraint("(amount_minor = 0) = (transfer_id IS NULL)", name="money_moves_in_the_ledger"),
         CheckConstraint("free = (quota_month IS NOT NULL)", name="free_uses_count_in_a_month"),
         UniqueConstraint("source", "kind"),
+        # One key for both: an entry is under an agreement of its own partner.
+        ForeignKeyConstraint(["agreement_line_id", "partner_id"], ["agreement_line.id", "agreement_line.partner_id"]),
         Index("ix_payable_entry_period", "partner_id", "at"),
         Index("ix_payable_entry_recorded", "partner_id", "id"),
     )
 
     # Always from the sequence, inside the statement that inserts: the barrier of `compute.py` relies on it.
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    partner_id: Mapped[int] = mapped_column(ForeignKey("partner.id"))
-    agreement_line_id: Mapped[int] = mapped_column(ForeignKey("agreement_line.id"))
+    partner_id: Mapped[int]
+    agreement_line_id: Mapped[int]
     kind: Mapped[str]
     """`use` for a verification, `undo` for one taken back."""
     source: Mapped[str]

@@ -243,6 +243,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_agreement_line_partner_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_agreement_line")),
+        sa.UniqueConstraint("id", "partner_id", name=op.f("uq_agreement_line_id_partner_id")),
         sa.UniqueConstraint("partner_id", "code", "version", name=op.f("uq_agreement_line_partner_id_code_version")),
     )
     op.create_table(
@@ -1164,9 +1165,10 @@ def upgrade() -> None:
             "free = (quota_month IS NOT NULL)", name=op.f("ck_payable_entry_free_uses_count_in_a_month")
         ),
         sa.ForeignKeyConstraint(
-            ["agreement_line_id"], ["agreement_line.id"], name=op.f("fk_payable_entry_agreement_line_id")
+            ["agreement_line_id", "partner_id"],
+            ["agreement_line.id", "agreement_line.partner_id"],
+            name=op.f("fk_payable_entry_agreement_line_id_partner_id"),
         ),
-        sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_payable_entry_partner_id")),
         sa.ForeignKeyConstraint(["transfer_id"], ["transfer.id"], name=op.f("fk_payable_entry_transfer_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payable_entry")),
         sa.UniqueConstraint("source", "kind", name=op.f("uq_payable_entry_source_kind")),

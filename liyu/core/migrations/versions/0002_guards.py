@@ -99,18 +99,16 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE FUNCTION check_entry_against_transfer() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION check_entries_against_transfers() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    faulty text;
 BEGIN
-    IF NOT EXISTS (SELECT FROM agreement_line WHERE id = NEW.agreement_line_id AND partner_id = NEW.partner_id) THEN
-        RAISE EXCEPTION 'entry % is under the agreement of another partner', NEW.source
-            USING ERRCODE = 'integrity_constraint_violation';
-    END IF;
-    IF NEW.transfer_id IS NOT NULL AND NOT EXISTS (
+    SELECT w.source INTO faulty FROM written w WHERE w.transfer_id IS NOT NULL AND NOT EXISTS (
         SELECT FROM transfer t JOIN account a
-            ON a.id = CASE WHEN NEW.amount_minor > 0 THEN t.credit_account_id ELSE t.debit_account_id END
-        WHERE t.id = NEW.transfer_id AND t.amount = abs(NEW.amount_minor) AND a.partner_id = NEW.partner_id) THEN
-        RAISE EXCEPTION 'entry % is not what its transfer moved', NEW.source
-            USING ERRCODE = 'integrity_constraint_violation';
+            ON a.id = CASE WHEN w.amount_minor > 0 THEN t.credit_account_id ELSE t.debit_account_id END
+        WHERE t.id = w.transfer_id AND t.amount = abs(w.amount_minor) AND a.partner_id = w.partner_id) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'entry % is not what its transfer moved', faulty USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NULL;
 END $$;
@@ -447,8 +445,8 @@ def upgrade() -> None:
         "FOR EACH ROW WHEN (NEW.card_number IS NOT NULL) EXECUTE FUNCTION refuse_blocked_card()"
     )
     connection.exec_driver_sql(
-        "CREATE TRIGGER moved_as_written AFTER INSERT ON payable_entry "
-        "FOR EACH ROW EXECUTE FUNCTION check_entry_against_transfer()"
+        "CREATE TRIGGER moved_as_written AFTER INSERT ON payable_entry REFERENCING NEW TABLE AS written "
+        "FOR EACH STATEMENT EXECUTE FUNCTION check_entries_against_transfers()"
     )
     terms = "points, tier_points, on_sale_from, on_sale_to, per_member_limit, per_day_limit, per_order_limit, per_person_limit"
     connection.exec_driver_sql(

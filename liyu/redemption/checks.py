@@ -4,6 +4,7 @@ from liyu.redemption.draws import checks as draws
 from liyu.redemption.draws.stock import SET_ASIDE
 from liyu.redemption.drops.offers import KEPT
 from liyu.redemption.payments import checks as payments
+from liyu.vouchers.runs.service import PRINTED
 
 CHECKS: dict[str, str] = {
     "stock_differs_from_redemptions": f"""
@@ -12,7 +13,7 @@ CHECKS: dict[str, str] = {
         LEFT JOIN (
             SELECT item_id, sum(quantity) AS units FROM redemption
             WHERE state NOT IN ('released', 'cancelled', 'refunded') GROUP BY 1) AS r ON r.item_id = s.item_id
-        CROSS JOIN LATERAL (SELECT (coalesce(r.units, 0) + ({SET_ASIDE}) + ({KEPT}))::bigint AS expected) AS k
+        CROSS JOIN LATERAL (SELECT (coalesce(r.units, 0) + ({SET_ASIDE}) + ({KEPT}) + ({PRINTED}))::bigint AS expected) AS k
         WHERE s.taken <> k.expected""",
     **draws.CHECKS,
     "points_given_back_differ_from_order": """

@@ -19,5 +19,9 @@ CHECKS: dict[str, str] = {
             UNION ALL SELECT voucher_id FROM voucher_change WHERE change = 'claimed') AS h ON h.voucher_id = v.id
         WHERE v.generation > 0 OR h.voucher_id IS NOT NULL
         GROUP BY v.id HAVING v.generation <> count(h.voucher_id)""",
+    "voucher_run_differs_from_its_numbers": """
+        SELECT 'run ' || r.id, count(v.id) AS found, r.total AS expected
+        FROM voucher_run r LEFT JOIN voucher v ON v.run_id = r.id AND v.run_number BETWEEN 1 AND r.total
+        GROUP BY r.id HAVING count(v.id) <> r.total""",
 } | offline.CHECKS
 """Each selects its offenders: what, the figure found, the figure expected."""

@@ -12,6 +12,9 @@ from liyu.core.clock import local_date
 from liyu.vouchers.serials import serial_of
 from liyu.vouchers.states import OPEN
 
+_RUN_DIGITS = 4
+"""Numbers of print runs have so many digits, or as many as the last one."""
+
 
 class VoucherFacts(Struct, kw_only=True):
     """One voucher. Texts come in both languages, `rules_*` as lists; instants are UTC."""
@@ -50,7 +53,10 @@ class VoucherFacts(Struct, kw_only=True):
     expires_at: datetime
     generation: int = 0
     frozen_at: datetime | None = None
+    run_id: int | None = None
     run_number: int | None = None
+    run_total: int | None = None
+    """How many numbers its print run has."""
     giftable: bool = True
     paper_confirmed: bool = False
     """Whether its holder confirms before a code is taken that does not renew, and until when they have."""
@@ -61,7 +67,7 @@ class VoucherFacts(Struct, kw_only=True):
     @property
     def number(self) -> str:
         """What stands on paper for people to tell vouchers apart: the order's number, or that in its print run."""
-        return self.redemption_number or f"{self.run_number:06d}"
+        return self.redemption_number or f"{self.run_number:0{max(_RUN_DIGITS, len(str(self.run_total)))}}"
 
     @property
     def serial(self) -> int:
@@ -101,11 +107,12 @@ FACTS = """
         v.partner_id, p.code AS partner_code, p.name_zh AS partner_zh, p.name_en AS partner_en,
         p.service_phone AS partner_phone,
         v.agreement_line_id, v.state, v.uses, v.uses_allowed, v.issued_at, v.expires_at, v.generation, v.frozen_at,
-        v.run_number, i.giftable, i.cancel_hours, coalesce(rule.paper_confirmed, false) AS paper_confirmed, v.paper_until
+        v.run_id, v.run_number, run.total AS run_total, i.giftable, i.cancel_hours,
+        coalesce(rule.paper_confirmed, false) AS paper_confirmed, v.paper_until
     FROM voucher v LEFT JOIN redemption r ON r.id = v.redemption_id
     LEFT JOIN member m ON m.id = coalesce(v.holder_id, v.member_id)
     JOIN item i ON i.id = v.item_id LEFT JOIN partner p ON p.id = v.partner_id
-    LEFT JOIN till_rule rule ON rule.item_id = v.item_id"""
+    LEFT JOIN till_rule rule ON rule.item_id = v.item_id LEFT JOIN voucher_run run ON run.id = v.run_id"""
 """Everything about vouchers; the caller adds the condition that says whose."""
 
 _STORES = """

@@ -133,7 +133,12 @@ class VoucherPrint(Base):
     __tablename__ = "voucher_print"
     __table_args__ = (
         CheckConstraint("layout IN ('a6', 'a4')", name="known_layout"),
-        CheckConstraint("form IN ('pdf', 'zip')", name="known_form"),
+        CheckConstraint("form IN ('pdf', 'zip', 'csv')", name="known_form"),
+        CheckConstraint(
+            "num_nulls(run_id, first_number, last_number) IN (0, 3) AND (form <> 'csv' OR run_id IS NOT NULL)",
+            name="numbers_of_a_run",
+        ),
+        Index("ix_voucher_print_run", "run_id", "id", postgresql_where="run_id IS NOT NULL"),
         CheckConstraint("state IN ('printing', 'stopped', 'finished', 'gone')", name="known_state"),
         CheckConstraint("done BETWEEN 0 AND total AND total BETWEEN 1 AND 20000", name="done_within_total"),
         CheckConstraint("state <> 'finished' OR finished_at IS NOT NULL AND done = total", name="finished_is_whole"),
@@ -156,6 +161,10 @@ class VoucherPrint(Base):
     made_by: Mapped[str]
     made_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("voucher_run.id"))
+    first_number: Mapped[int | None]
+    last_number: Mapped[int | None]
+    """The range of a print run that was ordered; none for an item's vouchers, which have no numbers."""
 
 
 class VoucherChange(Base):
@@ -274,7 +283,7 @@ class VoucherRun(Base):
     """A numbered print run for a campaign: vouchers without a member, worth nothing until their numbers are activated."""
 
     __tablename__ = "voucher_run"
-    __table_args__ = (CheckConstraint("total BETWEEN 1 AND 20000", name="not_too_many"),)
+    __table_args__ = (CheckConstraint("total BETWEEN 1 AND 20000", name="not_too_many"), UniqueConstraint("name"))
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))

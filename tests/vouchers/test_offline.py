@@ -27,6 +27,8 @@ from liyu.vouchers.offline.leases import Lease, give_lease
 from liyu.vouchers.offline.losses import decide_otherwise
 from liyu.vouchers.offline.queries import count_conflicts, find_conflict, list_devices, list_uses
 from liyu.vouchers.offline.uses import OfflineEntry, TakenIn, take_in
+from liyu.vouchers.runs.claims import claim_voucher
+from liyu.vouchers.runs.service import decide_range, make_run
 from liyu.vouchers.serials import serial_of
 from tests.vouchers.tills import FEE, TOKENS, Connections, Shops, open_shops
 from tests.world import NOW, ZONE, World, open_world
@@ -432,7 +434,7 @@ async def test_the_list_tells_what_is_no_good_and_what_is_good_again(
         gone, back, _ = await read(cursor)
         assert {frozen, given, serial_of(given, 1)} <= gone
         assert serial_of(given, 2) in back
-        for nonsense in ("x", "1", "1.2.3.4.5"):
+        for nonsense in ("x", "1", "1.2.3.4.5.6"):
             with pytest.raises(InvalidInputError):
                 await lists.fetch_changes(world.connection, luck, nonsense, now=NOW)
 
@@ -444,6 +446,68 @@ async def test_the_list_tells_what_is_no_good_and_what_is_good_again(
         letters = (await counter.paper(vouchers[1]))[2:13]
         hashes = lists.hash_vouchers([vouchers[1]], TOKENS, KEY)
         assert hashes == b64encode(digest(KEY, letters.encode(), sha256)[:6]).decode()
+
+
+async def test_numbers_of_a_print_run_are_told_until_they_are_activated(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        counter = await open_counter(world, Bounds(9, 10_000, 12))
+        await counter.agree("operator")
+        item = await world.one("SELECT item_id FROM voucher WHERE id = %s", await counter.shops.voucher())
+        sku = await world.one("SELECT sku FROM item WHERE id = %s", item)
+        await world.member("m-2")
+
+        async def read(cursor: str | None) -> lists.Changes:
+            while (
+                part := await lists.fetch_changes(world.connection, counter.device.partner_id, cursor, now=NOW)
+            ).more:
+                cursor = part.cursor
+            return part
+
+        async def make(name: str, now: datetime) -> list[int]:
+            run = await make_run(
+                world.connection, sku, name=name, total=3, last_day=NOW.date() + timedelta(days=9), actor="staff:1",
+                now=now, zone=ZONE,
+            )  # fmt: skip
+            found = await world.connection.execute(
+                "SELECT id FROM voucher WHERE run_id = %s ORDER BY run_number", (run,)
+            )
+            return [row[0] for row in await found.fetchall()]
+
+        known = await read(None)
+        first = await make("first", NOW)
+        known = await read(known.cursor)
+        assert known.gone == first
+        lease = await counter.lease(NOW + timedelta(minutes=1))
+        later = await make("second", NOW + timedelta(minutes=2))
+        await decide_range(
+            world.connection,
+            1,
+            "activated",
+            first=2,
+            last=3,
+            reason="fair",
+            actor="staff:1",
+            now=NOW + timedelta(minutes=3),
+        )
+        await claim_voucher(
+            world.connection, await world.one("SELECT id FROM member WHERE external_id = 'm-2'"),
+            TOKENS.codes.code_of(first[2]), tokens=TOKENS, actor="member:2", now=NOW + timedelta(minutes=4), zone=ZONE,
+        )  # fmt: skip
+        known = await read(known.cursor)
+        assert {*known.gone} == {*later, first[2]}
+        assert {*known.back} >= {first[1], serial_of(first[2], 1)}
+
+        # The device had been told of the first run; the second it could not know, nor that one went into a wallet.
+        used_at = NOW + timedelta(minutes=9)
+        taken = [await counter.tell(voucher, lease.id, used_at=used_at) for voucher in (first[0], later[0], first[2])]
+        assert [(one.conflict, one.bearer) for one in taken] == [
+            ("not_activated", "partner"), ("not_activated", "operator"), ("changed_hands", "operator"),
+        ]  # fmt: skip
+        # What was never activated is not opened again for a use that comes in after its last day.
+        await world.connection.execute("UPDATE voucher SET expires_at = %s WHERE id = %s", (used_at + HOUR, later[1]))
+        await expire_vouchers(world.connection, used_at + 2 * HOUR)
+        late = await counter.tell(later[1], lease.id, used_at=used_at + timedelta(minutes=1), now=used_at + 2 * HOUR)
+        assert (late.verification_id, late.conflict) == (None, "expired")
 
 
 async def _row(world: World, statement: str, *values: Any) -> tuple[Any, ...]:

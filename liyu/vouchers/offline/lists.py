@@ -11,7 +11,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
@@ -68,7 +68,7 @@ _ITEMS = """
 
 _MARKS = """
     SELECT coalesce((SELECT max(id) FROM voucher_transition), 0), coalesce((SELECT max(id) FROM voucher_change), 0),
-        coalesce((SELECT max(id) FROM member_state_change), 0)"""
+        coalesce((SELECT max(id) FROM member_state_change), 0), coalesce((SELECT max(id) FROM voucher_run), 0)"""
 
 _IS_OPEN = "(v.state = ANY(%(open)s) AND v.frozen_at IS NULL AND m.state IS DISTINCT FROM 'frozen')"
 _HOLDER = "LEFT JOIN member m ON m.id = coalesce(v.holder_id, v.member_id)"
@@ -86,6 +86,7 @@ _CHANGED = f"""
         UNION SELECT voucher_id FROM voucher_change WHERE id > %(change)s
         UNION SELECT o.id FROM member_state_change c JOIN voucher o ON o.member_id = c.member_id WHERE c.id > %(member)s
         UNION SELECT o.id FROM member_state_change c JOIN voucher o ON o.holder_id = c.member_id WHERE c.id > %(member)s
+        UNION SELECT o.id FROM voucher o WHERE o.run_id > %(run)s
     ) AS t JOIN voucher v ON v.id = t.id {_HOLDER}
     WHERE v.partner_id = %(partner)s AND v.expires_at > %(now)s ORDER BY v.id"""
 
@@ -96,11 +97,13 @@ class _Cursor(Struct):
     transition: int
     change: int
     member: int
+    run: int
+    """Numbered vouchers come into the world not activated. Runs are made one after the other (`runs/service.py`)."""
     after: int | None = None
 
     def write(self) -> str:
         rest = [] if self.after is None else [self.after]
-        return ".".join(map(str, (self.transition, self.change, self.member, *rest)))
+        return ".".join(map(str, (self.transition, self.change, self.member, self.run, *rest)))
 
     @classmethod
     def read(cls, text: str) -> "_Cursor":
@@ -128,13 +131,14 @@ async def fetch_changes(
     marks = await (await connection.execute(_MARKS)).fetchone()
     assert marks is not None
     if known is None or (known.after is None and marks[0] - known.transition > LONGEST_DELTA):
-        return await _read_all(connection, partner_id, _Cursor(marks[0], marks[1], marks[2], after=0), now, anew=True)
+        return await _read_all(connection, partner_id, structs.replace(_Cursor(*marks), after=0), now, anew=True)
     if known.after is not None:
         return await _read_all(connection, partner_id, known, now, anew=False)
     values = _values(partner_id, now) | {
         "transition": known.transition - _OVERLAP,
         "change": known.change - _OVERLAP,
         "member": known.member - _OVERLAP,
+        "run": known.run,
     }
     changed = await (await connection.execute(_CHANGED, values)).fetchall()
     return _part(changed, _Cursor(*marks), more=False, anew=False)

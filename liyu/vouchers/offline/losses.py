@@ -18,7 +18,7 @@ from liyu.partners.settlement.terms import unit_of
 from liyu.vouchers.offline.errors import SameBearerError, UnknownConflictError
 
 SYSTEM = "system"
-GOOD_FAITH = ("already_verified", "cancelled", "frozen", "gift_pending", "changed_hands")
+GOOD_FAITH = ("already_verified", "cancelled", "frozen", "gift_pending", "changed_hands", "not_activated")
 """What a device cannot see. Whatever else is refused, its own check refuses too."""
 
 
@@ -50,7 +50,10 @@ _CONFLICT = """
                 SELECT greatest(v.frozen_at, max(c.at)) FROM member_state_change c
                 WHERE c.member_id = coalesce(v.holder_id, v.member_id) AND c.to_state = 'frozen')
             WHEN 'changed_hands' THEN (
-                SELECT max(t.at) FROM voucher_transition t WHERE t.voucher_id = v.id AND t.from_state = 'offered')
+                SELECT max(t.at) FROM (
+                    SELECT at FROM voucher_transition WHERE voucher_id = v.id AND from_state = 'offered'
+                    UNION ALL SELECT at FROM voucher_change WHERE voucher_id = v.id AND change = 'claimed') AS t)
+            WHEN 'not_activated' THEN v.issued_at
             ELSE (SELECT max(t.at) FROM voucher_transition t WHERE t.voucher_id = v.id AND t.to_state = v.state)
         END < l.issued_at, false) AS told,
         a.id AS agreement_line_id, a.mode, a.unit_price_minor, a.commission_minor, a.offline_loss, a.offline_loss_cap_minor

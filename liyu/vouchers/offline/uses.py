@@ -91,10 +91,13 @@ _VOUCHER = """
 # Verifying locks in this order, too.
 _LOCK_REDEMPTION = "SELECT FROM redemption WHERE id = %s FOR UPDATE"
 
-# The hourly job may have noted the end of a voucher that was still good when it was used.
+# The hourly job may have noted the end of a voucher that was still good when it was used; one that was never activated was not.
 _REOPEN = """
     WITH ended AS (
-        SELECT id FROM voucher WHERE id = %(voucher)s AND state = 'expired' AND %(used_at)s < expires_at FOR UPDATE),
+        SELECT id FROM voucher v WHERE id = %(voucher)s AND state = 'expired' AND %(used_at)s < expires_at
+            AND (run_id IS NULL OR EXISTS (
+                SELECT FROM voucher_transition WHERE voucher_id = v.id AND from_state = 'printed' AND to_state = 'issued'))
+        FOR UPDATE),
     reopened AS (
         UPDATE voucher v SET state = CASE WHEN uses = 0 THEN 'issued' ELSE 'partly_used' END
         FROM ended WHERE v.id = ended.id RETURNING v.id, v.state)

@@ -74,6 +74,7 @@ CHECKS = {
     "offline_loss_differs_from_its_decisions": N_("What was paid for a conflict differs from its decisions"),
     "voucher_offered_without_a_gift": N_("A voucher is on offer without an open gift, or the other way round"),
     "voucher_generation_differs_from_its_hands": N_("A voucher counts other hands than it went through"),
+    "voucher_run_differs_from_its_numbers": N_("A print run lacks numbers"),
     "stock_differs_from_redemptions": N_("Stock differs from the redemptions"),
     "points_given_back_differ_from_order": N_("Points given back differ from the order"),
     "parcels_exceed_order": N_("More was sent than ordered"),

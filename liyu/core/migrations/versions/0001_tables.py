@@ -1231,6 +1231,7 @@ def upgrade() -> None:
         sa.CheckConstraint("total BETWEEN 1 AND 20000", name=op.f("ck_voucher_run_not_too_many")),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_voucher_run_item_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher_run")),
+        sa.UniqueConstraint("name", name=op.f("uq_voucher_run_name")),
     )
     op.create_table(
         "voucher_run_activation",
@@ -1376,7 +1377,10 @@ def upgrade() -> None:
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("layout IN ('a6', 'a4')", name=op.f("ck_voucher_print_known_layout")),
-        sa.CheckConstraint("form IN ('pdf', 'zip')", name=op.f("ck_voucher_print_known_form")),
+        sa.Column("run_id", sa.BigInteger(), nullable=True),
+        sa.Column("first_number", sa.BigInteger(), nullable=True),
+        sa.Column("last_number", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("form IN ('pdf', 'zip', 'csv')", name=op.f("ck_voucher_print_known_form")),
         sa.CheckConstraint(
             "state IN ('printing', 'stopped', 'finished', 'gone')", name=op.f("ck_voucher_print_known_state")
         ),
@@ -1387,7 +1391,12 @@ def upgrade() -> None:
             "state <> 'finished' OR finished_at IS NOT NULL AND done = total",
             name=op.f("ck_voucher_print_finished_is_whole"),
         ),
+        sa.CheckConstraint(
+            "num_nulls(run_id, first_number, last_number) IN (0, 3) AND (form <> 'csv' OR run_id IS NOT NULL)",
+            name=op.f("ck_voucher_print_numbers_of_a_run"),
+        ),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_voucher_print_item_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["voucher_run.id"], name=op.f("fk_voucher_print_run_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_voucher_print")),
     )
     op.create_index(
@@ -1396,6 +1405,13 @@ def upgrade() -> None:
         ["made_at"],
         unique=False,
         postgresql_where=sa.text("state IN ('finished', 'stopped')"),
+    )
+    op.create_index(
+        "ix_voucher_print_run",
+        "voucher_print",
+        ["run_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("run_id IS NOT NULL"),
     )
     op.create_table(
         "voucher_change",

@@ -121,6 +121,7 @@ class Till:
             self.first, self.last, redemption = row
             self.offset = redemption - self.first
             connection.execute("VACUUM ANALYZE")
+        self.installation.run_in()
         self.total = count
 
     def measure(self, seconds: int) -> Took:

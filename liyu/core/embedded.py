@@ -346,7 +346,8 @@ def _server_settings(socket_dir: Path) -> dict[str, str]:
         "maintenance_work_mem": "256MB",
         "fsync": "on",
         "synchronous_commit": "on",
-        "min_wal_size": "256MB",
+        # Segments of the log that are used again: making a new one stops every commit for some 50 ms, and a rush comes after a lull.
+        "min_wal_size": "1GB",
         "max_wal_size": "4GB",
         "checkpoint_timeout": "15min",
         "random_page_cost": "1.1",

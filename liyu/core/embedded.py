@@ -346,7 +346,7 @@ def _server_settings(socket_dir: Path) -> dict[str, str]:
         "maintenance_work_mem": "256MB",
         "fsync": "on",
         "synchronous_commit": "on",
-        # Segments of the log that are used again: making a new one stops every commit for some 50 ms, and a rush comes after a lull.
+        # Kept to be used again: making a segment of the log stops every commit for some 50 ms, and a rush comes after a lull.
         "min_wal_size": "1GB",
         "max_wal_size": "4GB",
         "checkpoint_timeout": "15min",

@@ -17,6 +17,13 @@ class UnknownPartnerCodeError(UnknownPartnerError):
     message = N_("No partner has the code %(code)s.")
 
 
+class UnknownStoreCodeError(NotFoundError):
+    """No store has this code, or it is not the asker's."""
+
+    code = "unknown_store"
+    message = N_("This store could not be found.")
+
+
 class PartnerStateError(DomainError):
     """The transition is not in the table of `states.py`, or somebody else was quicker."""
 

@@ -57,6 +57,8 @@ class StoreView(Struct, frozen=True):
     address_en: str
     opening_hours: str
     active: bool
+    has_place: bool
+    """Whether its coordinates are known, so that members see how far it is."""
 
 
 class AgreementView(Struct, frozen=True):
@@ -142,7 +144,8 @@ _COMPANY = """
         created_at FROM partner WHERE id = %s"""
 
 _STORES = """
-    SELECT id, code, name_zh, name_en, city_zh, city_en, address_zh, address_en, opening_hours, active
+    SELECT id, code, name_zh, name_en, city_zh, city_en, address_zh, address_en, opening_hours, active,
+        latitude IS NOT NULL AS has_place
     FROM store WHERE partner_id = %s ORDER BY code"""
 
 _AGREEMENT = """

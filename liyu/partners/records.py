@@ -158,6 +158,8 @@ def _check_partner(one: PartnerInput, place: str, today: date, faults: Faults) -
     for number, store in enumerate(one.stores):
         spot = f"{place}.stores.{number}"
         _check_code(store.code, spot, faults)
+        if (store.latitude is None) != (store.longitude is None):
+            faults.add(f"{spot}.{'latitude' if store.latitude is None else 'longitude'}", N_("This is missing."))
         _check_texts(
             store, spot, faults, "name_zh", "name_en", "city_name_zh", "city_name_en", "address_zh", "address_en"
         )

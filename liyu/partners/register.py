@@ -13,7 +13,7 @@ from liyu.core.i18n import N_
 from liyu.core.money import DEFAULT_CURRENCY
 from liyu.partners.errors import GatesNotPassedError, PartnerStateError, UnknownPartnerError
 from liyu.partners.gates import DEFAULT_RULES, CompanyFacts, GateRules, check_gates, failed_reasons
-from liyu.partners.records import Faults, LineRecord, PartnerInput, StoreRecord, read_partners
+from liyu.partners.records import Faults, LineRecord, PartnerInput, read_partners
 from liyu.partners.states import may_precede, name_of
 
 DEFAULT_ZONE = ZoneInfo("Asia/Shanghai")
@@ -98,7 +98,7 @@ _SAVE_STORES = (
     + """ ON CONFLICT (code) DO UPDATE SET name_zh = excluded.name_zh, name_en = excluded.name_en,
         city_code = excluded.city_code, city_zh = excluded.city_zh, city_en = excluded.city_en,
         address_zh = excluded.address_zh, address_en = excluded.address_en, opening_hours = excluded.opening_hours,
-        latitude = excluded.latitude, longitude = excluded.longitude"""
+        latitude = coalesce(excluded.latitude, store.latitude), longitude = coalesce(excluded.longitude, store.longitude)"""
 )
 
 _OPEN_ACCOUNTS = """
@@ -278,17 +278,11 @@ def _terms_of(line: LineRecord) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _place_of(store: StoreRecord) -> tuple[float | None, float | None]:
-    """Where a store is; half a place is none."""
-    is_whole = store.latitude is not None and store.longitude is not None
-    return (store.latitude, store.longitude) if is_whole else (None, None)
-
-
 def _store_rows(partners: list[PartnerInput], ids: dict[str, int]) -> list[_StoreRow]:
     return [
         _StoreRow(
             ids[one.partner.code], s.code, s.name_zh, s.name_en, s.city, s.city_name_zh, s.city_name_en, s.address_zh,
-            s.address_en, s.opening_hours, True, *_place_of(s),
+            s.address_en, s.opening_hours, True, s.latitude, s.longitude,
         )
         for one in partners
         for s in one.stores

@@ -29,10 +29,8 @@ _SHEETS = {
     "desk": (*_EVERY_PAGE, *(f"components/{name}" for name in ("reward", "record", "table", "till")), "desk"),
     "bare": (*_EVERY_PAGE, "components/record", "components/bare"),
 }
-_MODULES = (
-    *("theme", "dialog", "confirm", "countdown", "drop", "toast", "copy", "counter", "sort", "search"),
-    *("refresh", "live", "scan", "share", "install", "app"),
-)
+_IMPORT = re.compile(rb'^import (?:\{.*\} from )?"\./(.*)\.js";$', re.MULTILINE)
+_MODULES = (*(name.decode() for name in _IMPORT.findall((FOLDER / "js/app.js").read_bytes())), "app")
 BUNDLES: dict[str, tuple[str, ...]] = {
     f"css/bundles/{name}.css": tuple(f"css/{sheet}.css" for sheet in (*sheets, "utilities", "print"))
     for name, sheets in _SHEETS.items()
@@ -54,7 +52,6 @@ mimetypes.add_type("font/woff2", ".woff2")
 
 
 _DRAWING = re.compile(rb'url\("(?:\.\./)+(img/[\w-]+\.svg)"\)')
-_IMPORT = re.compile(rb"^import .*;$", re.MULTILINE)
 
 
 @dataclass(slots=True)

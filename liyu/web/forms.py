@@ -182,9 +182,15 @@ class DecimalField(ParsedField[Decimal]):
     """A number with a few decimals, kept exact."""
 
     def __init__(
-        self, label: str = "", *, minimum: Decimal | int = 0, maximum: Decimal | int = 10**9, places: int = 2
+        self,
+        label: str = "",
+        *,
+        required: bool = True,
+        minimum: Decimal | int = 0,
+        maximum: Decimal | int = 10**9,
+        places: int = 2,
     ) -> None:
-        super().__init__(label)
+        super().__init__(label, required=required)
         self.minimum, self.maximum, self.places = Decimal(minimum), Decimal(maximum), places
 
     def parse(self, text: str) -> Decimal:

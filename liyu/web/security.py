@@ -11,6 +11,8 @@ POLICY = b"content-security-policy"
 SCANNING_PATHS = frozenset({"/partner/verify", "/partner/offline"})
 """Pages with a camera. Where a browser has no reader of its own, ours is WebAssembly, which only they may compile."""
 _SCANNING_POLICY = CONTENT_SECURITY_POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
+LOCATING_PATHS = ("/wallet", "/vouchers/", "/partner/stores/", "/console/stores/")
+"""How the paths begin of pages that may ask where the device is: stores by distance, and a store's own place."""
 REQUEST_MAX_BODY_SIZE = 10 * 1024 * 1024
 
 
@@ -20,8 +22,10 @@ def policy_with_sheet(source: str) -> tuple[bytes, bytes]:
     return (POLICY, policy.encode())
 
 
-def security_headers(settings: Settings, *, scanning: bool = False) -> list[tuple[bytes, bytes]]:
-    """The headers, made once per process for pages with and without a camera. The camera is for the till, which scans vouchers.
+def security_headers(
+    settings: Settings, *, scanning: bool = False, locating: bool = False
+) -> list[tuple[bytes, bytes]]:
+    """The headers, made once per process for each kind of page. The camera is for the till, which scans vouchers.
 
     The policy is the first, and left out where a page brings its own.
     """
@@ -29,7 +33,7 @@ def security_headers(settings: Settings, *, scanning: bool = False) -> list[tupl
         POLICY.decode(): _SCANNING_POLICY if scanning else CONTENT_SECURITY_POLICY,
         "x-content-type-options": "nosniff",
         "referrer-policy": "same-origin",
-        "permissions-policy": "camera=(self), microphone=(), geolocation=(self), payment=()",
+        "permissions-policy": f"camera=(self), microphone=(), geolocation={'(self)' if locating else '()'}, payment=()",
         "cross-origin-opener-policy": "same-origin",
     }
     if not settings.is_development:

@@ -9,7 +9,7 @@ import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from liyu.web.metrics import Metrics
-from liyu.web.security import POLICY, SCANNING_PATHS, security_headers
+from liyu.web.security import LOCATING_PATHS, POLICY, SCANNING_PATHS, security_headers
 from liyu.web.services import Services
 from liyu.web.visit import Visit
 
@@ -32,6 +32,7 @@ class Shell:
         self.metrics = metrics
         self.headers = security_headers(services.settings)
         self.scanning_headers = security_headers(services.settings, scanning=True)
+        self.locating_headers = security_headers(services.settings, locating=True)
         # Unique over processes and restarts by the prefix, cheap by the counter.
         self._prefix = secrets.token_hex(5)
         self._numbers = itertools.count(1)
@@ -48,7 +49,7 @@ class Shell:
             # Every GET answers HEAD too; the body is dropped below.
             inner = {**scope, "method": "GET"}
         visit = inner["visit"] = Visit(inner, self.services, f"{self._prefix}{next(self._numbers):06x}")
-        headers = self.scanning_headers if visit.path in SCANNING_PATHS else self.headers
+        headers = self._choose_headers(visit.path)
         status = _FAILED
 
         async def send_dressed(message: Message) -> None:
@@ -74,6 +75,11 @@ class Shell:
             self.metrics.observe(visit.method, inner.get("path_template") or "(unknown)", status, seconds)
             if _is_worth_a_line(visit, status, seconds):
                 _write_line(visit, status, seconds)
+
+    def _choose_headers(self, path: str) -> list[tuple[bytes, bytes]]:
+        if path in SCANNING_PATHS:
+            return self.scanning_headers
+        return self.locating_headers if path.startswith(LOCATING_PATHS) else self.headers
 
 
 def _is_worth_a_line(visit: Visit, status: int, seconds: float) -> bool:

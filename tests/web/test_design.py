@@ -9,7 +9,7 @@ import pytest
 from jinja2.meta import find_undeclared_variables
 
 from liyu.web import covers
-from liyu.web.assets import BUNDLES
+from liyu.web.assets import BUNDLES, join_modules
 from liyu.web.pages import TEMPLATES, make_environment
 from tests.web.styleguide import PAGES, STATIC, read_catalog, render_page
 
@@ -192,6 +192,13 @@ def test_the_scripts_stay_small(module: Path) -> None:
     assert text.count("\n") <= 40
     assert "eval(" not in text
     assert "innerHTML" not in text
+
+
+def test_the_bundle_holds_every_module_of_a_page_and_nothing_that_a_block_cannot() -> None:
+    parts = BUNDLES["js/bundles/app.js"]
+    assert {"js/near.js", "js/place.js", "js/gift-code.js"} <= set(parts)
+    joined = join_modules([(STATIC / part).read_bytes() for part in parts]).decode()
+    assert not re.search(r"^(import|export)\b", joined, re.MULTILINE)
 
 
 def test_macros_are_imported_without_the_page_they_stand_on() -> None:

@@ -16,6 +16,7 @@ import "./share.js";
 import "./install.js";
 import "./gift-code.js";
 import "./near.js";
+import "./place.js";
 
 document.querySelector("[data-focus]")?.focus();
 document.querySelector(".side nav [aria-current]")?.scrollIntoView({ block: "nearest" });

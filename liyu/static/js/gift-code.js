@@ -12,7 +12,7 @@ function timesX(value) {
   return ((value << 1) ^ (value & 16 ? 0b100101 : 0)) & 31;
 }
 
-export function isWellTyped(text) {
+function isWellTyped(text) {
   const letters = tidy(text);
   let check = 0;
   for (const letter of letters) {

@@ -21,6 +21,7 @@ ACTIONS = {
     "member.close": N_("Closing noted for a member"),
     "member.close_taken_back": N_("Closing taken back for a member"),
     "member.erase": N_("Member erased"),
+    "store.change": N_("Store: address, hours or place changed"),
     "item.create": N_("Item created"),
     "item.edit": N_("Item changed"),
     "banner.create": N_("Banner added"),

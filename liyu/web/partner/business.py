@@ -1,4 +1,4 @@
-"""The partner's own offers, stores and people, to look at."""
+"""The partner's own offers and people, to look at."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -14,13 +14,11 @@ from liyu.core.access.staff import list_staff
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_
 from liyu.partners.queries import stores_of
-from liyu.vouchers.queries import count_by_store
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.formats import current_zone
 from liyu.web.forms import ChoiceField, Form, IntegerField
 from liyu.web.i18n import gettext, text_of
 from liyu.web.pages import Page, page
-from liyu.web.partner.staff import AnyRequest, partner_id_of, today_of
+from liyu.web.partner.staff import AnyRequest, partner_id_of
 from liyu.web.partner.words import OFFER_TONES
 
 _ADDRESS = "/partner/offers"
@@ -70,21 +68,6 @@ async def list_offers(request: AnyRequest, session: NamedDependency[AsyncSession
     )
 
 
-@get("/stores", guards=[require_permission("stores.read")])
-async def list_stores(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
-    """The partner's stores with address and hours, and what each verified today."""
-    connection, partner_id = await driver_connection(session), partner_id_of(actor_of(request))
-    counted = await count_by_store(connection, partner_id, day=today_of(request), zone=current_zone())
-    verified = {store.store_id: store.count for store in counted}
-    stores = await stores_of(partner_id, connection)
-    return page(
-        request,
-        "partner/stores.html",
-        rows=[{"store": store, "verified": verified.get(store.id, 0)} for store in stores],
-        open_stores=sum(store.active for store in stores),
-    )
-
-
 @get("/team", guards=[require_permission("team.read")])
 async def list_team(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """Who works for the partner; the manager of one store sees the people of that store."""
@@ -125,4 +108,4 @@ def _offers_address(state: str | None, after: int | None) -> str:
     return f"{_ADDRESS}?{query}" if query else _ADDRESS
 
 
-ROUTES = [list_offers, list_stores, list_team]
+ROUTES = [list_offers, list_team]

@@ -1,7 +1,8 @@
 """Batches of gift codes: made, their list fetched once, activated and cancelled by ranges of serial numbers.
 
 A code counts only once its range is activated, so that a parcel of cards that goes astray is worth nothing. The list of codes lies
-sealed in storage until somebody fetches it, which is written down, or until its days are over; the codes stand nowhere else.
+sealed in storage until somebody fetches it, which is written down, or until its days are over; the codes stand nowhere else. The
+name of the file is forgotten after the file is deleted: what a kill leaves lying, the hourly job finds.
 """
 
 import csv
@@ -104,7 +105,8 @@ class Act(Struct, frozen=True):
 
 _SELECT = """
     SELECT b.id, b.name, i.sku, i.name_zh AS item_zh, i.name_en AS item_en, b.quantity, b.points, b.codes, b.valid_from, b.valid_to,
-        b.per_member_limit, b.storage_name IS NOT NULL AS has_list, b.made_by, b.made_at, b.fetched_by, b.fetched_at,
+        b.per_member_limit, b.storage_name IS NOT NULL AND b.fetched_at IS NULL AS has_list, b.made_by, b.made_at,
+        b.fetched_by, b.fetched_at,
         n.made, n.active, n.redeemed, n.cancelled
     FROM gift_batch b LEFT JOIN item i ON i.id = b.item_id CROSS JOIN LATERAL (
         SELECT count(*) FILTER (WHERE state = 'made') AS made, count(*) FILTER (WHERE state = 'active') AS active,
@@ -125,14 +127,12 @@ _NOTE = """
 _STEPS = {"activated": (("made",), "active"), "cancelled": (("made", "active"), "cancelled")}
 _STEP = """
     UPDATE gift_code SET state = %s WHERE batch_id = %s AND serial BETWEEN %s AND %s AND state = ANY(%s)"""
+_WAITING = "SELECT storage_name FROM gift_batch WHERE id = %s AND fetched_at IS NULL AND storage_name IS NOT NULL"
 _FETCH = """
-    UPDATE gift_batch b SET storage_name = NULL, fetched_by = %(actor)s, fetched_at = %(now)s
-    FROM (SELECT id, storage_name FROM gift_batch WHERE id = %(id)s FOR UPDATE) AS was
-    WHERE b.id = was.id AND was.storage_name IS NOT NULL RETURNING was.storage_name, b.codes"""
-_FORGET = """
-    UPDATE gift_batch b SET storage_name = NULL FROM (
-        SELECT id, storage_name FROM gift_batch WHERE storage_name IS NOT NULL AND made_at < %s FOR UPDATE) AS was
-    WHERE b.id = was.id RETURNING was.storage_name"""
+    UPDATE gift_batch SET fetched_by = %s, fetched_at = %s
+    WHERE id = %s AND fetched_at IS NULL AND storage_name IS NOT NULL"""
+_OVER = "SELECT id, storage_name FROM gift_batch WHERE storage_name IS NOT NULL AND (fetched_at IS NOT NULL OR made_at < %s)"
+_FORGET = "UPDATE gift_batch SET storage_name = NULL WHERE id = %s"
 _CODES = """
     SELECT c.serial, c.state, m.external_id, m.name AS member_name, c.redeemed_at, r.number AS "order"
     FROM gift_code c LEFT JOIN member k ON k.id = c.member_id LEFT JOIN member m ON m.id = coalesce(k.merged_into, k.id)
@@ -208,24 +208,34 @@ async def take_list(
 
     Raises UnknownBatchError, ListGoneError.
     """
-    await load_batch(connection, batch_id)
-    async with connection.transaction():
-        found = await (await connection.execute(_FETCH, {"id": batch_id, "actor": actor, "now": now})).fetchone()
-        if found is None:
-            raise ListGoneError
-        name, codes = found
-        await connection.execute(_NOTE, (batch_id, "fetched", 1, codes, codes, "", actor, now))
+    batch = await load_batch(connection, batch_id)
+    waiting = await (await connection.execute(_WAITING, (batch_id,))).fetchone()
+    if waiting is None:
+        raise ListGoneError
+    name = waiting[0]
+    try:
         content = unseal(secret_key, _SEALING, await storage.get(name))
-    await storage.delete(name)
+    except FileNotFoundError:
+        raise ListGoneError from None
+    async with connection.transaction():
+        if not (await connection.execute(_FETCH, (actor, now, batch_id))).rowcount:
+            raise ListGoneError
+        await connection.execute(_NOTE, (batch_id, "fetched", 1, batch.codes, batch.codes, "", actor, now))
+    await _forget(connection, storage, batch_id, name)
     return content.encode()
 
 
 async def forget_lists(connection: AsyncConnection[Any], storage: Storage, *, now: datetime) -> int:
-    """Delete lists that nobody has fetched in their days; how many. The connection is in autocommit."""
-    gone = await (await connection.execute(_FORGET, (now - timedelta(days=LIST_DAYS),))).fetchall()
-    for (name,) in gone:
-        await storage.delete(name)
-    return len(gone)
+    """Delete lists that were fetched, or that nobody has fetched in their days; how many. The connection is in autocommit."""
+    over = await (await connection.execute(_OVER, (now - timedelta(days=LIST_DAYS),))).fetchall()
+    for batch_id, name in over:
+        await _forget(connection, storage, batch_id, name)
+    return len(over)
+
+
+async def _forget(connection: AsyncConnection[Any], storage: Storage, batch_id: int, name: str) -> None:
+    await storage.delete(name)
+    await connection.execute(_FORGET, (batch_id,))
 
 
 async def load_batch(connection: AsyncConnection[Any], batch_id: int) -> Batch:

@@ -19,7 +19,6 @@ class GiftBatch(Base):
         CheckConstraint("codes > 0 AND per_member_limit > 0", name="counts_are_positive"),
         CheckConstraint("valid_from < valid_to", name="opens_before_it_closes"),
         CheckConstraint("(fetched_by IS NULL) = (fetched_at IS NULL)", name="fetched_by_somebody"),
-        CheckConstraint("storage_name IS NULL OR fetched_at IS NULL", name="fetched_once"),
         Index("ix_gift_batch_item", "item_id"),
     )
 
@@ -34,7 +33,7 @@ class GiftBatch(Base):
     per_member_limit: Mapped[int | None]
     """Codes of the batch that one member may redeem; None is any number."""
     storage_name: Mapped[str | None]
-    """Where the sealed list of codes lies until it is fetched; then it is gone."""
+    """Where the sealed list of codes lies; forgotten when the file is deleted, after it was fetched or its days are over."""
     made_by: Mapped[str]
     made_at: Mapped[datetime]
     fetched_by: Mapped[str | None]

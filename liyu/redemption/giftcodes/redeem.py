@@ -1,7 +1,8 @@
 """Redeeming a gift code: what it gives becomes the member's in the transaction in which the code is used, or neither happens.
 
 Locks: the member's account, for an item its stock, then the code. Two members with one code meet at its row, where a conditional
-update lets one of them pass; one member with two codes of a batch meets at the account, so that the limit is counted.
+update lets one of them pass; one member with two codes of a batch meets at the account, so that the limit is counted. Whoever
+was not let pass looks at the code again: it may be their own second tap that was quicker.
 """
 
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ from liyu.redemption.giftcodes.errors import (
     UnknownGiftCodeError,
 )
 from liyu.redemption.giving import Objections, Outcome, give
+from liyu.redemption.load import MergedMeanwhileError
 from liyu.redemption.save import hash_request
 from liyu.redemption.state import RedeemRequest
 
@@ -39,6 +41,10 @@ CHANNEL = "gift_code"
 EVENT = "gift_code"
 ACCOUNT = "points_gifts"
 _AGAINST = {"frozen": "member_frozen", "pre_registered": "member_not_active"}
+
+
+class MovedOnError(Exception):
+    """Somebody used or cancelled the code between the look at it and its lock."""
 
 
 class Received(Struct, frozen=True):
@@ -112,21 +118,38 @@ async def redeem_gift_code(
     letters = read_code(text)
     if letters is None:
         raise MistypedCodeError
-    member_id = await _member_of(connection, external_id)
-    known = await _find(connection, digest_of(secret_key, letters), member_id)
-    if known is None or known.state in ("made", "cancelled"):
-        raise UnknownGiftCodeError
-    if known.state == "redeemed":
-        if known.is_own:
-            return _received(known, known.order, repeated=True)
-        raise GiftCodeUsedError
-    _check_days(known, now, zone)
+    digest = digest_of(secret_key, letters)
+    while True:
+        member_id = await _member_of(connection, external_id)
+        known = await _find(connection, digest, member_id)
+        if known is None or known.state in ("made", "cancelled"):
+            raise UnknownGiftCodeError
+        if known.state == "redeemed":
+            if known.is_own:
+                return _received(known, known.order, repeated=True)
+            raise GiftCodeUsedError
+        _check_days(known, now, zone)
+        try:
+            return await _give(connection, known, external_id, member_id, actor=actor, now=now, zone=zone)
+        except (MovedOnError, MergedMeanwhileError):
+            continue  # Neither happens twice: a code is used or cancelled once, and so is a member merged.
+
+
+async def _give(
+    connection: AsyncConnection[Any],
+    known: _Known,
+    external_id: str,
+    member_id: int,
+    *,
+    actor: str,
+    now: datetime,
+    zone: ZoneInfo,
+) -> Received:
     if known.points is not None:
         await _give_points(connection, known, external_id, actor=actor, now=now, zone=zone)
         return _received(known, None)
-    return _received(
-        known, await _give_item(connection, known, external_id, member_id, actor=actor, now=now, zone=zone)
-    )
+    order = await _give_item(connection, known, external_id, member_id, actor=actor, now=now, zone=zone)
+    return _received(known, order)
 
 
 async def _give_points(
@@ -192,10 +215,10 @@ async def _give_item(
 
 
 async def _use(connection: AsyncConnection[Any], known: _Known, member_id: int, now: datetime) -> None:
-    """Use the code, under the lock of the member's account. Raises GiftCodeUsedError, GiftCodeLimitError."""
+    """Use the code, under the lock of the member's account. Raises MovedOnError, GiftCodeLimitError."""
     values = {"batch": known.batch_id, "serial": known.serial, "member": member_id, "now": now}
     if not (await connection.execute(_USE, values)).rowcount:
-        raise GiftCodeUsedError
+        raise MovedOnError
     (used,) = await (await connection.execute(_USED, values)).fetchone() or (0,)
     if known.per_member_limit is not None and used > known.per_member_limit:
         raise GiftCodeLimitError(limit=known.per_member_limit)

@@ -102,6 +102,19 @@ class Shop:
         return await self.world.footprint(), codes
 
 
+def look_together(patch: pytest.MonkeyPatch, people: int) -> None:
+    """Nobody uses a code before so many have looked at it."""
+    ready, find = asyncio.Barrier(people), redeem._find
+
+    async def find_together(*arguments: Any) -> Any:
+        found = await find(*arguments)
+        if found is not None and found.state == "active":
+            await asyncio.wait_for(ready.wait(), 20)
+        return found
+
+    patch.setattr(redeem, "_find", find_together)
+
+
 @asynccontextmanager
 async def open_shop(url: str, folder: Path) -> AsyncIterator[Shop]:
     async with open_world(url) as world:
@@ -166,7 +179,12 @@ async def test_whoever_has_no_good_code_hears_the_same_whatever_is_wrong(databas
         assert (found.made, found.active, found.redeemed, found.cancelled) == (0, 0, 2, 2)
 
 
-async def test_a_list_is_fetched_once_and_nothing_kept_yields_a_code(database_url: str, tmp_path: Path) -> None:
+async def test_a_list_is_fetched_once_and_nothing_kept_yields_a_code(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def die(name: str) -> None:
+        raise OSError("killed")
+
     async with open_shop(database_url, tmp_path) as shop:
         connection = shop.world.connection
         batch, codes = await shop.batch(active=0)
@@ -185,6 +203,20 @@ async def test_a_list_is_fetched_once_and_nothing_kept_yields_a_code(database_ur
         lines, following = await list_codes(connection, batch, size=2)
         assert ([line.serial for line in lines], following) == ([1, 2], 2)
 
+        # A worker that dies before the file is deleted leaves it to the next hour; nobody else gets it meanwhile.
+        dying = BatchDraft(name="dying", codes=1, valid_from=NOW, valid_to=NOW + DAY, points=1)
+        left = await make_batch(connection, shop.storage, dying, secret_key=KEY, actor="staff:1", now=NOW)
+        with monkeypatch.context() as patch:
+            patch.setattr(shop.storage, "delete", die)
+            with pytest.raises(OSError, match="killed"):
+                await take_list(connection, shop.storage, left, secret_key=KEY, actor="staff:1", now=NOW)
+        assert (await load_batch(connection, left)).has_list is False
+        with pytest.raises(ListGoneError):
+            await take_list(connection, shop.storage, left, secret_key=KEY, actor="staff:2", now=NOW)
+        assert len(files_in(tmp_path)) == 1
+        assert await forget_lists(connection, shop.storage, now=NOW) == 1
+        assert files_in(tmp_path) == []
+
         forgotten = BatchDraft(name="forgotten", codes=1, valid_from=NOW, valid_to=NOW + DAY, points=1)
         await make_batch(connection, shop.storage, forgotten, secret_key=KEY, actor="staff:1", now=NOW)
         (sealed,) = files_in(tmp_path)
@@ -192,7 +224,7 @@ async def test_a_list_is_fetched_once_and_nothing_kept_yields_a_code(database_ur
         assert await forget_lists(connection, shop.storage, now=NOW + DAY * 6) == 0
         assert await forget_lists(connection, shop.storage, now=NOW + DAY * 8) == 1
         assert files_in(tmp_path) == []
-        assert [one.has_list for one in (await list_batches(connection))[0]] == [False, False]
+        assert [one.has_list for one in (await list_batches(connection))[0]] == [False] * 3
 
 
 async def test_batches_that_make_no_sense_are_refused_and_leave_nothing(database_url: str, tmp_path: Path) -> None:
@@ -225,13 +257,6 @@ async def test_many_who_type_the_same_code_at_once_get_it_once(
         await shop.world.item("cup", stock=50)
         facts = {"points": 100} if gives == "points" else {"sku": "cup"}
         _, (shared, *own) = await shop.batch(codes=7, per_member_limit=1, **facts)
-        # Everybody has looked at the code before anybody uses it.
-        ready, find = asyncio.Barrier(len(people)), redeem._find
-
-        async def find_together(*arguments: Any) -> Any:
-            found = await find(*arguments)
-            await asyncio.wait_for(ready.wait(), 20)
-            return found
 
         async def attempt(member: str, code: str) -> Received | DomainError:
             async with await AsyncConnection.connect(shop.world.url, autocommit=True) as connection:
@@ -241,7 +266,7 @@ async def test_many_who_type_the_same_code_at_once_get_it_once(
                     return refusal
 
         with monkeypatch.context() as patch:
-            patch.setattr(redeem, "_find", find_together)
+            look_together(patch, len(people))
             outcomes = await asyncio.gather(*(attempt(member, shared) for member in people))
             assert sorted(type(one).__name__ for one in outcomes) == ["GiftCodeUsedError"] * 5 + ["Received"]
             # One member with many codes at once stays within the limit of the batch.
@@ -251,6 +276,40 @@ async def test_many_who_type_the_same_code_at_once_get_it_once(
             assert await shop.world.one("SELECT sum(balance) FROM account") == 200
         else:
             assert await shop.world.one("SELECT count(*) FROM voucher") == 2
+
+
+@pytest.mark.parametrize("gives", ["points", "item"])
+async def test_two_taps_of_one_member_are_one_and_a_code_cancelled_under_them_is_nobodys(
+    database_url: str, tmp_path: Path, gives: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_shop(database_url, tmp_path) as shop:
+        await shop.world.item("cup", stock=50)
+        facts = {"points": 100} if gives == "points" else {"sku": "cup"}
+        batch, (tapped, cancelled) = await shop.batch(codes=2, **facts)
+
+        async def tap() -> Received:
+            async with await AsyncConnection.connect(shop.world.url, autocommit=True) as connection:
+                return await shop.redeem(tapped, "m", connection)
+
+        with monkeypatch.context() as patch:
+            look_together(patch, 2)
+            taps = await asyncio.gather(tap(), tap())
+        assert sorted(one.repeated for one in taps) == [False, True]
+        assert taps[0].order == taps[1].order
+
+        find = redeem._find
+
+        async def find_then_cancel(*arguments: Any) -> Any:
+            found = await find(*arguments)
+            if found is not None and found.state == "active":
+                await shop.step(batch, "cancelled", 2, 2)
+            return found
+
+        monkeypatch.setattr(redeem, "_find", find_then_cancel)
+        before = await shop.world.footprint()
+        with pytest.raises(UnknownGiftCodeError):
+            await shop.redeem(cancelled)
+        assert await shop.world.footprint() == before
 
 
 def test_every_single_wrong_letter_and_swap_is_noticed() -> None:

@@ -3047,7 +3047,6 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("codes > 0 AND per_member_limit > 0", name=op.f("ck_gift_batch_counts_are_positive")),
         sa.CheckConstraint("points > 0 AND quantity BETWEEN 1 AND 10", name=op.f("ck_gift_batch_gives_something")),
-        sa.CheckConstraint("storage_name IS NULL OR fetched_at IS NULL", name=op.f("ck_gift_batch_fetched_once")),
         sa.CheckConstraint("valid_from < valid_to", name=op.f("ck_gift_batch_opens_before_it_closes")),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name=op.f("fk_gift_batch_item_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gift_batch")),

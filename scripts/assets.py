@@ -1,7 +1,8 @@
 """Picks what the site serves out of the installed packages into `liyu/static/vendor/`, which git ignores.
 
 Scripts are copied as they come; the icons named in `liyu/static/icons.txt` become one sprite; the Chinese font is cut
-to the characters that vouchers and statements use, so that a PDF takes a third of the time.
+to the characters that vouchers and statements use, so that a PDF takes a third of the time. Letters that it lacks, such as
+those of Łódź, come from Noto Sans.
 """
 
 import re
@@ -27,6 +28,7 @@ SCRIPTS = {
     "zxing_reader.wasm": "zxing-wasm/dist/reader/zxing_reader.wasm",
     "echarts.min.js": "echarts/dist/echarts.min.js",
 }
+LETTERS = "@expo-google-fonts/noto-sans/400Regular/NotoSans_400Regular.ttf"
 
 
 def main() -> None:
@@ -36,6 +38,7 @@ def main() -> None:
         shutil.copyfile(NODE_MODULES / source, VENDOR / name)
     (VENDOR / "icons.svg").write_text(build_sprite(read_icon_names(STATIC / "icons.txt")))
     cut_font(find_font(), VENDOR / "fonts" / "LiyuSansSC.otf")
+    shutil.copyfile(NODE_MODULES / LETTERS, VENDOR / "fonts" / "NotoSans.ttf")
 
 
 def read_icon_names(path: Path) -> list[str]:

@@ -1,6 +1,5 @@
 """What stands on a printed voucher, in one language and ready for the template `pdf/voucher.html` and the stamp."""
 
-import unicodedata
 from base64 import b64encode
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
@@ -8,15 +7,11 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from liyu.vouchers.facts import StoreFacts, VoucherFacts
+from liyu.vouchers.paper_room import choose_setting
 from liyu.vouchers.sheets import Marks
 from liyu.vouchers.tokens import Tokens
 
 ENGLISH = "en"
-
-_LONG_NAME = 26
-_MOST_STORES = 3
-_LINE = 34
-_ROOMY_LINES, _DENSE_LINES = 9, 14
 
 
 class PrintedStore(Struct):
@@ -28,7 +23,7 @@ class PrintedStore(Struct):
 
 
 class VoucherDocument(Struct, kw_only=True):
-    """What the vouchers of one item have in common on paper. `cover` is a data: address."""
+    """What the vouchers of one item have in common on paper. `cover` is a data: address, of a picture or drawn."""
 
     name: str
     summary: str
@@ -39,70 +34,61 @@ class VoucherDocument(Struct, kw_only=True):
     uses_allowed: int
     support_phone: str
     cover: str
-    density: str
+    pictured: bool
+    setting: str
     """`roomy`, `dense`, or `overleaf` when rules and stores need a second page."""
 
 
 def voucher_document(
-    facts: VoucherFacts, stores: Sequence[StoreFacts], locale: str, *, cover: str, support_phone: str = ""
+    facts: VoucherFacts,
+    stores: Sequence[StoreFacts],
+    locale: str,
+    *,
+    cover: str,
+    pictured: bool = False,
+    support_phone: str = "",
 ) -> VoucherDocument:
     """Put a voucher's item into words of one language; English falls back to Chinese."""
     name = _pick(locale, facts.item_zh, facts.item_en)
+    summary = _pick(locale, facts.summary_zh, facts.summary_en)
     rules = (facts.rules_en if locale == ENGLISH and facts.rules_en else facts.rules_zh) or []
     printed = [_print_store(store, locale) for store in stores]
-    density = choose_density(name, rules, printed)
-    shown = printed if density == "overleaf" else printed[:_MOST_STORES]
+    setting, shown = choose_setting(
+        name, summary, rules, [(store.name, f"{store.address}  {store.hours}") for store in printed]
+    )
     return VoucherDocument(
         name=name,
-        summary=_pick(locale, facts.summary_zh, facts.summary_en),
+        summary=summary,
         partner=_pick(locale, facts.partner_zh or "", facts.partner_en or ""),
         rules=rules,
-        stores=shown,
-        more_stores=len(printed) - len(shown),
+        stores=printed[:shown],
+        more_stores=len(printed) - shown,
         uses_allowed=facts.uses_allowed,
         support_phone=facts.partner_phone or support_phone,
         cover=cover,
-        density=density,
+        pictured=pictured,
+        setting=setting,
     )
 
 
-def voucher_marks(facts: VoucherFacts, last_day: str, *, tokens: Tokens, zone: ZoneInfo) -> Marks:
-    """What stands on this voucher only; `last_day` in words. The same facts give the same marks."""
+def voucher_marks(
+    facts: VoucherFacts, last_day: str, *, tokens: Tokens, zone: ZoneInfo, number: str | None = None
+) -> Marks:
+    """What stands on this voucher only; `last_day` and, of a print run, `number` in words. The same facts give the same marks."""
     return Marks(
         texts={
             "code": tokens.codes.code_of(facts.serial),
             "last_day": last_day,
-            "number": facts.number,
+            "number": number or facts.number,
         },
         qr=tokens.static_token(facts.serial, facts.last_day(zone), facts.item_id),
         made_at=facts.issued_at.strftime("D:%Y%m%d%H%M%SZ"),
     )
 
 
-def choose_density(name: str, rules: Sequence[str], stores: Sequence[PrintedStore]) -> str:
-    """How a voucher is set so that nothing of it is cut off: by the lines that its small print needs."""
-    rule_lines = sum(_lines_of(rule) for rule in rules)
-    store_lines = sum(
-        _lines_of(store.name) + _lines_of(f"{store.address} · {store.hours}") for store in stores[:_MOST_STORES]
-    )
-    lines = 1 + max(rule_lines, store_lines + (len(stores) > _MOST_STORES))
-    if lines > _DENSE_LINES or width_of(name) > 3 * _LONG_NAME:
-        return "overleaf"
-    return "roomy" if lines <= _ROOMY_LINES and width_of(name) <= _LONG_NAME else "dense"
-
-
-def width_of(text: str) -> int:
-    """The width of a text in Latin letters; a Chinese character takes two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
-
-
 def as_data_address(media_type: str, content: bytes) -> str:
     """A picture as an address that needs no fetching."""
     return f"data:{media_type};base64,{b64encode(content).decode()}"
-
-
-def _lines_of(text: str) -> int:
-    return -(-max(width_of(text), 1) // _LINE)
 
 
 def _print_store(store: StoreFacts, locale: str) -> PrintedStore:

@@ -2,7 +2,7 @@
 
 A font configuration shared by threads crashes, and one made anew for each file costs more than the file: so each process
 has one of its own, loaded once, with the font that the set-up has cut to the common characters. Documents with a rare
-character also get the whole font, so that no sign comes out blank.
+character also get the whole font, and where that is not enough one with the letters of Europe, so that no sign comes out blank.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from liyu.vouchers.stamp import Master
 
 STATIC = Path(__file__).parents[1] / "static"
-COMMON_FONT = STATIC / "vendor" / "fonts" / "LiyuSansSC.otf"
+FONTS = STATIC / "vendor" / "fonts"
+COMMON_FONT = FONTS / "LiyuSansSC.otf"
 
 COMMON_FAMILY = "Liyu Sans SC"
-WHOLE_FAMILY = "Liyu Sans SC Full"
 MISSING_HAN = "〓"
 """The printer's mark for a character that no font has (geta mark)."""
 
@@ -147,7 +147,7 @@ class _Typesetter:
         self.seconds = seconds
         self.fonts = FontConfiguration()
         self.fetcher = _make_fetcher()
-        self.whole: frozenset[str] | None = None
+        self.further = cache(self.load_further)
         self.common = frozenset[str]()
         self.glyphs: dict[str, int] = {}
         """Numbers of the glyphs of the font that comes first."""
@@ -202,13 +202,15 @@ class _Typesetter:
         """See to it that every character has a glyph; what no font has becomes a mark or goes."""
         # The font has no non-breaking hyphen worth having, and WeasyPrint draws a blank for it.
         html = html.replace("\u2011", "-")
-        rare = {character for character in set(html) - self.common if not character.isspace()}
-        if not rare:
-            return html
-        if self.whole is None:
-            self.whole = self._load(WHOLE_FAMILY, _find_whole_font())
-        nowhere = rare - self.whole
-        return html.translate({ord(character): _stand_in(character) for character in nowhere})
+        rare = frozenset(character for character in set(html) - self.common if not character.isspace())
+        for family in FURTHER_FAMILIES:
+            if rare:
+                rare -= self.further(family)
+        return html.translate({ord(character): _stand_in(character) for character in rare})
+
+    def load_further(self, family: str) -> frozenset[str]:
+        """Load one more family, once, and return the characters it has."""
+        return self._load(family, FURTHER_FAMILIES[family]())
 
     def _load(self, family: str, path: Path) -> frozenset[str]:
         """Load a font file as a family, and return the characters it has."""
@@ -262,6 +264,13 @@ def _find_whole_font() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).with_name("NotoSansSC-Regular.otf")
+
+
+FURTHER_FAMILIES: dict[str, Callable[[], Path]] = {
+    "Liyu Sans SC Full": _find_whole_font,
+    "Noto Sans": lambda: FONTS / "NotoSans.ttf",
+}
+"""Fonts for what the common one lacks, in the order in which they are asked; the style sheets name them in the same."""
 
 
 def _stand_in(character: str) -> str:

@@ -58,16 +58,39 @@ def vouchers_to_sheets(
     template, places, known = environment.get_template("pdf/voucher.html"), places_of(locale), dict[bytes, str]()
     sheets = []
     for facts, stores in vouchers:
-        cover = _cover_of(facts, pictures)
-        document = voucher_document(facts, stores, locale, cover=cover, support_phone=support_phone)
+        document = voucher_document(
+            facts,
+            stores,
+            locale,
+            cover=_cover_of(facts, pictures),
+            pictured=facts.item_id in pictures,
+            support_phone=support_phone,
+        )
         key = msgspec.json.encode(document)
         if key not in known:
-            known[key] = template.render(
-                voucher=document, places=places, qr=PIXEL, lang=LANGUAGE_TAGS[locale], program_name=program_name
+            known[key] = _narrow(
+                template.render(
+                    voucher=document, places=places, qr=PIXEL, lang=LANGUAGE_TAGS[locale], program_name=program_name
+                ),
+                locale,
             )
         last_day = format_day(facts.last_day(zone), locale)
-        sheets.append(Sheet(known[key], places, voucher_marks(facts, last_day, tokens=tokens, zone=zone)))
+        number = _say_number(facts.number, facts.run_total) if facts.run_total else None
+        sheets.append(Sheet(known[key], places, voucher_marks(facts, last_day, tokens=tokens, zone=zone, number=number)))
     return sheets
+
+
+def _say_number(number: str, total: int) -> str:
+    """The number of a voucher in its print run: 0001 of 5,000."""
+    return translate(Message(N_("%(number)s of %(total)s"), {"number": number, "total": f"{total:,}"}))
+
+
+_NARROW = str.maketrans({"“": "&quot;", "”": "&quot;", "‘": "&#39;", "’": "&#39;", "…": "..."})
+
+
+def _narrow(html: str, locale: str) -> str:
+    """English without the signs that a Chinese font draws as wide as a character."""
+    return html.translate(_NARROW) if locale == "en" else html
 
 
 def _cover_of(facts: VoucherFacts, pictures: Mapping[int, bytes]) -> str:
@@ -113,12 +136,13 @@ PIXEL = (
 
 @lru_cache
 def places_of(locale: str) -> dict[str, str]:
-    """The placeholders of a sheet: each has every character that may stand there, and the number its full length."""
+    """The placeholders of a sheet: each has every character that may stand there. The locale is that of the moment, too."""
     days = (date(2000, month, day) for month in range(1, 13) for day in (1, 28))
     signs = set(digits).union(*(format_day(day, locale) for day in days))
     last_day = "".join(sorted(signs, reverse=True))
+    number = "".join(sorted({"R", *digits, *_say_number("0", 1_000)}, reverse=True))
     # The last sign of each stands there twice: the end of a line is spaced otherwise.
-    return {"code": f"{LETTERS}-0", "last_day": f"{last_day}0", "number": "R01234567890123"}
+    return {"code": f"{LETTERS}-0", "last_day": f"{last_day}0", "number": f"{number}0"}
 
 
 _DIGEST_GROUP = 4
@@ -129,7 +153,7 @@ def statement_to_html(environment: Environment, document: StatementDocument, loc
     """A partner's statement in one language. The same statement in the same state gives the same document."""
     head, payout = document.page.head, document.page.payout
     label, payment = _describe_payment(head.state, payout, locale)
-    return environment.get_template("pdf/statement.html").render(
+    html = environment.get_template("pdf/statement.html").render(
         document=document,
         lang=LANGUAGE_TAGS[locale],
         program_name=program_name,
@@ -156,6 +180,7 @@ def statement_to_html(environment: Environment, document: StatementDocument, loc
         page_number=Markup('<i class="page"></i>'),
         page_count=Markup('<i class="pages"></i>'),
     )
+    return _narrow(html, locale)
 
 
 def say_period(period: str, locale: str) -> str:

@@ -16,8 +16,9 @@ from pikepdf import Pdf
 from pypdfium2 import PdfDocument
 
 from liyu.vouchers import pdf
-from liyu.vouchers.document import VoucherDocument, choose_density, voucher_document, width_of
+from liyu.vouchers.document import VoucherDocument, voucher_document
 from liyu.vouchers.facts import StoreFacts, VoucherFacts
+from liyu.vouchers.paper_room import choose_setting, width_of
 from liyu.vouchers.pdf import MISSING_HAN, PdfFailedError, PdfMaker, find_static_file
 from liyu.vouchers.sheets import Sheet
 from liyu.web.formats import format_day
@@ -32,7 +33,7 @@ STORES = [StoreFacts(n, f"S{n}", f"南京西路{n}店", f"Nanjing Road {n}", "�
 
 def facts(**changes: Any) -> VoucherFacts:
     known: dict[str, Any] = {
-        "id": 7, "redemption_id": 1, "redemption_number": "R4073952816648", "member_id": 1, "member_name": "李雷",
+        "id": 7, "redemption_id": 1, "redemption_number": "R40739528166490", "member_id": 1, "member_name": "李雷",
         "member_state": "active", "member_locale": None, "item_id": 3, "sku": "CUP", "kind": "partner_right",
         "scene": "coffee", "item_zh": "标准杯饮品一杯", "item_en": "", "summary_zh": "任选", "summary_en": "Any cup",
         "rules_zh": ["到店出示", "当面核销"], "rules_en": ["Show it at the till"], "value_minor": 0, "partner_id": 1,
@@ -46,7 +47,7 @@ def document(locale: str = "zh_CN", stores: Sequence[StoreFacts] = STORES, **cha
     return voucher_document(facts(**changes), stores, locale, cover="data:image/svg+xml,")
 
 
-def sheets(*vouchers: VoucherFacts, locale: str = "zh_CN", stores: Sequence[StoreFacts] = STORES) -> list[Sheet]:
+def sheets(*vouchers: VoucherFacts, locale: str = "zh_CN", stores: Sequence[StoreFacts] = STORES[:3]) -> list[Sheet]:
     load_catalogs()
     use_locale(locale)
     return vouchers_to_sheets(
@@ -103,9 +104,10 @@ def test_texts_are_in_the_asked_language_and_fall_back_to_chinese() -> None:
     assert (chinese.partner, english.partner) == ("瑞幸", "Luckin")
     assert english.name == "标准杯饮品一杯"
     assert english.rules == ["Show it at the till"]
-    assert (len(chinese.stores), chinese.more_stores) == (3, 3)
+    assert (len(chinese.stores), chinese.more_stores) == (6, 0)
     assert "有效期至" in html()
     assert "Valid until" in html("en")
+    assert "members&#39; lounge" in html("en", item_en="members’ lounge")
 
 
 def test_markup_of_a_partner_stays_text() -> None:
@@ -114,9 +116,12 @@ def test_markup_of_a_partner_stays_text() -> None:
 
 def test_much_small_print_gets_room() -> None:
     rule = "到店后请向店员出示本页并说明人数" * 2
-    assert choose_density("短名", [rule], []) == "roomy"
-    assert choose_density("短名", [rule] * 6, []) == "dense"
-    assert choose_density("短名", [rule] * 9, []) == "overleaf"
+    store = ("南京西路店", "南京西路 1266 号  10:00-22:00")
+    assert choose_setting("短名", "", [rule], []) == ("roomy", 0)
+    assert choose_setting("短名", "", [rule] * 6, [store]) == ("dense", 1)
+    assert choose_setting("短名", "", [], [store] * 30) == ("dense", 6)
+    assert choose_setting("短名", "", [rule] * 9, [store] * 30) == ("overleaf", 30)
+    assert choose_setting("长名" * 60, "", [], []) == ("overleaf", 0)
     assert width_of("券 A") == 4
 
 
@@ -182,15 +187,16 @@ def test_every_day_of_a_year_fits_its_place() -> None:
             assert set(format_day(date(2028, 1, 1) + timedelta(days=day), locale)) <= set(places_of(locale)["last_day"])
 
 
-async def test_rare_characters_come_from_the_whole_font(maker: PdfMaker) -> None:
+async def test_rare_characters_come_from_further_fonts(maker: PdfMaker) -> None:
     assert fonts(await print_one(maker, sheet(item_zh="犇羴鱻 㛃"))) == 2
+    assert fonts(await print_one(maker, sheet(item_zh="Škoda 犇"))) == 3
 
 
 def test_no_character_is_left_without_a_glyph() -> None:
     typesetter = pdf._Typesetter(5)
     assert typesetter._cover_characters("普通 text\n") == "普通 text\n"
-    assert typesetter.whole is None
-    assert typesetter._cover_characters("犇𠮷🎁\ufe0f a\u2011b") == f"犇{MISSING_HAN} a-b"
+    assert typesetter.further.cache_info().currsize == 0
+    assert typesetter._cover_characters("犇𠮷🎁\ufe0f a\u2011b Łódź") == f"犇{MISSING_HAN} a-b Łódź"
 
 
 async def test_only_own_files_are_fetched(maker: PdfMaker, tmp_path: Path) -> None:

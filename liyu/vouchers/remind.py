@@ -1,17 +1,18 @@
-"""Telling members that a voucher of theirs runs out: once for each voucher and last day, so many days before as the program says.
+"""Telling members that a voucher of theirs runs out: once for each voucher, holder and last day, so many days before as the program
+says.
 
 A service message about what a member holds, which comes in any case (docs/algorithms/account.md "Consents"). The record and the
 message are written in one transaction, portion by portion: killed and run again, nobody is told twice and nobody is left out.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncServerCursor
 from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, insert_of, record_of
@@ -38,8 +39,8 @@ _DUE = """
     JOIN item i ON i.id = v.item_id
     WHERE v.state IN ('issued', 'partly_used') AND v.frozen_at IS NULL
         AND v.expires_at > %(now)s AND v.expires_at <= %(horizon)s
-        AND NOT EXISTS (SELECT FROM voucher_reminder r
-            WHERE r.voucher_id = v.id AND r.member_id = m.id AND r.expires_at = v.expires_at)
+        AND NOT EXISTS (SELECT FROM voucher_reminder r JOIN member k ON k.id = r.member_id
+            WHERE r.voucher_id = v.id AND coalesce(k.merged_into, k.id) = m.id AND r.expires_at = v.expires_at)
     ORDER BY m.id, v.expires_at, v.id"""
 
 
@@ -107,10 +108,23 @@ async def remind_of_vouchers(
     name = f"remind_{make_token()[:8]}".replace("-", "_")
     async with connection.cursor(name, row_factory=class_row(_Due), withhold=True) as found:
         await found.execute(_DUE, values)
-        while due := await found.fetchmany(PORTION):
+        async for due in _read_portions(found):
             async with connection.transaction():
                 told += await _tell(connection, due, terms, now, zone, translate, base_url)
     return told
+
+
+async def _read_portions(found: AsyncServerCursor[_Due]) -> AsyncIterator[list[_Due]]:
+    """Portions that tear nobody's vouchers apart: everybody gets one message."""
+    held: list[_Due] = []
+    while page := await found.fetchmany(PORTION):
+        held += page
+        whole = [one for one in held if one.member_id != page[-1].member_id]
+        held = held[len(whole) :]
+        if whole:
+            yield whole
+    if held:
+        yield held
 
 
 async def _tell(

@@ -20,6 +20,7 @@ from liyu.vouchers.expire import expire_vouchers
 from liyu.vouchers.gifts import service
 from liyu.vouchers.gifts.errors import (
     CannotReceiveError,
+    GiftHeldError,
     GiftOverError,
     NotGiftableError,
     OwnGiftError,
@@ -218,8 +219,13 @@ async def test_a_gift_is_accepted_by_whom_it_may_be_while_it_lasts(database_url:
         await world.connection.execute("UPDATE member SET state = 'frozen' WHERE external_id = 'm-3'")
         await refuse(givers, CannotReceiveError, givers.accept("m-3", first.token))
         await world.connection.execute("UPDATE voucher SET frozen_at = now() WHERE id = %s", (voucher,))
-        await refuse(givers, GiftOverError, givers.accept("m-2", first.token))
+        await refuse(givers, GiftHeldError, givers.accept("m-2", first.token))
+        await refuse(givers, GiftOverError, givers.accept("m-2", first.token, now=first.expires_at))
         await world.connection.execute("UPDATE voucher SET frozen_at = NULL WHERE id = %s", (voucher,))
+        # What is with somebody whose account is frozen does not get away by a link.
+        await world.connection.execute("UPDATE member SET state = 'frozen' WHERE external_id = 'm-1'")
+        await refuse(givers, GiftHeldError, givers.accept("m-2", first.token))
+        await world.connection.execute("UPDATE member SET state = 'active' WHERE external_id IN ('m-1', 'm-3')")
         await givers.take_back("m-1", voucher)
         await refuse(givers, GiftOverError, givers.accept("m-2", first.token))
         # An old link stays dead while the same voucher waits behind a new one.
@@ -227,6 +233,12 @@ async def test_a_gift_is_accepted_by_whom_it_may_be_while_it_lasts(database_url:
         await refuse(givers, GiftOverError, givers.accept("m-2", first.token))
         await givers.accept("m-2", second.token)
         await refuse(givers, GiftOverError, givers.take_back("m-1", voucher))
+        # Whoever gives it on has it no more, though they accepted it once.
+        third = await givers.offer("m-2", voucher)
+        assert (await givers.accept("m-2", second.token)).voucher_id == voucher
+        await givers.accept("m-3", third.token)
+        await refuse(givers, GiftOverError, givers.accept("m-2", second.token))
+        assert not (await gift_behind(world.connection, second.token)).is_with(givers.ids["m-2"])
 
 
 async def test_what_nobody_accepts_goes_back_and_runs_out_on_its_day(database_url: str) -> None:

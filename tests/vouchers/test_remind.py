@@ -2,8 +2,12 @@
 
 from datetime import timedelta
 
+import pytest
+
 from liyu.core.i18n import Message
 from liyu.members.notices import list_notices
+from liyu.redemption.merge import merge
+from liyu.vouchers import remind
 from liyu.vouchers.remind import remind_of_vouchers
 from liyu.vouchers.rules import VoucherRules, save_rules
 from tests.vouchers.tills import open_shops
@@ -61,3 +65,20 @@ async def test_each_voucher_is_told_of_once_for_each_last_day(database_url: str)
         assert await _remind(world, days=29) == 0
         await save_rules(world.connection, VoucherRules(reminder_days=1), NOW)
         assert await _remind(world, days=29) == 1
+
+
+async def test_everybody_gets_one_message_whatever_the_portions_and_none_again_after_a_merge(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remind, "PORTION", 2)
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        for member, vouchers in (("m-1", 3), ("m-2", 1), ("m-3", 2)):
+            await shops.vouchers(vouchers, member=member, agreement=False)
+        await world.connection.execute("UPDATE voucher SET expires_at = %s", (NOW + 3 * DAY,))
+        await world.connection.execute("UPDATE member SET email = external_id || '@example.com'")
+        assert await _remind(world) == 6
+        assert await world.one("SELECT count(*) FROM outbox_message") == 3
+        async with world.connection.transaction():
+            await merge(world.connection, "m-1", "m-2", reason="One", actor="t", now=NOW, zone=ZONE)
+        assert await _remind(world) == 0

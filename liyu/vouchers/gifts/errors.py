@@ -33,6 +33,13 @@ class GiftOverError(DomainError):
     message = N_("This gift can no longer be accepted: it was taken, taken back, or its time is over.")
 
 
+class GiftHeldError(DomainError):
+    """The voucher or whoever gives it is frozen; it is not told which."""
+
+    code = "gift_held"
+    message = N_("This gift cannot be accepted at the moment. Please ask whoever sent it.")
+
+
 class OwnGiftError(DomainError):
     """Whoever offers a gift takes it back instead of accepting it."""
 

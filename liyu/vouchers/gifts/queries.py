@@ -23,6 +23,7 @@ class GiftView(Struct, frozen=True):
     voucher_id: int
     giver_id: int
     receiver_id: int | None
+    holder_id: int | None
     giver_name: str | None
     receiver_name: str | None
     state: str
@@ -42,6 +43,10 @@ class GiftView(Struct, frozen=True):
     voucher_expires_at: datetime
     uses_allowed: int
 
+    def is_with(self, member_id: int) -> bool:
+        """Whether a member accepted it and has it still."""
+        return member_id == self.receiver_id == self.holder_id
+
     def is_open(self, now: datetime) -> bool:
         """Whether it can be accepted; one whose time is over cannot, also before the job has noted it."""
         return self.state == "open" and now < self.expires_at
@@ -52,10 +57,10 @@ class GiftView(Struct, frozen=True):
 
 
 _GIFTS = """
-    SELECT g.id, g.voucher_id, g.giver_id, g.receiver_id, a.name AS giver_name, b.name AS receiver_name, g.state, g.words,
-        g.offered_at, g.expires_at, g.decided_at, i.id AS item_id, i.kind, i.scene, i.name_zh AS item_zh, i.name_en AS item_en,
-        i.summary_zh, i.summary_en, p.name_zh AS partner_zh, p.name_en AS partner_en, v.expires_at AS voucher_expires_at,
-        v.uses_allowed
+    SELECT g.id, g.voucher_id, g.giver_id, g.receiver_id, coalesce(v.holder_id, v.member_id) AS holder_id,
+        a.name AS giver_name, b.name AS receiver_name, g.state, g.words, g.offered_at, g.expires_at, g.decided_at,
+        i.id AS item_id, i.kind, i.scene, i.name_zh AS item_zh, i.name_en AS item_en, i.summary_zh, i.summary_en,
+        p.name_zh AS partner_zh, p.name_en AS partner_en, v.expires_at AS voucher_expires_at, v.uses_allowed
     FROM voucher_gift g JOIN voucher v ON v.id = g.voucher_id JOIN item i ON i.id = v.item_id
     JOIN member a ON a.id = g.giver_id LEFT JOIN member b ON b.id = g.receiver_id LEFT JOIN partner p ON p.id = v.partner_id"""
 

@@ -23,6 +23,7 @@ from liyu.members.notices import NoticeRow, tell_members
 from liyu.members.personal.locking import lock_member
 from liyu.vouchers.gifts.errors import (
     CannotReceiveError,
+    GiftHeldError,
     GiftOverError,
     NotGiftableError,
     OwnGiftError,
@@ -99,6 +100,7 @@ _ACCEPT = f"""
     UPDATE voucher_gift g SET state = 'accepted', receiver_id = %(member)s, decided_at = %(now)s
     WHERE g.token_hash = %(hash)s AND g.state = 'open' AND %(now)s < g.expires_at AND g.giver_id <> %(member)s
         AND NOT EXISTS (SELECT FROM voucher v WHERE v.id = g.voucher_id AND v.frozen_at IS NOT NULL)
+        AND NOT EXISTS (SELECT FROM member m WHERE m.id = g.giver_id AND m.state = 'frozen')
     {_RETURNING}"""
 
 _TAKE_BACK = f"""
@@ -166,7 +168,8 @@ async def accept_gift(
 ) -> Accepted:
     """Make the voucher behind a link the member's, in the caller's transaction. From then on older codes of it are nobody's.
 
-    The same member again gets the same answer. Raises UnknownGiftError, OwnGiftError, CannotReceiveError, GiftOverError.
+    The same member again gets the same answer, as long as it is theirs. Raises UnknownGiftError, OwnGiftError,
+    CannotReceiveError, GiftHeldError while the voucher or its giver is frozen, GiftOverError.
     """
     member = await lock_member(connection, member_id)
     if member.state != "active":
@@ -254,19 +257,20 @@ def _reason(code: str, words: str) -> Reason:
 
 async def _repeat_or_refuse(connection: AsyncConnection[Any], values: dict[str, Any]) -> Accepted:
     found = await connection.execute(
-        "SELECT g.id, g.voucher_id, g.state, g.giver_id, g.receiver_id, v.generation FROM voucher_gift g "
-        "JOIN voucher v ON v.id = g.voucher_id WHERE g.token_hash = %(hash)s",
+        "SELECT g.id, g.voucher_id, g.state, g.giver_id, v.generation, %(now)s < g.expires_at AS in_time, "
+        "g.receiver_id = %(member)s AND v.holder_id = %(member)s AS is_theirs "
+        "FROM voucher_gift g JOIN voucher v ON v.id = g.voucher_id WHERE g.token_hash = %(hash)s",
         values,
     )
     row = await found.fetchone()
     if row is None:
         raise UnknownGiftError
-    gift_id, voucher_id, state, giver_id, receiver_id, generation = row
-    if state == "accepted" and receiver_id == values["member"]:
+    gift_id, voucher_id, state, giver_id, generation, in_time, is_theirs = row
+    if is_theirs:
         return Accepted(gift_id, voucher_id, generation)
     if state == "open" and giver_id == values["member"]:
         raise OwnGiftError
-    raise GiftOverError
+    raise GiftHeldError if state == "open" and in_time else GiftOverError
 
 
 async def _decide(connection: AsyncConnection[Any], statement: str, values: dict[str, Any]) -> list[_Gift]:

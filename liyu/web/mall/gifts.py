@@ -117,7 +117,7 @@ async def show_link(request: AnyRequest, session: NamedDependency[AsyncSession],
         is_open=gift.is_open(now_of(request)),
         is_member=member_id is not None,
         is_giver=member_id == gift.giver_id,
-        is_receiver=member_id is not None and member_id == gift.receiver_id,
+        is_receiver=member_id is not None and gift.is_with(member_id),
         last_day=gift.last_day(current_zone()),
     )
 
@@ -183,6 +183,7 @@ def _row(request: AnyRequest, gift: GiftView, member_id: int) -> dict[str, Any]:
         "tone": tone,
         "is_giver": is_giver,
         "is_open": state == "open",
+        "is_held": gift.holder_id == member_id,
         "at": gift.decided_at or gift.offered_at,
     }
 

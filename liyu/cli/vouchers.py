@@ -13,9 +13,22 @@ from liyu.cli.installation import clock, connect, load_settings, report, run
 from liyu.cli.issue import issue
 from liyu.core.ids import make_token
 from liyu.core.settings import Settings
-from liyu.vouchers.sheets import FORMS, LAYOUTS, Form, Layout
+from liyu.vouchers.sheets import FORMS, LAYOUTS, RUN_FORMS, Form, Layout
 
 ACTOR = "command"
+
+
+class NumberRange(click.ParamType[tuple[int, int]]):
+    """Numbers of a run: `7` or `1-500`."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Both ends. Fails for what is no range from a lower to a higher number."""
+        first, _, last = str(value).partition("-")
+        if not first.isdecimal() or not (last or first).isdecimal() or not 1 <= int(first) <= int(last or first):
+            self.fail(f"{value!r} is no range such as 1-500", param, ctx)
+        return int(first), int(last or first)
 
 
 @click.group()
@@ -27,9 +40,15 @@ command.add_command(issue)
 
 
 @command.command("print")
-@click.argument("sku")
+@click.argument("sku", required=False)
+@click.option("--run", "run_id", type=click.IntRange(min=1), help="The id of a print run, in place of an item.")
+@click.option("--numbers", type=NumberRange(), help="Of the run only these, as 1-500; all of them if none are named.")
 @click.option(
-    "--form", type=click.Choice(FORMS), default="pdf", show_default=True, help="One document, or a file each in a ZIP."
+    "--form",
+    type=click.Choice(RUN_FORMS),
+    default="pdf",
+    show_default=True,
+    help="One document, a file each in a ZIP, or of a run its data for a print shop.",
 )
 @click.option(
     "--paper", "layout", type=click.Choice(LAYOUTS), default="a6", show_default=True,
@@ -39,9 +58,21 @@ command.add_command(issue)
 @click.option(
     "--to", "target", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write."
 )
-def print_vouchers(sku: str, form: Form, layout: Layout, locale: str, target: Path) -> None:
-    """Print the vouchers of an item that can still be used. A run that was stopped goes on where it was."""
-    run(_print(load_settings(), sku, form, layout, locale, target))
+def print_vouchers(
+    sku: str | None,
+    run_id: int | None,
+    numbers: tuple[int, int] | None,
+    form: Form,
+    layout: Layout,
+    locale: str,
+    target: Path,
+) -> None:
+    """Print the vouchers of an item that can still be used, or those of a numbered run. What was stopped goes on where it was."""
+    if (sku is None) == (run_id is None):
+        raise click.UsageError("Name an item, or a run with --run.")
+    if run_id is None and (numbers is not None or form not in FORMS):
+        raise click.UsageError("Only the vouchers of a run have numbers, and their data as a file.")
+    run(_print(load_settings(), sku, run_id, numbers, form, layout, locale, target))
     report(f"{target}: {target.stat().st_size:,} bytes")
 
 
@@ -76,9 +107,18 @@ async def _last_voucher(settings: Settings) -> int:
     return int(row[0])
 
 
-async def _print(settings: Settings, sku: str, form: Form, layout: Layout, locale: str, target: Path) -> None:
+async def _print(
+    settings: Settings,
+    sku: str | None,
+    run_id: int | None,
+    numbers: tuple[int, int] | None,
+    form: Form,
+    layout: Layout,
+    locale: str,
+    target: Path,
+) -> None:
     from liyu.core.storage import open_storage
-    from liyu.vouchers.batches import carry_out, load_print, order_print, resume_print
+    from liyu.vouchers.batches import Numbers, carry_out, load_print, order_print, resume_print
     from liyu.vouchers.pdf import BATCH_SECONDS, PdfMaker
     from liyu.web.paper import open_sheets
 
@@ -92,9 +132,14 @@ async def _print(settings: Settings, sku: str, form: Form, layout: Layout, local
         try:
             async with connect(settings) as connection:
                 await connection.set_autocommit(True)
-                item_id = await _find_item(connection, sku)
+                wanted = None
+                if run_id is None:
+                    item_id = await _find_item(connection, sku)
+                else:
+                    item_id, total = await _find_run(connection, run_id)
+                    wanted = Numbers(run_id, *(numbers or (1, total)))
                 print_id, _ = await order_print(
-                    connection, item_id, locale=locale, layout=layout, form=form, actor=ACTOR, now=now
+                    connection, item_id, locale=locale, layout=layout, form=form, actor=ACTOR, now=now, numbers=wanted
                 )
                 if (await load_print(connection, print_id)).state == "stopped":
                     await resume_print(connection, print_id)
@@ -115,7 +160,17 @@ async def _print(settings: Settings, sku: str, form: Form, layout: Layout, local
             await asyncio.to_thread(maker.close)
 
 
-async def _find_item(connection: AsyncConnection[Any], sku: str) -> int:
+async def _find_run(connection: AsyncConnection[Any], run_id: int) -> tuple[int, int]:
+    """The item of a run, and how many numbers it has."""
+    found = await (
+        await connection.execute("SELECT item_id, total FROM voucher_run WHERE id = %s", (run_id,))
+    ).fetchone()
+    if found is None:
+        raise click.ClickException(f"there is no run {run_id}")
+    return int(found[0]), int(found[1])
+
+
+async def _find_item(connection: AsyncConnection[Any], sku: str | None) -> int:
     found = await (await connection.execute("SELECT id FROM item WHERE sku = %s", (sku,))).fetchone()
     if found is None:
         raise click.ClickException(f"there is no item {sku}")

@@ -5,6 +5,8 @@ finished file stays for some days. Connections are in autocommit, so that the pr
 """
 
 import asyncio
+import csv
+import io
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -23,9 +25,10 @@ from liyu.vouchers.errors import NothingToPrintError, PrintNotReadyError, TooMan
 from liyu.vouchers.facts import StoreFacts, VoucherFacts, fetch_facts, stores_of_item
 from liyu.vouchers.pdf import PdfFailedError, PdfMaker
 from liyu.vouchers.sheets import Form, Layout, Sheet
-from liyu.vouchers.states import OPEN
+from liyu.vouchers.states import OPEN, PRINTABLE
 
-MEDIA_TYPES: dict[Form, str] = {"pdf": "application/pdf", "zip": "application/zip"}
+MEDIA_TYPES: dict[Form, str] = {"pdf": "application/pdf", "zip": "application/zip", "csv": "text/csv; charset=utf-8"}
+CSV_HEAD = ("number", "code", "qr", "valid_until")
 ToSheets = Callable[[Sequence[tuple[VoucherFacts, Sequence[StoreFacts]]], str], list[Sheet]]
 """Sets vouchers with their stores into sheets of a language; the web layer has the templates and the words."""
 
@@ -58,6 +61,10 @@ class Print(Struct, frozen=True, kw_only=True):
     made_by: str
     made_at: datetime
     finished_at: datetime | None
+    run_id: int | None
+    run_name: str | None
+    first_number: int | None
+    last_number: int | None
 
     @property
     def file_name(self) -> str:
@@ -79,21 +86,42 @@ class PrintableItem(Struct, frozen=True):
     vouchers: int
 
 
+class Numbers(Struct, frozen=True):
+    """A range of the numbers of a run; both ends belong to it."""
+
+    run_id: int
+    first: int
+    last: int
+
+
 _PRINTABLE = """
     SELECT i.id, i.sku, i.name_zh, i.name_en, v.vouchers FROM item i JOIN (
-        SELECT item_id, count(*) AS vouchers FROM voucher WHERE state = ANY(%s) AND expires_at > %s GROUP BY item_id) v
+        SELECT item_id, count(*) AS vouchers FROM voucher
+        WHERE state = ANY(%s) AND expires_at > %s AND run_id IS NULL GROUP BY item_id) v
     ON v.item_id = i.id ORDER BY v.vouchers DESC, i.id LIMIT 200"""
-_USABLE = "SELECT id FROM voucher WHERE item_id = %s AND state = ANY(%s) AND expires_at > %s ORDER BY id LIMIT %s"
+_USABLE = """
+    SELECT id FROM voucher
+    WHERE item_id = %(item)s AND state = ANY(%(states)s) AND expires_at > %(now)s AND run_id IS NULL ORDER BY id LIMIT %(most)s"""
+# What somebody has put into a wallet is theirs: its paper is no good, and its code is nobody else's business.
+_NUMBERED = """
+    SELECT id FROM voucher
+    WHERE run_id = %(run)s AND run_number BETWEEN %(first)s AND %(last)s AND state = ANY(%(states)s) AND expires_at > %(now)s
+        AND holder_id IS NULL ORDER BY run_number LIMIT %(most)s"""
+_STILL = """
+    WHERE v.id = ANY(%(ids)s) AND v.state = ANY(%(states)s) AND (v.run_id IS NULL OR v.holder_id IS NULL)
+    ORDER BY v.run_number, v.id"""
 # A second click asks for what is being printed already.
 _KNOWN = """
     SELECT id FROM voucher_print WHERE state IN ('printing', 'stopped')
     AND (item_id, locale, layout, form, made_by, voucher_ids) = (%s, %s, %s, %s, %s, %s::bigint[]) LIMIT 1"""
 _ORDER = """
     INSERT INTO voucher_print
-        (item_id, locale, layout, form, made_by, voucher_ids, total, done, state, folder, made_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, 0, 'printing', %s, %s) RETURNING id"""
+        (item_id, locale, layout, form, made_by, voucher_ids, total, done, state, folder, made_at, run_id, first_number,
+        last_number)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, 0, 'printing', %s, %s, %s, %s, %s) RETURNING id"""
 _SELECT = """
-    SELECT p.*, i.sku, i.name_zh AS item_zh, i.name_en AS item_en FROM voucher_print p JOIN item i ON i.id = p.item_id"""
+    SELECT p.*, i.sku, i.name_zh AS item_zh, i.name_en AS item_en, r.name AS run_name
+    FROM voucher_print p JOIN item i ON i.id = p.item_id LEFT JOIN voucher_run r ON r.id = p.run_id"""
 _COUNT = "UPDATE voucher_print SET done = %s WHERE id = %s AND done = %s AND state = 'printing'"
 _FINISH = "UPDATE voucher_print SET state = 'finished', finished_at = %s WHERE id = %s AND state = 'printing'"
 _STOP = "UPDATE voucher_print SET state = 'stopped', problem = %s WHERE id = %s AND state = 'printing'"
@@ -109,24 +137,35 @@ async def order_print(
     form: Form,
     actor: str,
     now: datetime,
+    numbers: Numbers | None = None,
 ) -> tuple[int, bool]:
     """Order the vouchers of an item that can be used now: the print's id, and whether it was not on its way already.
 
-    Raises NothingToPrintError, TooManyToPrintError.
+    Those of print runs are ordered by their `numbers`, also when they are not activated yet. Raises NothingToPrintError,
+    TooManyToPrintError.
     """
-    found = await connection.execute(_USABLE, (item_id, list(OPEN), now, MOST + 1))
+    wanted: dict[str, Any] = {
+        "item": item_id,
+        "states": list(PRINTABLE if numbers else OPEN),
+        "now": now,
+        "most": MOST + 1,
+    }
+    if numbers:
+        wanted |= {"run": numbers.run_id, "first": numbers.first, "last": numbers.last}
+    found = await connection.execute(_NUMBERED if numbers else _USABLE, wanted)
     ids = [row[0] for row in await found.fetchall()]
     if not ids:
         raise NothingToPrintError
     if len(ids) > MOST:
         raise TooManyToPrintError(most=MOST)
     values = (item_id, locale, layout, form, actor, ids)
+    range_of = (numbers.run_id, numbers.first, numbers.last) if numbers else (None, None, None)
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"print:{actor}",))
         known = await (await connection.execute(_KNOWN, values)).fetchone()
         if known is not None:
             return known[0], False
-        made = await connection.execute(_ORDER, (*values, len(ids), f"prints/{make_token()}", now))
+        made = await connection.execute(_ORDER, (*values, len(ids), f"prints/{make_token()}", now, *range_of))
         row = await made.fetchone()
     assert row is not None
     return row[0], True
@@ -232,8 +271,8 @@ async def _print_next(
         ids = found.voucher_ids[start : start + PART]
         facts = await fetch_facts(
             connection,
-            "WHERE v.id = ANY(%(ids)s) AND v.state = ANY(%(open)s) ORDER BY v.id",
-            {"ids": ids, "open": list(OPEN)},
+            _STILL,
+            {"ids": ids, "states": list(PRINTABLE if found.run_id else OPEN)},
         )
         parts.append((start, facts, to_sheets([(one, stores) for one in facts], found.locale)))
     await asyncio.gather(
@@ -246,6 +285,9 @@ async def _print_next(
 async def _make_part(
     found: Print, start: int, facts: list[VoucherFacts], sheets: list[Sheet], storage: Storage, maker: PdfMaker
 ) -> None:
+    if found.form == "csv":
+        await storage.put(found.part_name(start), _write_lines(facts, sheets), MEDIA_TYPES["csv"])
+        return
     if found.form == "pdf":
         content = await maker.print_all(sheets, found.layout)
         await storage.put(found.part_name(start), content, MEDIA_TYPES["pdf"])
@@ -253,7 +295,7 @@ async def _make_part(
     files = await maker.print_each(sheets)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "part.zip"
-        named = [(f"{one.number}-{one.id}.pdf", file) for one, file in zip(facts, files, strict=True)]
+        named = [(_name_file(one), file) for one, file in zip(facts, files, strict=True)]
         await asyncio.to_thread(_pack, path, named)
         await storage.put_file(found.part_name(start), path, MEDIA_TYPES["zip"])
 
@@ -266,6 +308,12 @@ async def _join(found: Print, storage: Storage, maker: PdfMaker) -> None:
         if found.form == "pdf":
             parts = [part for name in names if (part := await _read(storage, name)) is not None]
             path.write_bytes(await maker.merge(parts))
+        elif found.form == "csv":
+            with path.open("wb") as file:
+                # Excel reads UTF-8 only after the mark of its byte order.
+                file.write(f"\ufeff{','.join(CSV_HEAD)}\r\n".encode())
+                for name in names:
+                    file.write(await _read(storage, name) or b"")
         else:
             with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
                 for name in names:
@@ -286,6 +334,20 @@ async def _read(storage: Storage, name: str) -> bytes | None:
 async def _delete_parts(found: Print, storage: Storage) -> None:
     for start in range(0, found.total, PART):
         await storage.delete(found.part_name(start))
+
+
+def _name_file(facts: VoucherFacts) -> str:
+    """In a ZIP: the number in its run, or that of the order, which may have several vouchers."""
+    return f"{facts.number}.pdf" if facts.run_id else f"{facts.number}-{facts.id}.pdf"
+
+
+def _write_lines(facts: list[VoucherFacts], sheets: list[Sheet]) -> bytes:
+    """Number, code, contents of the QR code and last day of vouchers, as a print shop merges them into its own sheets."""
+    lines = io.StringIO()
+    writer = csv.writer(lines)
+    for one, sheet in zip(facts, sheets, strict=True):
+        writer.writerow((one.number, sheet.marks.texts["code"], sheet.marks.qr, sheet.marks.texts["last_day"]))
+    return lines.getvalue().encode()
 
 
 def _pack(path: Path, files: list[tuple[str, bytes]]) -> None:

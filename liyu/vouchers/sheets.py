@@ -7,9 +7,11 @@ from msgspec import Struct
 Layout = Literal["a6", "a4"]
 LAYOUTS: tuple[Layout, ...] = ("a6", "a4")
 """A page of A6 each, or four of them on a sheet of A4 with cut marks."""
-Form = Literal["pdf", "zip"]
+Form = Literal["pdf", "zip", "csv"]
 FORMS: tuple[Form, ...] = ("pdf", "zip")
 """One document, or a document each, packed together."""
+RUN_FORMS: tuple[Form, ...] = (*FORMS, "csv")
+"""Of a numbered run also its data alone: what a print shop needs that sets the sheets itself."""
 
 
 class Marks(Struct, frozen=True):

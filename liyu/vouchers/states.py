@@ -18,6 +18,8 @@ later last day, which operators give.
 
 OPEN = ("issued", "partly_used")
 """States in which a voucher can be used, as long as it has not run out."""
+PRINTABLE = ("printed", *OPEN)
+"""States in which a numbered voucher of a campaign is worth its paper: used now, or once it is activated."""
 
 
 def may_become(state: str | None, wanted: str) -> bool:

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pikepdf import Pdf
@@ -14,6 +15,7 @@ from liyu.core.storage import FolderStorage
 from liyu.vouchers import batches
 from liyu.vouchers.batches import (
     KEPT,
+    Numbers,
     Print,
     carry_out,
     forget_old_prints,
@@ -25,9 +27,10 @@ from liyu.vouchers.batches import (
 from liyu.vouchers.errors import NothingToPrintError, PrintNotReadyError, TooManyToPrintError
 from liyu.vouchers.facts import StoreFacts, VoucherFacts
 from liyu.vouchers.pdf import PdfFailedError, PdfMaker
+from liyu.vouchers.runs.service import decide_range, make_run
 from liyu.vouchers.sheets import Form, Layout, Marks, Sheet
 from tests.vouchers.tills import open_shops
-from tests.world import NOW, World, open_world
+from tests.world import NOW, ZONE, World, open_world
 
 
 class _Counting(PdfMaker):
@@ -58,7 +61,9 @@ class _Counting(PdfMaker):
 
 
 def to_sheets(vouchers: Sequence[tuple[VoucherFacts, Sequence[StoreFacts]]], locale: str) -> list[Sheet]:
-    return [Sheet(locale, {}, Marks({}, str(one.id), "")) for one, _ in vouchers]
+    return [
+        Sheet(locale, {}, Marks({"code": f"C{one.id}", "last_day": "a day"}, str(one.id), "")) for one, _ in vouchers
+    ]
 
 
 class Press:
@@ -69,10 +74,13 @@ class Press:
         self.storage, self.maker = FolderStorage(folder), _Counting()
         self.folder = folder
 
-    async def order(self, form: Form = "zip", actor: str = "staff:1") -> tuple[int, bool]:
+    async def order(
+        self, form: Form = "zip", actor: str = "staff:1", numbers: Numbers | None = None
+    ) -> tuple[int, bool]:
         return await order_print(
-            self.world.connection, self.item_id, locale="en", layout="a4", form=form, actor=actor, now=NOW
-        )
+            self.world.connection, self.item_id, locale="en", layout="a4", form=form, actor=actor, now=NOW,
+            numbers=numbers,
+        )  # fmt: skip
 
     async def print(self, print_id: int) -> Print:
         await carry_out(
@@ -144,6 +152,46 @@ async def test_one_document_of_all_parts(database_url: str, tmp_path: Path, monk
         pieces = [piece async for piece in press.storage.pieces(finished.file_name)]
         with Pdf.open(io.BytesIO(b"".join(pieces))) as made:
             assert (len(made.pages), str(made.docinfo["/Title"])) == (5, "a4")
+
+
+async def test_numbers_of_a_run_are_printed_before_they_are_activated(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "PART", 2)
+    async with open_world(database_url) as world:
+        own = await (await open_shops(world)).vouchers(1)
+        press = Press(world, own, await world.one("SELECT id FROM item"), tmp_path)
+        sku = await world.one("SELECT sku FROM item")
+        run = await make_run(
+            world.connection, sku, name="Fair", total=6, last_day=NOW.date(), actor="staff:1", now=NOW, zone=ZONE
+        )
+        who: dict[str, Any] = {"reason": "fair", "actor": "staff:1", "now": NOW}
+        await decide_range(world.connection, run, "activated", first=2, last=2, **who)
+        await decide_range(world.connection, run, "withdrawn", first=3, last=3, **who)
+        # Of the item only what members hold is printed, and of the run by its numbers.
+        assert (await load_print(world.connection, (await press.order())[0])).voucher_ids == own
+        numbers = Numbers(run, 1, 5)
+        zipped, is_new = await press.order(numbers=numbers)
+        listed, _ = await press.order("csv", numbers=numbers)
+        assert is_new
+        # Number 5 goes into a wallet before it is printed: its code is nobody else's business.
+        await world.connection.execute(
+            "UPDATE voucher SET holder_id = (SELECT id FROM member), state = 'issued' WHERE run_number = 5"
+        )
+        finished = await press.print(zipped)
+        assert (finished.total, finished.first_number, finished.last_number, finished.run_name) == (4, 1, 5, "Fair")
+        with zipfile.ZipFile(io.BytesIO(await press.storage.get(finished.file_name))) as archive:
+            assert archive.namelist() == ["0001.pdf", "0002.pdf", "0004.pdf"]
+        press.maker.fails_at = -1
+        lines = (await press.storage.get((await press.print(listed)).file_name)).decode("utf-8-sig").splitlines()
+        first = own[0] + 1
+        assert lines[:2] == ["number,code,qr,valid_until", f"0001,C{first},{first},a day"]
+        assert [line.split(",")[0] for line in lines[1:]] == ["0001", "0002", "0004"]
+        with pytest.raises(NothingToPrintError):
+            await press.order(numbers=Numbers(run, 3, 3))
+        with pytest.raises(CheckViolation):
+            await press.order("csv")
+        await world.connection.execute("UPDATE voucher SET holder_id = NULL, state = 'printed' WHERE run_number = 5")
 
 
 async def test_what_cannot_be_printed_is_refused(

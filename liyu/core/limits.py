@@ -44,6 +44,7 @@ LIMITS = {
     "verify_failure_store": Limit(120, 600),
     "verify_failure_address": Limit(120, 600),
     "verify_failure_all": Limit(3_000, 600),
+    "voucher_pin": Limit(5, 3600),
     "api": Limit(30, 60),
 }
 
@@ -148,6 +149,10 @@ class Windows:
             if hits >= limit.hits:
                 return LimitExceededError(_seconds_left(limit, began, self.now))
         return None
+
+    def count_left(self, subject: Subject) -> int:
+        """How many hits a subject has left."""
+        return max(LIMITS[subject[0]].hits - self._window_of(subject)[1], 0)
 
     def count(self, subjects: tuple[Subject, ...]) -> None:
         """Note one hit of each subject."""

@@ -7,6 +7,7 @@ from liyu.core.clock import local_date
 from liyu.vouchers.errors import (
     AlreadyVerifiedError,
     AlreadyVerifiedSomewhereError,
+    ClaimNeededError,
     ConfirmationNeededError,
     DailyLimitError,
     GiftPendingError,
@@ -16,6 +17,7 @@ from liyu.vouchers.errors import (
     NotYetValidError,
     NowhereTakenError,
     OtherStoreError,
+    PinLockedError,
     StaleTokenError,
     StoreDailyLimitError,
     UnknownStoreError,
@@ -25,9 +27,12 @@ from liyu.vouchers.errors import (
     VoucherFrozenError,
     VoucherRefusedError,
     WrongPartnerError,
+    WrongPinError,
     WrongStoreError,
 )
 from liyu.vouchers.load import MOST_NAMED
+from liyu.vouchers.pins import Pins, tries_of
+from liyu.vouchers.serials import serial_of
 from liyu.vouchers.state import StoreName, TillState, TillStore, VoucherState
 from liyu.vouchers.tokens import Form, Presented
 
@@ -150,12 +155,25 @@ def _refuse_by_day(state: TillState, voucher: VoucherState, asked: Asked) -> Vou
 
 
 def _refuse_by_paper(state: TillState, presented: Presented, voucher: VoucherState) -> VoucherRefusedError | None:
-    """A code that does not renew may be a copy. Nobody can confirm a printed one that is in no wallet."""
+    """A code that does not renew may be a copy, so its holder is asked; a printed one that is in no wallet has none."""
     terms = state.items[voucher.item_id].till
-    if terms is None or not terms.paper_confirmed or presented.form is Form.DYNAMIC or voucher.member_id is None:
+    if terms is None or not terms.paper_confirmed or presented.form is Form.DYNAMIC:
         return None
+    if voucher.member_id is None:
+        return ClaimNeededError()
     is_confirmed = voucher.paper_until is not None and state.now < voucher.paper_until
     return None if is_confirmed else ConfirmationNeededError()
+
+
+def refuse_by_pin(state: TillState, voucher: VoucherState, pins: Pins, typed: str) -> VoucherRefusedError | None:
+    """What speaks against a PIN that is told in place of the confirmation; a wrong one is counted for the voucher."""
+    tries = (tries_of(voucher.id),)
+    if state.guesses.find_excess(tries):
+        return PinLockedError()
+    if pins.fits(serial_of(voucher.id, voucher.generation), voucher.uses, typed):
+        return None
+    state.guesses.count(tries)
+    return WrongPinError(left=state.guesses.count_left(tries[0]))
 
 
 def last_day_of(expires_at: datetime, state: TillState) -> object:

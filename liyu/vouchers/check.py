@@ -11,10 +11,11 @@ from liyu.core.database import Sessions, driver_connection, unit_of_work
 from liyu.vouchers.accept import find_refusal
 from liyu.vouchers.codes import mask_code
 from liyu.vouchers.errors import OtherStoreError, UnknownVoucherError, VoucherRefusedError, WrongPartnerError
-from liyu.vouchers.facts import fetch_facts, mask_name
+from liyu.vouchers.facts import VoucherFacts, fetch_facts, mask_name
 from liyu.vouchers.load import count_uses_of_the_day, load_state, name_stores
 from liyu.vouchers.tokens import Form, Tokens
 from liyu.vouchers.verify import (
+    Shown,
     VerifyRequest,
     find_excess,
     find_limits,
@@ -89,6 +90,29 @@ async def check(
     if voucher is None or isinstance(refusal, UnknownVoucherError | WrongPartnerError):
         raise refusal or UnknownVoucherError
     (facts,) = await fetch_facts(connection, "WHERE v.id = %(voucher)s", {"voucher": voucher.id})
+    return _describe(facts, shown, refusal, asked.store.code if asked.store else None, zone, tokens)
+
+
+async def show(
+    connection: AsyncConnection[Any], request: VerifyRequest, *, now: datetime, zone: ZoneInfo, tokens: Tokens
+) -> Checked:
+    """The same for a voucher whose refusal is known and kept already. Raises UnknownVoucherError."""
+    shown = read_request(request, tokens, now)
+    values = {"voucher": shown.question.voucher_id, "partner": request.partner_id}
+    found = await fetch_facts(connection, "WHERE v.id = %(voucher)s AND v.partner_id = %(partner)s", values)
+    if not found:
+        raise UnknownVoucherError
+    return _describe(found[0], shown, None, request.store_code, zone, tokens)
+
+
+def _describe(
+    facts: VoucherFacts,
+    shown: Shown,
+    refusal: VoucherRefusedError | None,
+    store_code: str | None,
+    zone: ZoneInfo,
+    tokens: Tokens,
+) -> Checked:
     return Checked(
         voucher_id=facts.id,
         serial=facts.serial,
@@ -105,7 +129,7 @@ async def check(
         uses_allowed=facts.uses_allowed,
         last_day=facts.last_day(zone),
         expires_at=facts.expires_at,
-        store_code=asked.store.code if asked.store else None,
-        in_hand=request.in_hand or (shown.presented is not None and shown.presented.form is Form.DYNAMIC),
+        store_code=store_code,
+        in_hand=shown.request.in_hand or (shown.presented is not None and shown.presented.form is Form.DYNAMIC),
         refusal=refusal,
     )

@@ -92,7 +92,30 @@ class ConfirmationNeededError(VoucherRefusedError):
     """The item wants its holder's word before a code is taken that does not renew: on paper, or typed."""
 
     code = "confirmation_needed"
-    message = N_("The member confirms this one in the wallet: open the voucher there, confirm, and scan again.")
+    message = N_("Ask the member to confirm this voucher in the wallet, or to tell the PIN that stands there.")
+
+
+class WrongPinError(VoucherRefusedError):
+    """The PIN is not the one in the holder's wallet; `left` is how many more may be tried."""
+
+    code = "wrong_pin"
+    message = N_("This is not the PIN of the voucher. Tries left: %(left)s.")
+
+
+class PinLockedError(VoucherRefusedError):
+    """Too many wrong PINs in an hour; only the holder's confirmation in the wallet counts until it is over."""
+
+    code = "pin_locked"
+    message = N_(
+        "Too many wrong PINs for this voucher. For an hour only the member’s confirmation in the wallet counts."
+    )
+
+
+class ClaimNeededError(VoucherRefusedError):
+    """A printed voucher that is in nobody's wallet, of an item that wants its holder's word: nobody could give it."""
+
+    code = "claim_needed"
+    message = N_("The member puts this printed voucher into the wallet first, and shows it there.")
 
 
 class MemberFrozenError(VoucherRefusedError):

@@ -102,6 +102,8 @@ class Question(Struct, frozen=True):
     """The only store of a cashier who is bound to one."""
     subjects: tuple[Subject, ...] = ()
     """Under which limits unknown codes are counted."""
+    pin_tries: tuple[Subject, ...] = ()
+    """Under which wrong PINs are; none where no PIN was told."""
 
 
 class _Loaded(Struct):
@@ -134,7 +136,7 @@ async def load_state(
 
     With `locked`, redemptions and vouchers are locked before. Raises psycopg's LockNotAvailable when a lock cannot be had in time.
     """
-    subjects = {subject for question in questions for subject in question.subjects}
+    subjects = {subject for question in questions for subject in (*question.subjects, *question.pin_tries)}
     values = {
         "vouchers": sorted({question.voucher_id for question in questions}),
         "codes": sorted({question.store_code.upper() for question in questions if question.store_code}),

@@ -19,6 +19,7 @@ from liyu.vouchers.alphabet import read_letters, tidy, write_letters
 from liyu.vouchers.codes import Codes
 from liyu.vouchers.disguise import Disguise
 from liyu.vouchers.keys import KeyRing, VoucherKey
+from liyu.vouchers.pins import Pins
 from liyu.vouchers.serials import split_serial
 
 WINDOW_SECONDS = 30
@@ -89,6 +90,7 @@ class Tokens:
 
     def __init__(self, secret_key: str, later_keys: Sequence[VoucherKey] = ()) -> None:
         self.codes = Codes(secret_key, later_keys)
+        self.pins = Pins(secret_key, later_keys)
         self._keys = KeyRing(secret_key, later_keys, _TokenKey)
 
     def dynamic_token(self, voucher_id: int, now: datetime) -> str:

@@ -19,11 +19,18 @@ from liyu.core.errors import BusyError, DomainError, IdempotencyConflictError
 from liyu.core.limits import LimitExceededError, Subject
 from liyu.core.webhooks.messages import Event, make_event
 from liyu.partners.settlement.accrue import PricedLine, Use, load_lines
-from liyu.vouchers.accept import Asked, find_refusal, find_voucher, is_misplaced, stand_at
+from liyu.vouchers.accept import Asked, find_refusal, find_voucher, is_misplaced, refuse_by_pin, stand_at
 from liyu.vouchers.codes import mask_code, write_code
-from liyu.vouchers.errors import Attempt, OtherStoreError, UnknownVoucherError, VoucherRefusedError
+from liyu.vouchers.errors import (
+    Attempt,
+    ConfirmationNeededError,
+    OtherStoreError,
+    UnknownVoucherError,
+    VoucherRefusedError,
+)
 from liyu.vouchers.facts import mask_name
 from liyu.vouchers.load import NO_VOUCHER, Question, count_uses_of_the_day, load_state, name_stores
+from liyu.vouchers.pins import tries_of
 from liyu.vouchers.save import KEEP_REFUSALS, Batch, DayUseRow, UsedRow, UsedUpHook, save
 from liyu.vouchers.serials import serial_of
 from liyu.vouchers.state import DayLimit, Done, LastUse, StoreName, TillState, VoucherState
@@ -51,6 +58,8 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
     """The only store of a cashier who is bound to one."""
     in_hand: bool = False
     """Whether its holder showed it in the wallet a moment ago."""
+    pin: str | None = None
+    """What the holder said, where the item wants their word and it was not confirmed in the wallet."""
     subjects: tuple[Subject, ...] = ()
     """Under which limits unknown codes are counted, such as a key and an address; none where they were counted before."""
 
@@ -109,6 +118,7 @@ def read_request(request: VerifyRequest, tokens: Tokens, now: datetime) -> Shown
         store_code,
         request.allowed_store_id,
         subjects,
+        (tries_of(presented.voucher_id),) if request.pin and presented else (),
     )
     return Shown(request, presented, question)
 
@@ -229,6 +239,8 @@ def _settle_one(
             return IdempotencyConflictError()
         return _answer(state, state.vouchers[done.voucher_id], done, shown, tokens, repeated=True)
     refusal = find_refusal(state, presented, voucher, asked, in_hand=request.in_hand)
+    if isinstance(refusal, ConfirmationNeededError) and request.pin and voucher is not None:
+        refusal = refuse_by_pin(state, voucher, tokens.pins, request.pin)
     if refusal is None:
         assert voucher is not None
         done = _use(batch, state, voucher, request, asked, ids)

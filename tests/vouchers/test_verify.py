@@ -10,7 +10,7 @@ from liyu.core.clock import local_date
 from liyu.core.errors import DomainError, IdempotencyConflictError, NotFoundError
 from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.errors import NotCancellableError
-from liyu.vouchers.confirm import confirm_use
+from liyu.vouchers.confirm import NotUsableError, confirm_use
 from liyu.vouchers.errors import (
     AlreadyVerifiedError,
     OtherStoreError,
@@ -168,7 +168,7 @@ async def test_a_code_that_does_not_renew_waits_for_its_holders_word_where_the_i
         await _refused(shops, voucher, "confirmation_needed", text=paper)  # one word is one use
         assert (await shops.verify(voucher, in_hand=True)).use_number == 3
         await world.connection.execute("UPDATE voucher SET frozen_at = %s", (NOW,))
-        with pytest.raises(NotFoundError):
+        with pytest.raises(NotUsableError):
             await confirm_use(world.connection, member_id=holder, voucher_id=voucher, now=NOW)
 
 

@@ -98,6 +98,7 @@ class Shops:
         allowed: str | None = None,
         verifier: str = "staff:1",
         in_hand: bool = False,
+        pin: str | None = None,
     ) -> VerifyRequest:
         """What a till sends; with a nonce of its own when none is given."""
         return VerifyRequest(
@@ -108,6 +109,7 @@ class Shops:
             partner_id=self.partners[partner] if partner else None,
             allowed_store_id=self.stores[allowed] if allowed else None,
             in_hand=in_hand,
+            pin=pin,
         )
 
     async def verify(self, voucher_id: int, *, now: datetime = NOW, **wish: Any) -> Verified:

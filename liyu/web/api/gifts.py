@@ -6,12 +6,9 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, post
 from msgspec import Meta, Struct
-from psycopg import AsyncConnection
 
 from liyu.core.database import driver_connection, unit_of_work
-from liyu.core.errors import NotFoundError
 from liyu.members.queries import find_member_id
-from liyu.vouchers.errors import UnknownVoucherError
 from liyu.vouchers.gifts.errors import NotGiftableError
 from liyu.vouchers.gifts.queries import open_gift
 from liyu.vouchers.gifts.service import LONGEST_WORDS, GiftLinks, accept_gift, offer_gift, take_back_gift
@@ -21,8 +18,9 @@ from liyu.web.api.auth import caller_of
 from liyu.web.api.bodies import read_body
 from liyu.web.api.calls import Call, route
 from liyu.web.api.problems import json_answer
+from liyu.web.api.vouchers import find_held
 from liyu.web.pages import Page
-from liyu.web.services import Services, services_of
+from liyu.web.services import services_of
 
 ApiRequest = Request[Any, Any, Any]
 _TAG = "Gifts"
@@ -113,16 +111,16 @@ async def post_gift(request: ApiRequest) -> Page:
     links, settings = GiftLinks(services.settings.secret_key), services.settings
     async with unit_of_work(services.sessions) as session:
         connection = await driver_connection(session)
-        member_id, voucher_id = await _find(connection, services, body.member, body.voucher)
+        member_id, held = await find_held(connection, services, body.member, body.voucher)
         try:
             async with connection.transaction():
                 offered = await offer_gift(
-                    connection, member_id, voucher_id, words=body.words, links=links,
+                    connection, member_id, held.id, words=body.words, links=links,
                     actor=caller_of(request).reference, now=services.clock.now(), zone=settings.timezone,
                 )  # fmt: skip
             token, expires_at = offered.token, offered.expires_at
         except NotGiftableError:
-            known = await open_gift(connection, voucher_id)
+            known = await open_gift(connection, held.id)
             if known is None:
                 raise
             token, expires_at = links.token_of(known.id), known.expires_at
@@ -155,10 +153,10 @@ async def post_take_back(request: ApiRequest) -> Page:
     services, body = services_of(request.app), await read_body(request, _take_back_body)
     async with unit_of_work(services.sessions) as session:
         connection = await driver_connection(session)
-        member_id, voucher_id = await _find(connection, services, body.member, body.voucher)
+        member_id, held = await find_held(connection, services, body.member, body.voucher)
         actor, now = caller_of(request).reference, services.clock.now()
-        await take_back_gift(connection, member_id, voucher_id, actor=actor, now=now)
-        facts = await voucher_of_member(connection, member_id, voucher_id)
+        await take_back_gift(connection, member_id, held.id, actor=actor, now=now)
+        facts = await voucher_of_member(connection, member_id, held.id)
     return json_answer(TakenBackAnswer("taken_back", services.codes.code_of(facts.serial)))
 
 
@@ -193,21 +191,6 @@ async def post_acceptance(request: ApiRequest) -> Page:
         )
     code = services.codes.code_of(serial_of(accepted.voucher_id, accepted.generation))
     return json_answer(AcceptedAnswer("accepted", code))
-
-
-async def _find(connection: AsyncConnection[Any], services: Services, member: str, code: str) -> tuple[int, int]:
-    """Ids of a member and of a voucher that they hold. Raises UnknownMemberError, UnknownVoucherError."""
-    member_id = await find_member_id(connection, member)
-    presented = services.tokens.read(code, services.clock.now())
-    if presented is None:
-        raise UnknownVoucherError
-    try:
-        facts = await voucher_of_member(connection, member_id, presented.voucher_id)
-    except NotFoundError as fault:
-        raise UnknownVoucherError from fault
-    if facts.serial != presented.serial:
-        raise UnknownVoucherError
-    return member_id, facts.id
 
 
 CALLS = [post_gift, post_take_back, post_acceptance]

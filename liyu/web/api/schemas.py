@@ -21,6 +21,14 @@ Sku = Annotated[str, Meta(min_length=1, max_length=200, description="The item's 
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 Reason = Annotated[str, Meta(min_length=1, max_length=200, description="Why; kept with the change.")]
 Code = Annotated[str, Meta(min_length=1, max_length=256, description="The voucher's code, or what its QR code says.")]
+Pin = Annotated[
+    str,
+    Meta(
+        max_length=20,
+        examples=["384 016"],
+        description="Six digits from the wallet, which the member says after `confirmation_needed`.",
+    ),
+]
 StoreCode = Annotated[str, Meta(max_length=200, description="The store's code.")]
 
 
@@ -384,6 +392,7 @@ class VerifyBody(Struct, forbid_unknown_fields=True):
     code: Code
     nonce: Annotated[Text, Meta(examples=["7f1c2a"], description="The till's own, new for each customer.")]
     store: StoreCode | None = None
+    pin: Pin | None = None
 
 
 class VerifyAnswer(Struct):
@@ -397,6 +406,21 @@ class VerifyAnswer(Struct):
     verification: Annotated[int, Meta(description="What it can be taken back by.")]
     use_number: int
     uses_allowed: int
+
+
+class ConfirmBody(Struct, forbid_unknown_fields=True):
+    """The word of a member for a voucher of theirs that is used by its paper, or typed."""
+
+    member: ExternalId
+    voucher: Annotated[Code, Meta(description="The voucher's code, as the member has it.")]
+
+
+class ConfirmAnswer(Struct):
+    """The voucher may be used once by a code that does not renew, until then."""
+
+    result: Annotated[str, Meta(description="confirmed")]
+    voucher: str
+    confirmed_until: Instant
 
 
 class UndoBody(Struct, forbid_unknown_fields=True):

@@ -4,22 +4,31 @@ from typing import Any
 
 import msgspec
 from litestar import Request, post
+from psycopg import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection, unit_of_work
-from liyu.core.errors import InvalidInputError
+from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
+from liyu.members.queries import find_member_id
 from liyu.vouchers.check import check_at_till
-from liyu.vouchers.errors import VoucherRefusedError
+from liyu.vouchers.confirm import confirm_use
+from liyu.vouchers.errors import UnknownVoucherError, VoucherRefusedError
+from liyu.vouchers.facts import VoucherFacts
+from liyu.vouchers.queries import voucher_of_member
 from liyu.vouchers.tokens import Form
 from liyu.vouchers.undo import undo
 from liyu.vouchers.verify import VerifyRequest
 from liyu.web.api.auth import caller_of
 from liyu.web.api.bodies import read_body
 from liyu.web.api.calls import Call, route
+from liyu.web.api.idempotency import answer_once
 from liyu.web.api.problems import json_answer, problem
 from liyu.web.api.schemas import (
     CheckAnswer,
     CheckBody,
+    ConfirmAnswer,
+    ConfirmBody,
     UndoAnswer,
     UndoBody,
     VerifyAnswer,
@@ -44,6 +53,9 @@ _REFUSALS = [
     "frozen",
     "gift_pending",
     "confirmation_needed",
+    "wrong_pin",
+    "pin_locked",
+    "claim_needed",
     "not_activated",
     "daily_limit",
     "stale",
@@ -58,6 +70,7 @@ _PROBLEMS = {
 
 _check_body = msgspec.json.Decoder(CheckBody)
 _verify_body = msgspec.json.Decoder(VerifyBody)
+_confirm_body = msgspec.json.Decoder(ConfirmBody)
 _undo_body = msgspec.json.Decoder(UndoBody)
 
 
@@ -121,7 +134,9 @@ async def post_check(request: ApiRequest) -> Page:
             summary="Verify a voucher",
             description=(
                 "Uses it once and books what its partner is owed. The same nonce of the same key gives the first answer again; "
-                "with another voucher it is a conflict. Too many unknown codes lock the key out for a while."
+                "with another voucher it is a conflict. Too many unknown codes lock the key out for a while. After "
+                "`confirmation_needed` the member confirms, in the wallet or the host's app (`/vouchers/confirm`), or tells the "
+                "PIN from the wallet; five wrong ones in an hour lock it for the voucher (`pin_locked`)."
             ),
             body=VerifyBody,
             answers={200: VerifyAnswer},
@@ -145,7 +160,7 @@ async def post_verification(request: ApiRequest) -> Page:
     """Verify a voucher."""
     services = services_of(request.app)
     body = await read_body(request, _verify_body)
-    wish = wish_of(request, body.code, body.store, body.nonce)
+    wish = wish_of(request, body.code, body.store, body.nonce, pin=body.pin)
     try:
         verified = await services.till.verify(wish)
     except VoucherRefusedError as refusal:
@@ -208,10 +223,71 @@ async def post_undo(request: ApiRequest) -> Page:
     return json_answer(UndoAnswer("undone", undone.verification_id, undone.state, undone.uses_left))
 
 
-CALLS = [post_check, post_verification, post_undo]
+@post(
+    "/vouchers/confirm",
+    **route(
+        Call(
+            tag=_TAG,
+            scope="redemptions:write",
+            summary="Confirm a voucher in its member's name",
+            description=(
+                "For a host that shows the wallet in its own app: the member says that they use the voucher now, though its code "
+                "is on paper or typed. It holds for ten minutes and one use; said again, for ten minutes from then. Where the "
+                "item asks for no word it changes nothing at the till."
+            ),
+            body=ConfirmBody,
+            idempotency_key=False,
+            answers={200: ConfirmAnswer},
+            problems={
+                400: ["invalid_json"],
+                404: ["unknown_member", "unknown_voucher"],
+                409: ["not_usable", "idempotency_conflict"],
+                422: ["invalid_input"],
+            },
+            example={
+                "result": "confirmed",
+                "voucher": "7K3M-P9QX-4TRD",
+                "confirmed_until": "2026-11-22T02:10:00Z",
+            },
+        )
+    ),
+)
+async def post_confirmation(request: ApiRequest) -> Page:
+    """Give the holder's word."""
+    services, body = services_of(request.app), await read_body(request, _confirm_body)
+
+    async def confirm(session: AsyncSession) -> tuple[int, dict[str, Any]]:
+        connection = await driver_connection(session)
+        member_id, facts = await find_held(connection, services, body.member, body.voucher)
+        until = await confirm_use(connection, member_id=member_id, voucher_id=facts.id, now=services.clock.now())
+        return 200, msgspec.to_builtins(ConfirmAnswer("confirmed", services.codes.code_of(facts.serial), until))
+
+    return await answer_once(request, confirm, required=False)
 
 
-def wish_of(request: ApiRequest, code: str, store: str | None, nonce: str = "") -> VerifyRequest:
+CALLS = [post_check, post_verification, post_confirmation, post_undo]
+
+
+async def find_held(
+    connection: AsyncConnection[Any], services: Services, member: str, code: str
+) -> tuple[int, VoucherFacts]:
+    """The id of a member, and a voucher that they hold by its code. Raises UnknownMemberError, UnknownVoucherError."""
+    member_id = await find_member_id(connection, member)
+    presented = services.tokens.read(code, services.clock.now())
+    if presented is None:
+        raise UnknownVoucherError
+    try:
+        facts = await voucher_of_member(connection, member_id, presented.voucher_id)
+    except NotFoundError as fault:
+        raise UnknownVoucherError from fault
+    if facts.serial != presented.serial:
+        raise UnknownVoucherError
+    return member_id, facts
+
+
+def wish_of(
+    request: ApiRequest, code: str, store: str | None, nonce: str = "", *, pin: str | None = None
+) -> VerifyRequest:
     """What the till asks; codes that no voucher has are counted for its key and its address (rule 11)."""
     caller = caller_of(request)
     return VerifyRequest(
@@ -220,6 +296,7 @@ def wish_of(request: ApiRequest, code: str, store: str | None, nonce: str = "") 
         nonce=nonce,
         verifier=caller.reference,
         partner_id=caller.partner_id,
+        pin=pin,
         subjects=(("verify_failure_key", caller.reference), ("verify_failure_address", visit_of(request).address)),
     )
 

@@ -112,6 +112,7 @@ async def show_voucher(request: AnyRequest, session: NamedDependency[AsyncSessio
         may_locate=any(store.latitude is not None for store in stores) and len(stores) > 1,
         gift=gift,
         link=link_of(request, gift.id) if gift else None,
+        pin=visit_of(request).services.tokens.pins.pin_of(facts.serial, facts.uses) if facts.paper_confirmed else None,
         confirmed_until=facts.paper_until if facts.paper_until and now_of(request) < facts.paper_until else None,
         may_give=facts.giftable and not facts.uses,
         cancel_rule=cancel_rule(request, facts.kind, facts.cancel_hours),

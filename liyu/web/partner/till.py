@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from cryptography.fernet import InvalidToken
 from litestar import get, post
 from litestar.di import NamedDependency
 from psycopg import AsyncConnection
@@ -13,21 +12,26 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_
 from liyu.core.ids import make_token
-from liyu.core.sealing import seal, unseal
 from liyu.partners.queries import StoreView, stores_of
 from liyu.redemption.fulfil import complete_when_used_up
 from liyu.vouchers.alphabet import tidy
-from liyu.vouchers.check import Checked, check
+from liyu.vouchers.check import Checked, check, show
 from liyu.vouchers.codes import is_mistyped
-from liyu.vouchers.errors import StaleTokenError, VoucherRefusedError
+from liyu.vouchers.errors import (
+    ConfirmationNeededError,
+    PinLockedError,
+    StaleTokenError,
+    VoucherRefusedError,
+    WrongPinError,
+)
+from liyu.vouchers.pins import DIGITS
 from liyu.vouchers.queries import count_verifications, verifications_of_partner
-from liyu.vouchers.verify import VerifyRequest, verify
+from liyu.vouchers.verify import verify
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
 from liyu.web.formats import current_zone
 from liyu.web.forms import Form, TextField
 from liyu.web.i18n import current_locale, gettext, text_of, translate
-from liyu.web.limits import count_hit
 from liyu.web.pages import Page, leave_notice, page, redirect
 from liyu.web.partner.staff import (
     AnyRequest,
@@ -39,17 +43,13 @@ from liyu.web.partner.staff import (
     store_name,
     today_of,
 )
+from liyu.web.partner.till_tickets import count_attempt, read_ticket, wish_of, write_ticket
 from liyu.web.partner.till_wallet import chosen_text, read_wallet, wallet_page
 from liyu.web.refusal_words import REFUSALS
 from liyu.web.visit import visit_of
 
 HOME = "/partner/verify"
 STORE_COOKIE = "liyu_store"
-DEVICE_COOKIE = "liyu_device"
-_DEVICE_LENGTH = 24
-TICKET_LIFE = timedelta(minutes=10)
-"""How long after looking at a voucher it can be verified; the member stands at the till meanwhile."""
-_PURPOSE = "till ticket"
 _LONGEST_TYPED = 16
 """Letters in what people type; anything longer was scanned, and is judged by its signature."""
 _YEAR = 365 * 24 * 3600
@@ -65,14 +65,7 @@ class ConfirmForm(Form):
     ticket = TextField()
     nonce = TextField(maximum=100)
     store = TextField(required=False, maximum=60)
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """A voucher that was looked at, by its serial number, and whether its holder showed it in the wallet."""
-
-    serial: int
-    in_hand: bool
+    pin = TextField(N_("PIN"), required=False, maximum=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +88,13 @@ class Till:
         return self.store.code if self.store else None
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """The till waits for the holder's word; `refusal` is why what was tried last did not do."""
+
+    refusal: VoucherRefusedError | None = None
+
+
 @get("/verify", guards=[require_permission("vouchers.verify")])
 async def show_till(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """Ask for a code. Opening this page, with whatever in its address, verifies nothing."""
@@ -114,7 +114,7 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
     if not form.is_valid:
         return _entry_page(request, till, form, status=422)
     _remember_store(request, till)
-    await _count_attempt(request)
+    await count_attempt(request)
     wallet = read_wallet(request, form.code)
     if wallet is not None and not wallet.stale:
         return await wallet_page(request, session, till, wallet)
@@ -122,40 +122,35 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
         return await _refusal_page(request, session, till, StaleTokenError(), None)
     services = visit_of(request).services
     code = chosen_text(request, form.code)
-    wish = _wish(request, till, code, in_hand=code != form.code)
+    wish = wish_of(request, till.store_code, code, in_hand=code != form.code)
     try:
         checked = await check(
             await driver_connection(session), wish, now=now_of(request), zone=current_zone(), tokens=services.tokens
         )
     except VoucherRefusedError as refusal:
         return await _refusal_page(request, session, till, refusal, None)
+    if isinstance(checked.refusal, ConfirmationNeededError):
+        return _check_page(request, till, checked, word=Word())
     if checked.refusal is not None:
         return await _refusal_page(request, session, till, checked.refusal, checked)
-    return page(
-        request,
-        "partner/till_check.html",
-        till=till,
-        checked=checked,
-        rules=checked.rules_en if current_locale() == "en" and checked.rules_en else checked.rules_zh,
-        ticket=_write_ticket(request, checked),
-        nonce=make_token(),
-    )
+    return _check_page(request, till, checked)
 
 
 @post("/verify/confirm", guards=[require_permission("vouchers.verify")])
 async def verify_voucher(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """Second step: use the voucher once. The same nonce leads to the same verification, however often it is sent."""
     form = await ConfirmForm.read(request)
-    ticket = _read_ticket(request, form.ticket) if form.is_valid else None
+    ticket = read_ticket(request, form.ticket) if form.is_valid else None
     if ticket is None:
         leave_notice(
             request, N_("That took too long, and nothing was verified. Please scan the voucher again."), "error"
         )
         return redirect(request, HOME)
     till = await open_till(request, session, form.store)
-    await _count_attempt(request)
+    await count_attempt(request)
     connection, services = await driver_connection(session), visit_of(request).services
-    wish = _wish(request, till, services.codes.code_of(ticket.serial), form.nonce, in_hand=ticket.in_hand)
+    code = services.codes.code_of(ticket.serial)
+    wish = wish_of(request, till.store_code, code, form.nonce, in_hand=ticket.in_hand, pin=form.pin)
     try:
         verified = await verify(
             connection,
@@ -165,6 +160,9 @@ async def verify_voucher(request: AnyRequest, session: NamedDependency[AsyncSess
             tokens=services.tokens,
             on_used_up=complete_when_used_up,
         )
+    except (ConfirmationNeededError, WrongPinError, PinLockedError) as refusal:
+        found = await show(connection, wish, now=now_of(request), zone=current_zone(), tokens=services.tokens)
+        return _check_page(request, till, found, word=Word(refusal), nonce=form.nonce)
     except VoucherRefusedError as refusal:
         return await _refusal_page(request, session, till, refusal, None)
     if not verified.repeated:
@@ -259,6 +257,33 @@ async def _refusal_page(
     )
 
 
+def _check_page(
+    request: AnyRequest, till: Till, checked: Checked, *, word: Word | None = None, nonce: str | None = None
+) -> Page:
+    """What a voucher is good for; with `word` the till waits for what its holder says."""
+    refusal = word.refusal if word else None
+    return page(
+        request,
+        "partner/till_check.html",
+        status=refusal.status if refusal else 200,
+        till=till,
+        checked=checked,
+        rules=checked.rules_en if current_locale() == "en" and checked.rules_en else checked.rules_zh,
+        word=word,
+        errors={"pin": _say_word(refusal)} if refusal else None,
+        pin_digits=DIGITS,
+        ticket=write_ticket(request, checked.serial, in_hand=checked.in_hand),
+        nonce=nonce or make_token(),
+    )
+
+
+def _say_word(refusal: VoucherRefusedError) -> str:
+    """Why the holder's word is not there yet, on the page that asks for it."""
+    if isinstance(refusal, ConfirmationNeededError):
+        return gettext(N_("Not confirmed yet. Type the PIN, or let the member confirm and try again."))
+    return translate(refusal.text)
+
+
 def _is_typing_error(text: str) -> bool:
     """Whether a typed text cannot be any code: its check letter says so, which tells a guesser nothing."""
     return len(tidy(text)) <= _LONGEST_TYPED and is_mistyped(text)
@@ -269,59 +294,6 @@ def _remember_store(request: AnyRequest, till: Till) -> None:
     visit = visit_of(request)
     if len(till.stores) > 1 and till.store_code and visit.cookies.get(STORE_COOKIE) != till.store_code:
         visit.set_cookie(STORE_COOKIE, till.store_code, max_age=_YEAR)
-
-
-def _wish(request: AnyRequest, till: Till, text: str, nonce: str = "", *, in_hand: bool = False) -> VerifyRequest:
-    """What the till asks; codes that no voucher has are counted for the person, the device and the address (rule 11)."""
-    actor = actor_of(request)
-    return VerifyRequest(
-        text=text,
-        store_code=till.store_code,
-        nonce=nonce,
-        verifier=actor.reference,
-        partner_id=partner_id_of(actor),
-        allowed_store_id=actor.store_id,
-        in_hand=in_hand,
-        subjects=(
-            ("verify_failure", actor.reference),
-            ("verify_failure_device", _device_of(request)),
-            ("verify_failure_address", visit_of(request).address),
-        ),
-    )
-
-
-def _device_of(request: AnyRequest) -> str:
-    """The name of the browser that stands at the till; it gets one when it first shows a voucher."""
-    visit = visit_of(request)
-    name = visit.cookies.get(DEVICE_COOKIE)
-    if name is None or len(name) != _DEVICE_LENGTH:
-        name = make_token()[:_DEVICE_LENGTH]
-        visit.set_cookie(DEVICE_COOKIE, name, max_age=_YEAR)
-    return name
-
-
-async def _count_attempt(request: AnyRequest) -> None:
-    """Count what a person and what an address tries. Raises LimitExceededError."""
-    for subject in (actor_of(request).reference, f"address:{visit_of(request).address}"):
-        await count_hit(visit_of(request).services, "verify", subject)
-
-
-def _write_ticket(request: AnyRequest, checked: Checked) -> str:
-    """What carries a voucher from the first step to the second: a QR code is out of date by then, and its code is secret."""
-    text = f"{actor_of(request).reference} {checked.serial} {int(checked.in_hand)} {int(now_of(request).timestamp())}"
-    return seal(visit_of(request).services.settings.secret_key, _PURPOSE, text).decode()
-
-
-def _read_ticket(request: AnyRequest, ticket: str) -> Ticket | None:
-    """The voucher of a ticket that this person got a moment ago; None for any other."""
-    try:
-        text = unseal(visit_of(request).services.settings.secret_key, _PURPOSE, ticket.encode())
-    except InvalidToken:
-        return None
-    owner, serial, in_hand, at = text.split(" ")
-    age = now_of(request).timestamp() - int(at)
-    is_good = owner == actor_of(request).reference and age <= TICKET_LIFE.total_seconds()
-    return Ticket(int(serial), in_hand == "1") if is_good else None
 
 
 ROUTES = [show_till, look_at_voucher, verify_voucher]

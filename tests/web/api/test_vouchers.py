@@ -112,6 +112,42 @@ async def test_a_verification_is_taken_back_with_a_reason_and_in_time(
     await world.assert_books_balance()
 
 
+async def test_a_host_gives_its_members_word_once_for_what_is_on_paper(
+    api: Api, open_api: OpenApi, app: Litestar, world: World, clock: FixedClock
+) -> None:
+    code = await api.voucher()
+    await world.execute("INSERT INTO till_rule (item_id, paper_confirmed) SELECT item_id, true FROM voucher")
+    await world.execute("UPDATE voucher SET uses_allowed = 3")
+    before = await world.fingerprint()
+    problem_of(await api.verify(code), 409, "confirmation_needed")
+    word = {"member": "M1", "voucher": code}
+    partner = await open_api("vouchers:verify", "redemptions:write", partner="ALPHA")
+    problem_of(await partner.post("/vouchers/confirm", json=word), 403, "not_allowed")
+    till = await open_api("vouchers:verify")
+    problem_of(await till.post("/vouchers/confirm", json=word), 403, "scope_missing")
+    problem_of(await api.post("/vouchers/confirm", json=word | {"member": "M2"}), 404, "unknown_voucher")
+    problem_of(await api.post("/vouchers/confirm", json=word | {"member": "nobody"}), 404, "unknown_member")
+    assert fields_of(problem_of(await api.post("/vouchers/confirm", json={}), 422, "invalid_input")) == {*word}
+    problem_of(await api.verify(code), 409, "confirmation_needed")
+    assert await world.fingerprint() == before
+
+    once = {"Idempotency-Key": "w1"}
+    said = await api.post("/vouchers/confirm", json=word, headers=once)
+    assert said.json() == {"result": "confirmed", "voucher": code, "confirmed_until": "2026-11-22T02:10:00Z"}
+    assert (await api.verify(code)).status_code == 200
+    # Sent again, as a network does, it is no second word.
+    assert (await api.post("/vouchers/confirm", json=word, headers=once)).json() == said.json()
+    problem_of(await api.verify(code, nonce="n2"), 409, "confirmation_needed")
+    pin = app.state.services.tokens.pins.pin_of(app.state.services.codes.voucher_id_of(code), 1)
+    wish = {"code": code, "store": "A1", "nonce": "n3"}
+    wrong = problem_of(await api.post("/vouchers/verify", json=wish | {"pin": "1"}), 409, "wrong_pin")
+    assert wrong["reasons"][0]["left"] == 4
+    assert (await api.post("/vouchers/verify", json=wish | {"pin": pin})).json()["use_number"] == 2
+    clock.instant += timedelta(days=400)
+    problem_of(await api.post("/vouchers/confirm", json=word), 409, "not_usable")
+    await world.assert_books_balance()
+
+
 async def test_every_faulty_field_is_named(api: Api, world: World) -> None:
     before = await world.fingerprint()
     for path, body, fields in (

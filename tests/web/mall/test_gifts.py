@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from liyu.core.clock import FixedClock
 from liyu.vouchers.nearby import Place, distance
+from tests.vouchers.tills import TOKENS
 from tests.web.conftest import Client, OpenClient
 from tests.web.mall.conftest import Shop
 from tests.web.personas import PHONE, token_in
@@ -123,7 +124,10 @@ async def test_a_holder_confirms_what_is_on_paper_at_the_counter(shop: Shop, mem
     await shop.world.connection.execute(
         "INSERT INTO till_rule (item_id, paper_confirmed) SELECT item_id, true FROM voucher WHERE id = %s", (voucher,)
     )
-    assert "I use it now" in (await member.get(f"/vouchers/{voucher}")).text
+    page, pin = (await member.get(f"/vouchers/{voucher}")).text, TOKENS.pins.pin_of(voucher, 0)
+    assert "I use it now" in page
+    assert f"{pin[:3]} {pin[3:]}" in page
+    assert pin[:3] not in (await member.get("/wallet")).text.replace(f"/vouchers/{voucher}", "")
     await _send(other, f"/vouchers/{voucher}/confirm")
     assert await shop.world.one("SELECT paper_until FROM voucher WHERE id = %s", voucher) is None
     confirmed = await _send(member, f"/vouchers/{voucher}/confirm")

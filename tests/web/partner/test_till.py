@@ -58,18 +58,46 @@ async def test_a_voucher_is_looked_at_then_verified_then_shown(portal: Portal, e
 async def test_paper_waits_for_its_holders_word_and_is_then_verified(portal: Portal, enter: Enter) -> None:
     voucher, client, world = await portal.shops.voucher(uses=2), await enter("cashier"), portal.shops.world
     await world.connection.execute("INSERT INTO till_rule (item_id, paper_confirmed) SELECT item_id, true FROM voucher")
-    refused = await look(client, portal.code(voucher))
-    assert "confirms this one in the wallet" in refused.text
-    assert await world.one("SELECT code FROM verification_refusal") == "confirmation_needed"
+    asked = await look(client, portal.code(voucher))
+    assert "Ask the member to confirm in the wallet, or to tell the PIN" in asked.text
+    early = await client.post("/partner/verify/confirm", data=second_step(asked))
+    assert early.status_code == 409
+    assert "Not confirmed yet" in early.text
+    assert await portal.shops.state(voucher) == ("issued", 0)
+    assert await world.one("SELECT count(*) FROM verification_refusal WHERE code = 'confirmation_needed'") == 2
     holder = await world.one("SELECT member_id FROM voucher")
     await confirm_use(world.connection, member_id=holder, voucher_id=voucher, now=portal.clock.now())
-    looked = second_step(await look(client, portal.code(voucher)))
+    looked = second_step(early)
     assert (await client.post("/partner/verify/confirm", data=looked)).status_code == 303
     # One word is one use, though the same look is sent again as another one.
     again = await client.post("/partner/verify/confirm", data=looked | {"nonce": "another"})
-    assert "confirms this one in the wallet" in again.text
+    assert "Not confirmed yet" in again.text
     assert await portal.shops.state(voucher) == ("partly_used", 1)
     assert await world.one("SELECT paper_until FROM voucher") is None
+
+
+async def test_the_member_tells_the_pin_and_a_wrong_one_says_how_many_tries_are_left(
+    portal: Portal, enter: Enter
+) -> None:
+    voucher, client, world = await portal.shops.voucher(uses=2), await enter("cashier"), portal.shops.world
+    await world.connection.execute("INSERT INTO till_rule (item_id, paper_confirmed) SELECT item_id, true FROM voucher")
+    pin = TOKENS.pins.pin_of(voucher, 0)
+    step = second_step(await look(client, portal.code(voucher)))
+    wrong = await client.post("/partner/verify/confirm", data=step | {"pin": pin[::-1] + "1"})
+    assert wrong.status_code == 409
+    assert "Tries left: 4" in wrong.text
+    assert pin not in wrong.text
+    assert await portal.shops.state(voucher) == ("issued", 0)
+    assert await world.one("SELECT count(*) FROM verification_refusal WHERE code = 'wrong_pin'") == 1
+    step = second_step(wrong) | {"pin": f"{pin[:3]} {pin[3:]}"}
+    answers = [await client.post("/partner/verify/confirm", data=step) for _ in range(2)]
+    assert answers[0].headers["location"] == answers[1].headers["location"]
+    assert await portal.shops.state(voucher) == ("partly_used", 1)
+    step = second_step(await look(client, portal.code(voucher))) | {"pin": "1"}
+    tries = [await client.post("/partner/verify/confirm", data=step) for _ in range(5)]
+    assert "Tries left: 0" in tries[3].text
+    assert "Too many wrong PINs" in tries[4].text
+    assert await portal.shops.state(voucher) == ("partly_used", 1)
 
 
 async def test_the_same_nonce_leads_to_the_same_verification(portal: Portal, enter: Enter) -> None:

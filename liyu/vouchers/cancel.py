@@ -31,16 +31,14 @@ async def cancel_vouchers(
     """Cancel all vouchers of a redemption in the caller's transaction, and return how many there were.
 
     The caller holds the redemption's lock, which verifying and giving take too. Raises VouchersNotCancellableError when one
-    of them was used, not counting uses that were taken back, has run out, waits as a gift or is another member's by now; with
-    `ran_out` also those go that ran out unused.
+    of them was used, not counting uses that were taken back, has run out, waits as a gift, is another member's by now, or was
+    cancelled alone without its points, which stay spent; with `ran_out` also those go that ran out unused.
     """
     values = {"redemption": redemption_id, "reason": reason, "actor": actor, "now": now, "ran_out": ran_out}
     cancelled = await connection.execute(_CANCEL, values)
-    left = await connection.execute(
-        "SELECT count(*) FROM voucher WHERE redemption_id = %s AND state <> 'cancelled'", (redemption_id,)
+    to_give_back = await connection.execute(
+        "SELECT count(*) FROM voucher WHERE redemption_id = %s AND points_returned IS NULL", (redemption_id,)
     )
-    row = await left.fetchone()
-    assert row is not None
-    if row[0]:
+    if await to_give_back.fetchone() != (cancelled.rowcount,):
         raise VouchersNotCancellableError
     return cancelled.rowcount

@@ -217,9 +217,11 @@ async def decide_extension(
 ) -> int:
     """Approve what somebody else asked for, which extends what fits now, or refuse it; how many vouchers were extended.
 
-    Raises NotFoundError, OwnExtensionError, ExtensionDecidedError.
+    Raises NotFoundError, OwnExtensionError, ExtensionDecidedError; InvalidInputError when its last day has gone by meanwhile.
     """
     found = await load_extension(connection, extension_id)
+    if approved:
+        found.wish.check(local_date(now, zone))
     values = {"id": extension_id, "state": "done" if approved else "refused", "actor": actor, "now": now}
     if not (await connection.execute(_DECIDE, values)).rowcount:
         raise OwnExtensionError if found.asked_by == actor and found.state == "waiting" else ExtensionDecidedError

@@ -11,7 +11,7 @@ from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.cancel_voucher import PointsStayError, cancel_voucher
 from liyu.vouchers import office
-from liyu.vouchers.errors import VoucherExpiredError, VoucherFrozenError
+from liyu.vouchers.errors import VoucherExpiredError, VoucherFrozenError, VouchersNotCancellableError
 from liyu.vouchers.expire import expire_vouchers
 from liyu.vouchers.gifts.service import GiftLinks, offer_gift
 from liyu.vouchers.office import (
@@ -139,6 +139,13 @@ async def test_many_are_extended_by_one_person_or_by_two(database_url: str) -> N
         with pytest.raises(NotFoundError):
             await decide_extension(world.connection, 999, approved=True, actor="staff:2", now=NOW, zone=ZONE)
         assert await _footprint(world) == before
+        # A day that went by while it waited is no last day any more.
+        with pytest.raises(InvalidInputError):
+            async with world.connection.transaction():
+                await decide_extension(
+                    world.connection, asked.id, approved=True, actor="staff:2", now=NOW + 201 * DAY, zone=ZONE
+                )
+        assert await _footprint(world) == before
         assert await _decide_at_once(database_url, asked.id) == ["1", "ExtensionDecidedError", "ExtensionDecidedError"]
         assert [one.state for one in await list_extensions(world.connection)] == ["done", "done"]
 
@@ -167,7 +174,7 @@ async def test_without_its_condition_an_extension_is_decided_again(
         assert ExtensionDecidedError.__name__ not in await _decide_at_once(database_url, asked.id)
 
 
-async def test_a_cancelled_voucher_gives_its_share_back_and_the_rest_goes_with_the_order(database_url: str) -> None:
+async def test_a_cancelled_voucher_gives_its_share_back_and_the_order_the_rest(database_url: str) -> None:
     async with open_world(database_url) as world:
         shops = await open_shops(world)
         await world.member("m-7", points=1_000)
@@ -189,15 +196,37 @@ async def test_a_cancelled_voucher_gives_its_share_back_and_the_rest_goes_with_t
         with pytest.raises(VoucherMovedOnError):
             await cancel(first, points_back=True)
         assert await _footprint(world) == before
-        assert await cancel(second, points_back=False) == 0
-        assert (await world.balances("m-7"))["points"] == 998
         async with world.connection.transaction():
             back = await cancel_redemption(
                 world.connection, number, member_id=None, reason="r", actor="t", now=NOW, zone=ZONE
             )
         assert back == 2
         assert (await world.balances("m-7"))["points"] == 1_000
-        assert await shops.state(third) == ("cancelled", 0)
+        assert [await shops.state(one) for one in (second, third)] == [("cancelled", 0)] * 2
+
+
+@pytest.mark.parametrize("used", [False, True])
+async def test_points_that_stay_spent_do_not_come_back_with_the_order(database_url: str, used: bool) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        spent, unused = await shops.vouchers(2, member="m-7", uses=2, agreement=False)
+        if used:
+            await shops.verify(spent)
+        async with world.connection.transaction():
+            assert await cancel_voucher(world.connection, spent, points_back=False, zone=ZONE, **WHO) == 0
+        number, member = await world.one("SELECT number FROM redemption"), await world.one("SELECT id FROM member")
+        before = await _footprint(world)
+        for who in (None, member):
+            with pytest.raises(VouchersNotCancellableError):
+                async with world.connection.transaction():
+                    await cancel_redemption(
+                        world.connection, number, member_id=who, reason="r", actor="t", now=NOW, zone=ZONE
+                    )
+        assert await _footprint(world) == before
+        # What is left of the order is cancelled voucher by voucher.
+        async with world.connection.transaction():
+            assert await cancel_voucher(world.connection, unused, points_back=True, zone=ZONE, **WHO) == 1
+        assert (await world.balances("m-7"))["points"] == 999
 
 
 async def test_points_of_a_used_voucher_stay(database_url: str) -> None:

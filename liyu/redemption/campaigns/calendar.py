@@ -117,10 +117,9 @@ async def forecast(
 
 
 async def expect_units(connection: AsyncConnection[Any], campaign: Campaign, today: date, zone: ZoneInfo) -> int:
-    """Units that a campaign is about to give: to everybody noted, or in the next 30 days."""
-    if not campaign.is_yearly:
-        return campaign.waiting * campaign.quantity
-    return sum(members for _, members in await forecast(connection, campaign, today, zone)) * campaign.quantity
+    """Units that a campaign is about to give: to everybody who waits, of a yearly one also in the next 30 days."""
+    coming = await forecast(connection, campaign, today, zone) if campaign.is_yearly else []
+    return (campaign.waiting + sum(members for _, members in coming)) * campaign.quantity
 
 
 def _ask(campaign: Campaign, days: list[Occasion], today: date, zone: ZoneInfo) -> tuple[str, dict[str, Any]]:

@@ -19,9 +19,8 @@ from psycopg.rows import class_row
 from liyu.core.bulk import encode_rows, record_of
 from liyu.members.notices import NoticeRow, tell_members
 from liyu.redemption.addresses import Delivery, DeliveryAddress
-from liyu.redemption.campaigns.errors import StepNotPossibleError
 from liyu.redemption.campaigns.records import Campaign, load_campaign
-from liyu.redemption.campaigns.service import finish_campaign
+from liyu.redemption.campaigns.service import finish_decided
 from liyu.redemption.decide import is_posted
 from liyu.redemption.giving import Objections, Outcome, give
 from liyu.redemption.load import MergedMeanwhileError
@@ -135,14 +134,12 @@ async def carry_out(
     while (campaign := await load_campaign(connection, campaign_id)).state == "issuing":
         if progress is not None:
             progress(campaign.people - campaign.waiting, campaign.people)
-        if not await issue_next(connection, campaign, actor=actor, now=now(), zone=zone):
-            break
-    if campaign.state == "issuing" and not campaign.is_yearly:
-        try:
-            async with connection.transaction():
-                await finish_campaign(connection, campaign_id, reason="all_decided", actor=actor, now=now())
-        except StepNotPossibleError:
+        if await issue_next(connection, campaign, actor=actor, now=now(), zone=zone):
+            continue
+        if campaign.is_yearly:
             return
+        async with connection.transaction():
+            await finish_decided(connection, campaign_id, actor=actor, now=now())
 
 
 async def list_at_work(connection: AsyncConnection[Any]) -> list[int]:

@@ -55,12 +55,11 @@ _NOTE = """
     SELECT %(campaign)s, m.id, '', 'waiting', %(now)s FROM {tables} WHERE {predicate} ORDER BY m.id"""
 
 _FIND = """
-    SELECT r.row, coalesce(n.id, p.id) AS id, m.state IN ('closed', 'merged') AS is_gone
+    SELECT r.row, m.id, m.state = 'closed' AS is_gone
     FROM json_to_recordset(%s::json) AS r(row bigint, external_id text, phone text)
-    LEFT JOIN member k ON k.external_id = r.external_id
-    LEFT JOIN member n ON n.id = coalesce(k.merged_into, k.id)
+    LEFT JOIN member n ON n.external_id = r.external_id
     LEFT JOIN member p ON r.external_id IS NULL AND p.phone = r.phone
-    LEFT JOIN member m ON m.id = coalesce(n.id, p.id)
+    LEFT JOIN member m ON m.id = coalesce(n.merged_into, n.id, p.merged_into, p.id)
     ORDER BY r.row"""
 
 

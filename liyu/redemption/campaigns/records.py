@@ -195,6 +195,15 @@ async def list_faults(connection: AsyncConnection[Any], campaign_id: int) -> lis
     return list(row[0]) if row else []
 
 
+async def lock_campaign(connection: AsyncConnection[Any], campaign_id: int) -> str:
+    """Lock a campaign until the end of the transaction, and return its state. Raises UnknownCampaignError."""
+    found = await connection.execute("SELECT state FROM campaign WHERE id = %s FOR UPDATE", (campaign_id,))
+    row = await found.fetchone()
+    if row is None:
+        raise UnknownCampaignError
+    return str(row[0])
+
+
 async def move(
     connection: AsyncConnection[Any],
     campaign_id: int,
@@ -209,11 +218,7 @@ async def move(
 
     Raises StepNotPossibleError when it is in another one, and UnknownCampaignError.
     """
-    found = await connection.execute("SELECT state FROM campaign WHERE id = %s FOR UPDATE", (campaign_id,))
-    row = await found.fetchone()
-    if row is None:
-        raise UnknownCampaignError
-    state = str(row[0])
+    state = await lock_campaign(connection, campaign_id)
     if state not in was or to not in TRANSITIONS[state]:
         raise StepNotPossibleError
     values = {"id": campaign_id, "was": state, "to": to, "reason": reason, "actor": actor, "now": now}

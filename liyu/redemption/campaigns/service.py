@@ -27,7 +27,7 @@ from liyu.redemption.campaigns.errors import (
     StepNotPossibleError,
 )
 from liyu.redemption.campaigns.people import Fault, ReadList, note_list, note_people
-from liyu.redemption.campaigns.records import ONCE, Chosen, load_campaign, move, note_beginning
+from liyu.redemption.campaigns.records import ONCE, Chosen, load_campaign, lock_campaign, move, note_beginning
 from liyu.redemption.errors import UnknownItemError
 from liyu.redemption.giving import GIVEN_KINDS, LARGEST_QUANTITY
 
@@ -65,6 +65,9 @@ _ASK = "UPDATE campaign SET asked_by = %s, asked_at = %s, units = %s WHERE id = 
 _AGAIN = """
     UPDATE campaign_gift SET state = 'waiting', reason = NULL, at = %s
     WHERE campaign_id = %s AND state = 'left_out' AND reason <> 'given_already'"""
+_LEAVE_OUT = """
+    UPDATE campaign_gift SET state = 'left_out', reason = 'campaign_over', at = %s WHERE campaign_id = %s AND state = 'waiting'"""
+_WAITS = "SELECT FROM campaign_gift WHERE campaign_id = %s AND state = 'waiting' LIMIT 1"
 _FORGET_DRAFTS = "SELECT id FROM campaign WHERE state = 'draft' AND made_at < %s ORDER BY id"
 
 
@@ -169,13 +172,13 @@ async def try_again(connection: AsyncConnection[Any], campaign_id: int, *, actor
 
     Raises StepNotPossibleError, NobodyMeantError, UnknownCampaignError.
     """
-    campaign = await load_campaign(connection, campaign_id)
-    if campaign.state not in ("issuing", "finished"):
+    state = await lock_campaign(connection, campaign_id)
+    if state not in ("issuing", "finished"):
         raise StepNotPossibleError
     again = (await connection.execute(_AGAIN, (now, campaign_id))).rowcount
     if not again:
         raise NobodyMeantError
-    if campaign.state == "finished":
+    if state == "finished":
         await move(connection, campaign_id, ["finished"], "issuing", reason="again", actor=actor, now=now)
         await connection.execute("UPDATE campaign SET finished_at = NULL WHERE id = %s", (campaign_id,))
     await _let_work(connection, campaign_id, "issuing")
@@ -185,9 +188,25 @@ async def try_again(connection: AsyncConnection[Any], campaign_id: int, *, actor
 async def finish_campaign(
     connection: AsyncConnection[Any], campaign_id: int, *, reason: str, actor: str, now: datetime
 ) -> None:
-    """End a campaign for good, or until those left out are tried again. Raises StepNotPossibleError, UnknownCampaignError."""
+    """End a campaign for good, or until those left out are tried again: who still waits is left out.
+
+    Raises StepNotPossibleError, UnknownCampaignError.
+    """
     await move(connection, campaign_id, ["issuing", "stopped"], "finished", reason=reason, actor=actor, now=now)
+    await connection.execute(_LEAVE_OUT, (now, campaign_id))
     await connection.execute("UPDATE campaign SET finished_at = %s, faults = '[]' WHERE id = %s", (now, campaign_id))
+
+
+async def finish_decided(connection: AsyncConnection[Any], campaign_id: int, *, actor: str, now: datetime) -> None:
+    """End a campaign that is being given, unless somebody waits: those left out may have been called back a moment ago.
+
+    Raises UnknownCampaignError.
+    """
+    if await lock_campaign(connection, campaign_id) != "issuing":
+        return
+    waits = await connection.execute(_WAITS, (campaign_id,))
+    if await waits.fetchone() is None:
+        await finish_campaign(connection, campaign_id, reason="all_decided", actor=actor, now=now)
 
 
 async def forget_drafts(connection: AsyncConnection[Any], *, before: datetime, actor: str, now: datetime) -> int:

@@ -57,6 +57,7 @@ _REASONS: dict[str, str] = {
     "sold_out": N_("Stock was used up"),
     "not_enough_left": N_("Stock was used up"),
     "not_on_sale": N_("The item was not live"),
+    "campaign_over": N_("The campaign was ended before their turn"),
 }
 _CHOSEN: dict[str, str] = {
     "segment": N_("Segment"),

@@ -28,6 +28,8 @@ from liyu.redemption.campaigns.service import (
     approve_campaign,
     discard_campaign,
     draft_campaign,
+    finish_campaign,
+    finish_decided,
     forget_drafts,
     refuse_campaign,
     resume_campaign,
@@ -35,6 +37,7 @@ from liyu.redemption.campaigns.service import (
     stop_campaign,
     try_again,
 )
+from liyu.redemption.giving import give
 from tests.world import NOW, ZONE, World, open_world
 
 TODAY = date(2026, 11, 22)
@@ -188,6 +191,50 @@ async def test_a_stopped_campaign_goes_on_where_it_was(database_url: str, monkey
         assert (await load_campaign(world.connection, one)).given == 10
 
 
+async def test_who_is_called_back_while_it_ends_is_not_forgotten(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(database_url) as world:
+        people = await world.members("a", "b")
+        await world.item("cup", stock=1)
+        one = await draft(world, "cup", people)
+        await start(world, one)
+
+        async def call_back_first(*arguments: Any, **more: Any) -> None:
+            monkeypatch.setattr(issue, "finish_decided", finish_decided)
+            async with await AsyncConnection.connect(database_url, autocommit=True) as other, other.transaction():
+                await other.execute("UPDATE item_stock SET total = 2")
+                await try_again(other, one, actor="staff:1", now=NOW)
+            await finish_decided(*arguments, **more)
+
+        monkeypatch.setattr(issue, "finish_decided", call_back_first)
+        await run(world, one)
+        found = await load_campaign(world.connection, one)
+        assert (found.state, found.given, found.waiting) == ("finished", 2, 0)
+
+
+async def test_an_ended_campaign_has_decided_on_everybody(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issue, "PORTION", 2)
+    async with open_world(database_url) as world:
+        people = await world.members("a", "b", "c", "d")
+        await world.item("cup")
+        one = await draft(world, "cup", people)
+        await start(world, one)
+        campaign = await load_campaign(world.connection, one)
+
+        async def end_first(*arguments: Any, **more: Any) -> None:
+            async with await AsyncConnection.connect(database_url, autocommit=True) as other, other.transaction():
+                await finish_campaign(other, one, reason="over", actor="staff:1", now=NOW)
+            await give(*arguments, **more)
+
+        assert await issue_next(world.connection, campaign, actor="system", now=NOW, zone=ZONE) == 2
+        # The portion in hand when it ends gives nothing: its members are decided on.
+        monkeypatch.setattr(issue, "give", end_first)
+        await run(world, one)
+        assert await outcomes(world, one) == {"a": "given", "b": "given", "c": "campaign_over", "d": "campaign_over"}
+        assert await world.one("SELECT count(*) FROM redemption") == 2
+
+
 async def test_members_who_are_merged_meanwhile_get_it_once(database_url: str) -> None:
     async with open_world(database_url) as world:
         await world.members("a", "b", "c", "d")
@@ -276,13 +323,18 @@ async def test_drafts_that_make_no_sense_are_refused_and_old_ones_go(database_ur
 async def test_a_list_is_read_by_number_or_phone_and_its_faults_are_named(database_url: str, tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text(
-        "手机号,会员号,备注\n13800138001,,x\n,m-2,\n138,,\n,,only a remark\n,nobody,\n+86 138 0013 8001,,again\n,closed,\n",
+        "手机号,会员号,备注\n13800138001,,x\n,m-2,\n138,,\n,,only a remark\n,nobody,\n+86 138 0013 8001,,again\n,closed,\n"
+        "13900139000,,merged\n",
         "gb18030",
     )
     async with open_world(database_url) as world:
-        await world.members("m-1", "m-2", "closed")
+        await world.members("m-1", "m-2", "closed", "merged")
         await world.connection.execute("UPDATE member SET phone = '+8613800138001' WHERE external_id = 'm-1'")
         await world.connection.execute("UPDATE member SET state = 'closed' WHERE external_id = 'closed'")
+        await world.connection.execute(
+            "UPDATE member SET state = 'merged', phone = '+8613900139000', merged_into = (SELECT id FROM member "
+            "WHERE external_id = 'm-2') WHERE external_id = 'merged'"
+        )
         await world.item("cup")
         async with world.connection.transaction():
             made, faults = await draft_campaign(
@@ -292,9 +344,10 @@ async def test_a_list_is_read_by_number_or_phone_and_its_faults_are_named(databa
             )  # fmt: skip
         assert set(await outcomes(world, made)) == {"m-1", "m-2"}
         kept = await list_faults(world.connection, made)
-        assert [one["row"] for one in kept] == [4, 5, 6, 7, 8]
-        assert len(faults) == 5
-        assert kept[3]["values"] == {"row": 2}
+        assert [one["row"] for one in kept] == [4, 5, 6, 7, 8, 9]
+        assert len(faults) == 6
+        # The phone of a membership that was merged leads to the one that lives on.
+        assert [kept[place]["values"] for place in (3, 5)] == [{"row": 2}, {"row": 3}]
         await start(world, made)
         await run(world, made)
         assert await list_faults(world.connection, made) == []

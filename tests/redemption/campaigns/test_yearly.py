@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from liyu.members.tags.conditions import Condition, Conditions
 from liyu.redemption.campaigns.calendar import MADE_UP_DAYS, forecast, note_due, occasions
+from liyu.redemption.campaigns.preview import preview
 from liyu.redemption.campaigns.records import Chosen, load_campaign
 from liyu.redemption.campaigns.service import finish_campaign
 from tests.redemption.campaigns.test_bulk_issue import draft, run, start
@@ -90,7 +91,25 @@ async def test_months_anniversaries_and_tiers_and_what_is_to_come(database_url: 
         assert await coming(years) == [(date(2026, 12, 5), 2)]
         for one in (months, golden, years):
             assert await start(world, one) == "issuing"
-        assert [await turn(world, one, today) for one in (months, golden, years)] == [2, 1, 0]
+        # Those who wait are among what is about to be given.
+        await world.connection.execute("UPDATE item_stock SET total = 1")
+        noted = await note_due(
+            world.connection,
+            await load_campaign(world.connection, golden),
+            now=world.clock.now(),
+            today=today,
+            zone=ZONE,
+        )
+        seen = await preview(
+            world.connection,
+            await load_campaign(world.connection, golden),
+            now=world.clock.now(),
+            today=today,
+            zone=ZONE,
+        )
+        assert (noted, seen.people, seen.units, seen.short) == (1, 1, 1, 0)
+        await world.connection.execute("UPDATE item_stock SET total = NULL")
+        assert [await turn(world, one, today) for one in (months, golden, years)] == [2, 0, 0]
         assert await coming(months) == [(date(2027, 1, 1), 1)]
         # Somebody tells their birthday in the middle of the month.
         await born(world, late="1995-12-09")

@@ -65,7 +65,7 @@ class StoreCount(Struct):
 HELD = "(v.holder_id = %(member)s OR (v.holder_id IS NULL AND v.member_id = %(member)s))"
 """Whether a member holds the voucher `v`: they got it, or redeemed it and still have it."""
 
-_GROUPS = {
+GROUPS = {
     "usable": "v.state IN ('issued', 'partly_used') AND v.expires_at > %(now)s",
     "soon": "v.state IN ('issued', 'partly_used') AND v.expires_at > %(now)s AND v.expires_at <= %(soon)s",
     "gifts": "v.state = 'offered'",
@@ -121,7 +121,7 @@ _COUNTS = """
 
 async def count_wallet(connection: AsyncConnection[Any], member_id: int, now: datetime) -> dict[str, int]:
     """How many vouchers a member holds, by group of the wallet 卡包."""
-    counted = ", ".join(f"count(*) FILTER (WHERE {_GROUPS[name]})" for name in WALLET_GROUPS)
+    counted = ", ".join(f"count(*) FILTER (WHERE {GROUPS[name]})" for name in WALLET_GROUPS)
     found = await connection.execute(
         f"SELECT {counted} FROM voucher v WHERE {HELD}", {"member": member_id, "now": now, "soon": now + SOON}
     )
@@ -139,7 +139,7 @@ async def wallet_page(
     """
     return await fetch_facts(
         connection,
-        f"WHERE {HELD} AND {_GROUPS[group]} ORDER BY {_ORDERS[group]} LIMIT %(limit)s OFFSET %(offset)s",
+        f"WHERE {HELD} AND {GROUPS[group]} ORDER BY {_ORDERS[group]} LIMIT %(limit)s OFFSET %(offset)s",
         {"member": member_id, "now": now, "soon": now + SOON, "limit": limit, "offset": offset},
     )
 

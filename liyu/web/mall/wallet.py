@@ -14,7 +14,7 @@ from liyu.core.storage import open_storage
 from liyu.vouchers.confirm import confirm_use
 from liyu.vouchers.facts import StoreFacts, VoucherFacts, stores_of_item
 from liyu.vouchers.gifts.queries import open_gift
-from liyu.vouchers.nearby import Place, nearest_first
+from liyu.vouchers.nearby import NearVoucher, Place, nearest_first, wallet_nearest_first
 from liyu.vouchers.qr import draw_qr
 from liyu.vouchers.queries import PAGE, SOON, WALLET_GROUPS, count_wallet, voucher_of_member, wallet_page
 from liyu.vouchers.states import OPEN
@@ -43,6 +43,8 @@ _GROUP_LABELS = {
     "used": N_("Used"),
     "expired": N_("Expired"),
 }
+_NEAR_GROUPS = ("usable", "soon")
+"""What one may want to use on the way."""
 _PDF = (b"content-type", b"application/pdf")
 _PRIVATE = (b"cache-control", b"private, no-store")
 
@@ -54,6 +56,11 @@ class PlaceForm(Form):
 
 class WalletForm(Form):
     group = ChoiceField(WALLET_GROUPS, required=False, default="usable")
+    offset = IntegerField(required=False, maximum=100_000, default=0)
+
+
+class NearWalletForm(PlaceForm):
+    group = ChoiceField(_NEAR_GROUPS)
     offset = IntegerField(required=False, maximum=100_000, default=0)
 
 
@@ -82,8 +89,30 @@ async def show_wallet(request: AnyRequest, session: NamedDependency[AsyncSession
             for name, label in _GROUP_LABELS.items()
         ],
         stubs=[_stub(request, facts) for facts in shown],
+        may_locate=group in _NEAR_GROUPS and len(shown) > 1,
         previous_href=f"{address}{max(offset - PAGE, 0)}" if offset else None,
         next_href=f"{address}{offset + PAGE}" if offset + PAGE < counts[group] else None,
+    )
+
+
+@post("/wallet/near")
+async def sort_wallet(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """A group of one's vouchers by the nearest store that takes each, from a place that is used for this answer and not kept."""
+    form = await NearWalletForm.read(request)
+    if not form.is_valid or not visit_of(request).is_fragment:
+        return redirect(request, "/wallet")
+    connection, member_id, now = await driver_connection(session), member_id_of(actor_of(request)), now_of(request)
+    here = Place(float(form.latitude), float(form.longitude))
+    shown = await wallet_nearest_first(connection, member_id, form.group, here, now, offset=form.offset, limit=PAGE + 1)
+    return fragment(
+        request,
+        "mall/_wallet_near.html",
+        stubs=[_stub(request, facts) | {"near": _say_nearest(facts)} for facts in shown[:PAGE]],
+        place=here,
+        group=form.group,
+        by_day_href=f"/wallet?group={form.group}",
+        previous_offset=max(form.offset - PAGE, 0) if form.offset else None,
+        next_offset=form.offset + PAGE if len(shown) > PAGE else None,
     )
 
 
@@ -229,6 +258,12 @@ def _stub(request: AnyRequest, facts: VoucherFacts) -> dict[str, Any]:
     }
 
 
+def _say_nearest(facts: NearVoucher) -> str | None:
+    """The nearest store that takes a voucher, and how far it is."""
+    far = _say_distance(facts.metres)
+    return f"{far} · {text_of(facts, 'store')}" if far else None
+
+
 def _say_distance(metres: int | None) -> str | None:
     """A distance as people say it: 350 m, 2.4 km, 180 km."""
     if metres is None:
@@ -238,4 +273,4 @@ def _say_distance(metres: int | None) -> str | None:
     return f"{metres / 1_000:.1f} km" if metres < 10_000 else f"{metres // 1_000} km"
 
 
-ROUTES = [show_wallet, show_voucher, confirm_voucher, sort_stores, renew_qr, download_pdf]
+ROUTES = [show_wallet, sort_wallet, show_voucher, confirm_voucher, sort_stores, renew_qr, download_pdf]

@@ -111,6 +111,17 @@ async def test_the_nearest_store_stands_first(shop: Shop, member: Client, clock:
     near = await _send(member, f"/vouchers/{voucher}/stores", latitude="31.240", longitude="121.499")
     assert near.index("Store B") < near.index("Store A") < near.index("Store C")
     assert "90 m" in near
+    place = {"latitude": "31.240", "longitude": "121.499"}
+    assert (await member.get("/wallet")).headers["permissions-policy"].count("geolocation=(self)") == 1
+    assert "geolocation=()" in (await member.get("/")).headers["permissions-policy"]
+    token = token_in(await member.get("/me"))
+    hx = {"HX-Request": "true", "X-CSRF-Token": token}
+    wallet = (await member.post("/wallet/near", data=place | {"group": "usable"}, headers=hx)).text
+    assert "90 m · Store B" in wallet
+    assert f'href="/vouchers/{voucher}"' in wallet
+    for wrong in ({"group": "used"}, {"latitude": "91"}, {"longitude": ""}):
+        answer = await member.post("/wallet/near", data=place | {"group": "soon"} | wrong, headers=hx)
+        assert answer.headers["hx-redirect"] == "/wallet"
     await shop.world.connection.execute("UPDATE member SET city = '北京' WHERE external_id = 'M1'")
     page = (await member.get(f"/vouchers/{voucher}")).text
     assert page.index("Store C") < page.index("Store A")

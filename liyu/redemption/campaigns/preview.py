@@ -82,6 +82,10 @@ _LEFT_OUT = """
             WHEN t.per_person_limit < t.wanted + coalesce((SELECT used FROM limit_use u
                 WHERE u.item_id = t.limits_id AND u.member_id = coalesce(m.person_id, m.id) AND u.period = 'person'), 0)
                 THEN 'person_limit_reached'
+            WHEN %(posted)s AND EXISTS (
+                SELECT FROM jsonb_array_elements_text(t.ships_not_to) AS s(name) WHERE starts_with((
+                    SELECT a.province FROM member_address a WHERE a.member_id = m.id
+                    ORDER BY a.is_default DESC, a.id DESC LIMIT 1), s.name)) THEN 'not_sent_there'
             END AS reason
         FROM campaign_gift g JOIN member k ON k.id = g.member_id JOIN member m ON m.id = coalesce(k.merged_into, k.id)
         CROSS JOIN terms t WHERE g.campaign_id = %(campaign)s AND g.state = 'waiting') AS found

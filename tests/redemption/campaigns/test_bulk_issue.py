@@ -358,7 +358,7 @@ async def test_a_list_is_read_by_number_or_phone_and_its_faults_are_named(databa
 
 async def test_conditions_choose_who_is_meant_and_goods_go_where_they_can(database_url: str) -> None:
     async with open_world(database_url) as world:
-        await world.members("at home", "nowhere")
+        await world.members("at home", "nowhere", "too far")
         await world.connection.execute("UPDATE member SET city = '上海' WHERE external_id = 'at home'")
         await world.item("cup")
         chosen = Chosen("segment", "上海", Conditions([Condition("city", "上海")]))
@@ -366,12 +366,16 @@ async def test_conditions_choose_who_is_meant_and_goods_go_where_they_can(databa
         assert set(await outcomes(world, made)) == {"at home"}
         await world.connection.execute(
             "INSERT INTO member_address (member_id, recipient, phone, province, city, district, detail, label, is_default, "
-            "changed_at) SELECT id, 'A', '+8613800138001', '上海市', '上海市', '黄浦区', '1', '', true, now() FROM member "
-            "WHERE external_id = 'at home'"
+            "changed_at) SELECT id, 'A', '+8613800138001', v.province, '拉萨市', '黄浦区', '1', '', true, now() FROM member "
+            "JOIN (VALUES ('at home', '上海市'), ('too far', '西藏自治区')) AS v(who, province) ON v.who = external_id"
         )
         await world.item("box", kind="goods")
+        await world.connection.execute('UPDATE item SET ships_not_to = \'["新疆", "西藏"]\'')
         sent = await draft(world, "box")
+        campaign = await load_campaign(world.connection, sent)
+        seen = await preview(world.connection, campaign, now=NOW, today=TODAY, zone=ZONE)
         await start(world, sent)
         await run(world, sent)
-        assert await outcomes(world, sent) == {"at home": "given", "nowhere": "no_address"}
+        assert await outcomes(world, sent) == {"at home": "given", "nowhere": "no_address", "too far": "not_sent_there"}
+        assert await count_reasons(world.connection, sent) == seen.left_out
         assert await world.one("SELECT province FROM redemption_address") == "上海市"

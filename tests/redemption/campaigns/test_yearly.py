@@ -6,12 +6,16 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liyu.core.database import Sessions
+from liyu.core.jobs import defer
+from liyu.core.settings import Settings
 from liyu.members.tags.conditions import Condition, Conditions
 from liyu.redemption.campaigns.calendar import MADE_UP_DAYS, forecast, note_due, occasions
 from liyu.redemption.campaigns.preview import preview
 from liyu.redemption.campaigns.records import Chosen, load_campaign
 from liyu.redemption.campaigns.service import finish_campaign
 from tests.redemption.campaigns.test_bulk_issue import draft, run, start
+from tests.worker import Worker
 from tests.world import ZONE, World, open_world
 
 EVERYBODY = Chosen("everybody")
@@ -121,6 +125,28 @@ async def test_months_anniversaries_and_tiers_and_what_is_to_come(database_url: 
         # It ends: nothing more, and after its last day nothing is to come.
         assert await coming(years, date(2026, 12, 21)) == []
         assert await turn(world, years, date(2027, 12, 5)) == 0
+
+
+async def test_a_campaign_that_fails_keeps_none_of_the_others_from_its_turn(
+    settings: Settings, sessions: Sessions
+) -> None:
+    async with open_world(settings.database_url or "") as world:
+        await born(world, a="1990-11-22")
+        await world.item("cake")
+        broken, sound = [
+            await draft(world, "cake", kind="birthday", chosen=EVERYBODY, starts_on=date(2026, 11, 1)) for _ in range(2)
+        ]
+        for one in (broken, sound):
+            await start(world, one)
+        await world.connection.execute(
+            "UPDATE campaign SET audience = jsonb_set(audience, '{conditions}', %s) WHERE id = %s",
+            ('{"match": "all", "conditions": [{"kind": "no such kind", "value": "1"}]}', broken),
+        )
+        await defer(world.connection, "keep_the_days", timestamp=0)
+        await Worker(settings, world.clock, sessions).run()
+        assert await world.one("SELECT array_agg(campaign_id) FROM campaign_gift WHERE state = 'given'") == [sound]
+        # It is tried again.
+        assert await world.one("SELECT status FROM procrastinate_jobs WHERE task_name = 'liyu:keep_the_days'") == "todo"
 
 
 @given(st.dates(date(2024, 1, 1), date(2032, 12, 31)), st.dates(date(1950, 1, 1), date(2020, 12, 31)))

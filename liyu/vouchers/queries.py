@@ -37,6 +37,13 @@ class VerificationLine(Struct):
     undone_at: datetime | None
     undone_by: str | None
     undo_reason: str | None
+    received_at: datetime | None
+    """When it came in, of what was taken without a network."""
+
+    @property
+    def known_at(self) -> datetime:
+        """When the books heard of it: from then on it can be taken back."""
+        return self.received_at or self.verified_at
 
 
 class VerificationFacts(VerificationLine):
@@ -84,7 +91,8 @@ _ORDERS = {
 
 _LINE = """f.id, f.voucher_id, v.generation, i.name_zh AS item_zh, i.name_en AS item_en, s.code AS store_code,
         s.name_zh AS store_zh, s.name_en AS store_en, f.verifier, f.use_number, v.uses_allowed, f.verified_at,
-        f.undone_at, f.undone_by, f.undo_reason"""
+        f.undone_at, f.undone_by, f.undo_reason,
+        (SELECT u.received_at FROM offline_use u WHERE u.verification_id = f.id) AS received_at"""
 
 _VERIFICATIONS = f"""
     SELECT {_LINE}

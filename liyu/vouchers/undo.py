@@ -1,4 +1,7 @@
-"""Taking a verification back 反核销: in the program's window, by the voucher's own partner, with a reason (rule 12)."""
+"""Taking a verification back 反核销: in the program's window, by the voucher's own partner, with a reason (rule 12).
+
+The window of a use that a till took without a network begins when it came in: nobody could take it back before.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,8 +40,12 @@ class _Found(Struct):
     store_id: int | None
     partner_id: int | None
     partner: str | None
+    generation: int
     verifier: str
+    """Who verified; of what a device took without a network, whoever it was set up by."""
     verified_at: datetime
+    known_at: datetime
+    """When the books heard of it: from then on it can be taken back."""
     undone_at: datetime | None
     needs_another: bool
     """Whether somebody else than the verifier must take it back."""
@@ -46,17 +53,18 @@ class _Found(Struct):
 
 _FIND = """
     SELECT f.id, f.voucher_id, v.redemption_id, v.item_id, coalesce(v.holder_id, v.member_id) AS member_id, f.store_id,
-        f.partner_id, o.code AS partner, f.verifier,
-        f.verified_at, f.undone_at, coalesce(i.value_minor > p.undo_alone_minor, false) AS needs_another
+        f.partner_id, o.code AS partner, v.generation, coalesce('staff:' || l.staff_id, f.verifier) AS verifier,
+        f.verified_at, coalesce(u.received_at, f.verified_at) AS known_at, f.undone_at, coalesce(i.value_minor > p.undo_alone_minor, false) AS needs_another
     FROM verification f JOIN voucher v ON v.id = f.voucher_id JOIN item i ON i.id = v.item_id
     LEFT JOIN till_policy p ON p.id = 1 LEFT JOIN partner o ON o.id = f.partner_id
+    LEFT JOIN offline_use u ON u.verification_id = f.id LEFT JOIN offline_lease l ON l.id = u.lease_id
     WHERE (%(partner)s::bigint IS NULL OR f.partner_id = %(partner)s)
         AND CASE WHEN %(verification)s::bigint IS NULL THEN f.voucher_id = %(voucher)s ELSE f.id = %(verification)s END
     ORDER BY f.undone_at IS NULL DESC, f.id DESC LIMIT 1"""
 
 _MARK = """
     UPDATE verification SET undone_at = %(now)s, undone_by = %(actor)s, undo_reason = %(reason)s
-    WHERE id = %(verification)s AND undone_at IS NULL AND verified_at > %(earliest)s"""
+    WHERE id = %(verification)s AND undone_at IS NULL"""
 
 # An expired voucher gets its use back too, so that the books are right, but stays expired.
 _GIVE_BACK = """
@@ -108,19 +116,23 @@ async def undo(
         "reason": reason,
         "actor": actor,
         "now": now,
-        "earliest": now - timedelta(minutes=window_minutes),
     }
     async with connection.transaction():
         found = await _find(connection, values)
         values |= {"verification": found.id, "voucher": found.voucher_id}
+        if presented is not None and presented.generation != found.generation:
+            raise UnknownVerificationError
+        if found.undone_at is not None:
+            raise AlreadyUndoneError
+        if now >= found.known_at + timedelta(minutes=window_minutes):
+            raise UndoTooLateError(minutes=window_minutes)
         if found.needs_another and found.verifier == actor:
             raise SecondPersonNeededError
         await connection.execute("SELECT FROM redemption WHERE id = %s FOR UPDATE", (found.redemption_id,))
         await connection.execute("SELECT FROM voucher WHERE id = %s FOR UPDATE", (found.voucher_id,))
         marked = await connection.execute(_MARK, values)
         if not marked.rowcount:
-            again = await _find(connection, values)
-            raise AlreadyUndoneError if again.undone_at else UndoTooLateError(minutes=window_minutes)
+            raise AlreadyUndoneError
         undone = await _give_back(connection, found, values)
         counted = [f"voucher:{found.voucher_id}", f"member:{found.member_id}", f"store:{found.store_id}"]
         day = local_date(found.verified_at, zone)

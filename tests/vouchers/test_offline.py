@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 
-from liyu.core.errors import IdempotencyConflictError, InvalidInputError
+from liyu.core.errors import DomainError, IdempotencyConflictError, InvalidInputError
 from liyu.redemption.fulfil import complete_when_used_up
 from liyu.vouchers.expire import expire_vouchers
 from liyu.vouchers.offline import lists
@@ -30,6 +30,7 @@ from liyu.vouchers.offline.uses import OfflineEntry, TakenIn, take_in
 from liyu.vouchers.runs.claims import claim_voucher
 from liyu.vouchers.runs.service import decide_range, make_run
 from liyu.vouchers.serials import serial_of
+from liyu.vouchers.undo import undo
 from tests.vouchers.tills import FEE, TOKENS, Connections, Shops, open_shops
 from tests.world import NOW, ZONE, World, open_world
 
@@ -221,6 +222,45 @@ async def test_a_use_is_verified_at_its_own_time_once(database_url: str) -> None
         lines = await list_uses(world.connection, counter.device.partner_id)
         assert [(line.staff, line.conflict) for line in lines] == [("Cai", None)] * 2
         assert await list_uses(world.connection, counter.shops.partners["TEA"]) == []
+
+
+async def test_a_use_is_taken_back_in_the_window_that_begins_when_it_came_in(database_url: str) -> None:
+    """By somebody else than whoever set the device up, above the program's value; by one of those who try at once."""
+    async with open_world(database_url) as world, Connections(database_url, 3) as lines:
+        counter = await open_counter(world)
+        lease = await counter.lease()
+        vouchers = await counter.shops.vouchers(2)
+        await world.connection.execute("INSERT INTO till_policy (id, undo_alone_minor) VALUES (1, 0)")
+        await world.connection.execute("UPDATE item SET value_minor = 1")
+        taken = [await counter.tell(voucher, lease.id, now=NOW + 5 * HOUR) for voucher in vouchers]
+        came_in, before = NOW + 5 * HOUR, await counter.footprint()
+        minutes = timedelta(minutes=1)
+
+        async def take_back(line: AsyncConnection[Any], use: TakenIn, now: datetime, actor: str = "staff:99") -> str:
+            luck = counter.device.partner_id
+            try:
+                undone = await undo(
+                    line, verification_id=use.verification_id, reason="wrong drink", actor=actor, partner_id=luck,
+                    now=now, zone=ZONE, window_minutes=10, tokens=TOKENS,
+                )  # fmt: skip
+            except DomainError as refusal:
+                return refusal.code
+            return undone.state
+
+        alone = await take_back(lines[0], taken[0], came_in + minutes, f"staff:{counter.staff}")
+        late = await take_back(lines[0], taken[1], came_in + 10 * minutes)
+        assert (alone, late) == ("second_person_needed", "undo_too_late")
+        assert await counter.footprint() == before
+        told = await gather(*(take_back(line, taken[0], came_in + 9 * minutes) for line in lines))
+        assert sorted(told) == ["already_undone", "already_undone", "issued"]
+        assert await counter.owed() == FEE
+        assert await counter.shops.state(vouchers[0]) == ("issued", 0)
+        newest = (await list_uses(world.connection, counter.device.partner_id))[1]
+        assert newest.undone_at == came_in + 9 * minutes
+        # Told again, the use stays taken back; the voucher is used again with a network.
+        assert (await counter.tell(vouchers[0], lease.id)).repeated
+        assert await counter.shops.state(vouchers[0]) == ("issued", 0)
+        assert (await counter.shops.verify(vouchers[0])).use_number == 1
 
 
 async def test_what_oversteps_the_bounds_is_a_conflict_that_the_partner_bears(database_url: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 from liyu.core.errors import DomainError, InvalidInputError
 from liyu.vouchers.errors import AlreadyUndoneError, SecondPersonNeededError, UndoTooLateError, UnknownVerificationError
 from liyu.vouchers.expire import expire_vouchers
+from liyu.vouchers.serials import serial_of
 from liyu.vouchers.undo import undo
 from tests.vouchers.tills import TOKENS, open_shops
 from tests.world import NOW, ZONE, open_world
@@ -72,8 +73,16 @@ async def test_undo_by_code_takes_the_last_use(database_url: str) -> None:
         assert await undo_by(TOKENS.codes.code_of(voucher).lower()) == used[0].verification_id
         with pytest.raises(AlreadyUndoneError):
             await undo_by(TOKENS.codes.code_of(voucher))
-        with pytest.raises(UnknownVerificationError):
-            await undo_by("nonsense")
+        # The code of a voucher's giver is no voucher's any more: it takes nothing of the receiver back.
+        await shops.verify(voucher)
+        await world.connection.execute("UPDATE voucher SET generation = 1")
+        before = await shops.footprint()
+        for text in ("nonsense", TOKENS.codes.code_of(voucher)):
+            with pytest.raises(UnknownVerificationError):
+                await undo_by(text)
+        assert await shops.footprint() == before
+        await undo_by(TOKENS.codes.code_of(serial_of(voucher, 1)))
+        await world.connection.execute("UPDATE voucher SET generation = 0")
 
 
 async def test_a_repeat_tells_that_its_verification_was_taken_back(database_url: str) -> None:

@@ -56,6 +56,8 @@ class UseLine(Struct, kw_only=True):
     received_at: datetime
     value_minor: int
     verification_id: int | None
+    undone_at: datetime | None
+    """When its verification was taken back."""
     conflict: str | None
     bearer: str | None
     amount_minor: int
@@ -96,11 +98,12 @@ _DEVICES = """
 _USES = """
     SELECT u.id, u.voucher_id, v.generation, i.name_zh AS item_zh, i.name_en AS item_en, d.name AS device, s.name_zh AS store_zh,
         s.name_en AS store_en, f.name AS staff, p.code AS partner_code, p.name_zh AS partner_zh, p.name_en AS partner_en,
-        u.used_at, u.received_at, u.value_minor, u.verification_id, u.conflict, u.bearer,
+        u.used_at, u.received_at, u.value_minor, u.verification_id, w.undone_at, u.conflict, u.bearer,
         coalesce(c.amount_minor, 0) AS amount_minor, c.reason
     FROM offline_use u JOIN till_device d ON d.id = u.device_id JOIN store s ON s.id = d.store_id
     JOIN partner p ON p.id = d.partner_id LEFT JOIN offline_lease l ON l.id = u.lease_id LEFT JOIN staff f ON f.id = l.staff_id
     LEFT JOIN voucher v ON v.id = u.voucher_id LEFT JOIN item i ON i.id = v.item_id
+    LEFT JOIN verification w ON w.id = u.verification_id
     LEFT JOIN LATERAL (
         SELECT amount_minor, reason FROM offline_decision c WHERE c.offline_use_id = u.id ORDER BY c.id DESC LIMIT 1
     ) AS c ON true"""

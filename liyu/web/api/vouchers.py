@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.database import driver_connection, unit_of_work
 from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
+from liyu.core.limits import Subject, ensure_within
 from liyu.members.queries import find_member_id
 from liyu.vouchers.check import check_at_till
 from liyu.vouchers.confirm import confirm_use
-from liyu.vouchers.errors import UnknownVoucherError, VoucherRefusedError
+from liyu.vouchers.errors import UnknownVerificationError, UnknownVoucherError, VoucherRefusedError
 from liyu.vouchers.facts import VoucherFacts
 from liyu.vouchers.queries import voucher_of_member
 from liyu.vouchers.tokens import Form
@@ -35,6 +36,7 @@ from liyu.web.api.schemas import (
     VerifyBody,
 )
 from liyu.web.i18n import ENGLISH, negotiate_locale
+from liyu.web.limits import count_hit
 from liyu.web.pages import Page
 from liyu.web.services import Services, services_of
 from liyu.web.visit import visit_of
@@ -194,6 +196,7 @@ async def post_verification(request: ApiRequest) -> Page:
                 404: ["unknown_verification"],
                 409: ["already_undone", "undo_too_late", "second_person_needed"],
                 422: ["invalid_input"],
+                429: ["too_many_requests"],
             },
             example={"result": "undone", "verification": 4711, "status": "issued", "uses_left": 1},
         ),
@@ -207,19 +210,27 @@ async def post_undo(request: ApiRequest) -> Page:
     if body.code is None and body.verification is None:
         fault = Message(N_("Send a code or a verification."))
         raise InvalidInputError.of_fields({"code": fault, "verification": fault})
-    async with unit_of_work(services.sessions) as session:
-        undone = await undo(
-            await driver_connection(session),
-            verification_id=body.verification,
-            text=body.code,
-            reason=body.reason,
-            actor=caller.reference,
-            partner_id=caller.partner_id,
-            now=services.clock.now(),
-            zone=services.settings.timezone,
-            window_minutes=services.program.current(services.sessions).undo_minutes,
-            tokens=services.tokens,
-        )
+    now, guesses = services.clock.now(), _guesses_of(request) if body.code is not None else ()
+    try:
+        async with unit_of_work(services.sessions) as session:
+            for name, subject in guesses:
+                await ensure_within(session, name, subject, now=now)
+            undone = await undo(
+                await driver_connection(session),
+                verification_id=body.verification,
+                text=body.code,
+                reason=body.reason,
+                actor=caller.reference,
+                partner_id=caller.partner_id,
+                now=now,
+                zone=services.settings.timezone,
+                window_minutes=services.program.current(services.sessions).undo_minutes,
+                tokens=services.tokens,
+            )
+    except UnknownVerificationError:
+        for name, subject in guesses:
+            await count_hit(services, name, subject)
+        raise
     return json_answer(UndoAnswer("undone", undone.verification_id, undone.state, undone.uses_left))
 
 
@@ -297,8 +308,13 @@ def wish_of(
         verifier=caller.reference,
         partner_id=caller.partner_id,
         pin=pin,
-        subjects=(("verify_failure_key", caller.reference), ("verify_failure_address", visit_of(request).address)),
+        subjects=_guesses_of(request),
     )
+
+
+def _guesses_of(request: ApiRequest) -> tuple[Subject, ...]:
+    """Under which limits a caller's unknown codes are counted."""
+    return ("verify_failure_key", caller_of(request).reference), ("verify_failure_address", visit_of(request).address)
 
 
 def _shown(services: Services, text: str, voucher_id: int, masked: str) -> str:

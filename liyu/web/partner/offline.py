@@ -21,7 +21,7 @@ from liyu.vouchers.offline.errors import UnknownDeviceError, WrongPairingCodeErr
 from liyu.vouchers.offline.leases import give_lease
 from liyu.vouchers.offline.lists import fetch_changes, fetch_items, hash_vouchers, list_key
 from liyu.vouchers.offline.uses import OfflineEntry, TakenIn, take_in
-from liyu.web.actor import actor_of, require_permission
+from liyu.web.actor import Actor, actor_of, require_permission
 from liyu.web.audit import record_act
 from liyu.web.csrf import make_token
 from liyu.web.formats import current_zone
@@ -89,14 +89,17 @@ async def bind_this_device(request: AnyRequest, session: NamedDependency[AsyncSe
     return redirect(request, HOME)
 
 
-@get("/till/contact", guards=[_MAY_VERIFY])
+@get("/till/contact")
 async def show_contact(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
-    """All that a device needs for a time without a network: its bounds, keys, items, and what is no good any more."""
+    """All that a device needs for a time without a network: its bounds, keys, items, and what is no good any more.
+
+    To somebody who has no till at its store only that what it took can be sent: whoever of the partner signs in does that.
+    """
     form = ContactForm.parse(request.query_params.dict())
     now, visit, actor = now_of(request), visit_of(request), actor_of(request)
-    answer: dict[str, Any] = {"now": now, "csrf": make_token(visit), "device": None}
-    device = await _own_device(request, session)
-    if device is None or not form.is_valid:
+    device = await _find_device(request, session)
+    answer: dict[str, Any] = {"now": now, "csrf": make_token(visit), "takes_in": device is not None, "device": None}
+    if device is None or not form.is_valid or not _works_there(actor, device):
         return Page(msgspec.json.encode(answer), headers=_JSON)
     connection, services = await driver_connection(session), visit.services
     assert actor.staff_id is not None
@@ -138,10 +141,13 @@ async def show_contact(request: AnyRequest, session: NamedDependency[AsyncSessio
     return Page(msgspec.json.encode(answer), headers=_JSON)
 
 
-@post("/till/uses", guards=[_MAY_VERIFY])
+@post("/till/uses")
 async def take_in_uses(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
-    """What a device took without a network; told twice, it is answered as the first time. Each use stands alone."""
-    device = await _own_device(request, session)
+    """What a device took without a network; told twice, it is answered as the first time. Each use stands alone.
+
+    Whoever of its partner is signed in may send it: who took it is known by the lease.
+    """
+    device = await _find_device(request, session)
     if device is None:
         raise UnknownDeviceError
     try:
@@ -191,14 +197,24 @@ async def _take_in(request: AnyRequest, device: Device, entry: OfflineEntry, sen
         return None
 
 
+def _works_there(actor: Actor, device: Device) -> bool:
+    """Whether the person has a till at the store of a device."""
+    return actor.may("vouchers.verify") and actor.store_id in (None, device.store_id)
+
+
 async def _own_device(request: AnyRequest, session: AsyncSession) -> Device | None:
     """The device that this browser is bound to, if whoever is signed in works there."""
+    device = await _find_device(request, session)
+    return device if device and _works_there(actor_of(request), device) else None
+
+
+async def _find_device(request: AnyRequest, session: AsyncSession) -> Device | None:
+    """The device of the partner that this browser is bound to."""
     visit, actor = visit_of(request), actor_of(request)
     token = visit.cookies.get(visit.cookie_name(DEVICE_COOKIE))
     if not token:
         return None
-    device = await find_device(await driver_connection(session), partner_id_of(actor), token)
-    return device if device and actor.store_id in (None, device.store_id) else None
+    return await find_device(await driver_connection(session), partner_id_of(actor), token)
 
 
 def _device_page(request: AnyRequest, device: Device | None, form: PairForm, *, status: int = 200) -> Page:

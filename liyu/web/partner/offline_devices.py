@@ -1,5 +1,6 @@
 """The partner's devices that go on without a network, and what they took: added, bound, revoked, and looked through."""
 
+from datetime import timedelta
 from typing import Any
 
 from litestar import get, post
@@ -29,7 +30,7 @@ from liyu.web.forms import Form, IntegerField, MoneyField, TextField
 from liyu.web.i18n import gettext, text_of
 from liyu.web.pages import Page, leave_notice, page, redirect
 from liyu.web.partner.offline_words import BEARERS
-from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of
+from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of, undo_minutes_of
 from liyu.web.partner.till import store_options
 from liyu.web.visit import visit_of
 
@@ -138,7 +139,15 @@ def _row(request: AnyRequest, line: UseLine) -> dict[str, Any]:
         "conflict": name_conflict(line.conflict) if line.conflict else None,
         "bearer": gettext(BEARERS[line.bearer]) if line.bearer else None,
         "reason": rule_or_reason(line.reason),
+        "can_undo": _may_undo(request, line),
     }
+
+
+def _may_undo(request: AnyRequest, line: UseLine) -> bool:
+    """Whether the person may take it back now; the domain decides once more when they do."""
+    in_time = now_of(request) < line.received_at + timedelta(minutes=undo_minutes_of(request))
+    is_standing = line.verification_id is not None and line.undone_at is None
+    return is_standing and in_time and actor_of(request).may("vouchers.undo")
 
 
 async def _own_stores(request: AnyRequest, session: AsyncSession) -> list[Any]:

@@ -29,7 +29,7 @@ from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
 from liyu.web.formats import current_zone, format_instant
 from liyu.web.forms import ChoiceField, DateField, Form, IntegerField, TextField
-from liyu.web.i18n import current_locale, text_of, translate
+from liyu.web.i18n import current_locale, gettext, text_of, translate
 from liyu.web.pages import Page, page, redirect
 from liyu.web.partner.staff import (
     AnyRequest,
@@ -185,7 +185,7 @@ def verification_row(request: AnyRequest, line: VerificationLine, names: dict[st
 def may_undo(request: AnyRequest, line: VerificationLine) -> bool:
     """Whether the person may take a verification back now; the domain decides once more when they do."""
     window = timedelta(minutes=undo_minutes_of(request))
-    is_recent = now_of(request) < line.verified_at + window
+    is_recent = now_of(request) < line.known_at + window
     return line.undone_at is None and is_recent and actor_of(request).may("vouchers.undo")
 
 
@@ -217,6 +217,8 @@ def _describe(request: AnyRequest, facts: VerificationFacts) -> str:
     """Whose voucher it was, its masked code and when, in one line."""
     code = mask_code(visit_of(request).services.codes.code_of(serial_of(facts.voucher_id, facts.generation)))
     parts = [mask_name(facts.member_name), code, _say_when(facts.verified_at, today_of(request))]
+    if facts.received_at is not None:
+        parts.append(gettext(N_("taken without a network")))
     return " · ".join(part for part in parts if part)
 
 

@@ -87,6 +87,18 @@ async def test_guessing_locks_the_key_out(api: Api, open_api: OpenApi) -> None:
     assert (await api.verify(code)).status_code == 200
 
 
+async def test_taking_back_is_no_second_place_to_guess(api: Api, open_api: OpenApi) -> None:
+    guesser = await open_api("vouchers:verify")
+    wish = {"reason": "guess"}
+    for number in range(60):
+        problem_of(
+            await guesser.post("/vouchers/undo", json=wish | {"code": f"g {number}"}), 404, "unknown_verification"
+        )
+    problem_of(await guesser.post("/vouchers/undo", json=wish | {"code": "one more"}), 429, "too_many_requests")
+    problem_of(await guesser.verify(await api.voucher()), 429, "too_many_requests")
+    problem_of(await guesser.post("/vouchers/undo", json=wish | {"verification": 9}), 404, "unknown_verification")
+
+
 async def test_a_verification_is_taken_back_with_a_reason_and_in_time(
     api: Api, open_api: OpenApi, world: World, clock: FixedClock
 ) -> None:

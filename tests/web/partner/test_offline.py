@@ -11,8 +11,9 @@ import httpx
 from liyu.vouchers.offline.lists import hash_vouchers, list_key
 from liyu.vouchers.wallet_code import WalletCodes
 from tests.vouchers.tills import FEE, TOKENS
+from tests.web.conftest import OpenClient
 from tests.web.partner.conftest import Enter, Portal
-from tests.web.personas import field_in, token_in
+from tests.web.personas import field_in, sign_in_staff, token_in
 
 SECRET = "a-secret-for-tests-" + "0" * 32
 DEVICE = {"store": "SH1", "name": "Till 1", "quota": "2", "cap": "100", "hours": "12"}
@@ -48,6 +49,11 @@ async def tell(client: httpx.AsyncClient, contact: dict[str, Any], *papers: str,
     body = json.dumps({"sent_at": sent_at or contact["now"], "uses": uses})
     headers = {"X-CSRF-Token": contact["csrf"], "Content-Type": "application/json"}
     return await client.post("/partner/till/uses", content=body, headers=headers)
+
+
+async def leave(client: httpx.AsyncClient) -> None:
+    page = await client.get("/partner/orders")
+    assert (await client.post("/partner/sign-out", data={"csrf_token": token_in(page)})).status_code == 303
 
 
 async def paper(portal: Portal, voucher: int) -> str:
@@ -125,6 +131,43 @@ async def test_a_revoked_device_gets_no_more_bounds_but_is_still_listened_to(por
     assert "was revoked" in (await owner.get("/partner/till")).text
     told = await tell(owner, contacted, await paper(portal, voucher), sent_at=portal.clock.now().isoformat())
     assert told.json()["results"][0]["state"] == "verified"
+
+
+async def test_what_waits_goes_up_with_whoever_of_the_partner_signs_in_next(
+    portal: Portal, enter: Enter, open_client: OpenClient
+) -> None:
+    """The browser keeps the device's cookie when somebody signs out; another partner's people send nothing with it."""
+    vouchers, shops = await portal.shops.vouchers(2), portal.shops
+    owner, browser = await enter("owner"), open_client()
+    await sign_in_staff(browser, "cashier@portal.example", "partner")
+    first = await bind(owner, browser)
+    await leave(browser)
+    papers = [await paper(portal, voucher) for voucher in vouchers]
+    before = await shops.footprint()
+    assert (await browser.get("/partner/till/contact")).status_code in (303, 401)
+    assert (await tell(browser, first, *papers)).status_code in (303, 401, 403)
+    login = (await browser.get("/partner/login")).text
+    assert "data-till-waiting" in login
+    assert "js/till/portal" in login
+
+    await sign_in_staff(browser, "tea@portal.example", "partner")
+    theirs = (await browser.get("/partner/till/contact")).json()
+    assert (theirs["takes_in"], theirs["device"]) == (False, None)
+    assert (await tell(browser, first | {"csrf": theirs["csrf"]}, *papers)).status_code == 404
+    assert await shops.footprint() == before
+
+    await leave(browser)
+    # Finance has no till, and so gets no bounds for one; what waits is taken in.
+    await sign_in_staff(browser, "finance@portal.example", "partner")
+    back = await contact(browser)
+    assert (back["takes_in"], back["device"], "lease" in back) == (True, None, False)
+    told = await tell(browser, first | {"csrf": back["csrf"]}, *papers)
+    assert [one["state"] for one in told.json()["results"]] == ["verified"] * 2
+    uses = (await owner.get("/partner/offline-uses")).text
+    assert "Cashier Wang" in uses
+    assert "Finance Wang" not in uses
+    sent = "SELECT count(*) FROM audit_event e JOIN staff s ON e.actor = 'staff:' || s.id WHERE e.action = 'vouchers.offline'"
+    assert await shops.world.one(f"{sent} AND s.role = 'finance'") == 2
 
 
 async def test_the_portal_is_installable_and_its_page_without_a_network_names_nobody(

@@ -1,5 +1,5 @@
 // The till without a network: read a paper, judge it, ask, take it, and send it as soon as there is a network again.
-import { comeIntoContact } from "./contact.js";
+import { comeIntoContact, SignedOut } from "./contact.js";
 import { clockNow, fill, money, showDevice } from "./device.js";
 import { findRefusal, timeOf } from "./judge.js";
 import { hashVoucher, isGenuine, readPaper } from "./paper.js";
@@ -65,13 +65,9 @@ page.querySelector("form").addEventListener("submit", async (event) => {
 const lastDayOf = ({ lastDay }) => new Intl.DateTimeFormat(document.documentElement.lang, { timeZone: "UTC", dateStyle: "medium" }).format((lastDay - 719_163) * 86_400_000);
 
 async function goOn() {
-  const back = page.querySelector("[data-till-back]");
-  try {
-    await comeIntoContact();
-    back.hidden = false;
-  } catch {
-    back.hidden = true;
-  }
+  const trouble = await comeIntoContact().then(() => null, (reason) => reason);
+  page.querySelector("[data-till-back]").hidden = trouble !== null;
+  page.querySelector("[data-till-signed-out]").hidden = !(trouble instanceof SignedOut);
   await showDevice();
 }
 

@@ -5,8 +5,12 @@ import { forget, keepContact, look, note } from "./shelf.js";
 const MOST_AT_ONCE = 50;
 const KEPT = 14 * 86_400_000;
 
+/** There is a network, but nobody of the partner is signed in. */
+export class SignedOut extends Error {}
+
 async function ask(address, options = {}) {
-  const answer = await fetch(address, { ...options, headers: { Accept: "application/json", ...options.headers }, redirect: "error" });
+  const answer = await fetch(address, { ...options, headers: { Accept: "application/json", ...options.headers }, redirect: "manual" });
+  if (answer.type === "opaqueredirect" || answer.status === 401) throw new SignedOut();
   if (!answer.ok) throw new Error(`${answer.status}`);
   return answer.json();
 }
@@ -29,11 +33,13 @@ async function refresh() {
   const { contact: known, uses } = await look();
   const waiting = uses.filter((use) => use.state === "waiting").reverse();
   let answer = await fetchContact(known?.lease?.id, known?.cursor);
-  if (!answer.device) return known && !waiting.length ? keepContact(null) : undefined;
+  if (!answer.takes_in) return known && !waiting.length ? keepContact(null) : undefined;
   // Times of what waits are by the clock of the contact under which they were taken.
   for (let start = 0; start < waiting.length; start += MOST_AT_ONCE) {
     await send(waiting.slice(start, start + MOST_AT_ONCE), known ?? { server: Date.parse(answer.now), wall: Date.now() }, answer.csrf);
   }
+  // Whoever has no till here sends what waits; the bounds of the device stay as they are.
+  if (!answer.device) return undefined;
   if (waiting.length) answer = await fetchContact(known?.lease?.id, known?.cursor);
   const gone = new Set(known?.gone);
   for (;;) {
@@ -51,5 +57,5 @@ async function refresh() {
   for (const name of await caches.keys()) if (name.startsWith("portal-")) await (await caches.open(name)).add("/partner/offline");
 }
 
-/** Comes into contact with the server; one page of this browser at a time. Raises without a network or when nobody is signed in. */
+/** Comes into contact with the server; one page of this browser at a time. Raises without a network, and SignedOut. */
 export const comeIntoContact = () => (navigator.locks ? navigator.locks.request("liyu-till", refresh) : refresh());

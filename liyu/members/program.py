@@ -143,6 +143,13 @@ async def save_account_rules(
     )
 
 
+async def save_limits(connection: AsyncConnection[Any], *, adjustment_limit: int, issue_limit: int) -> None:
+    """Say how many points, to or from one member, and how many units by campaigns one person may give in a day alone."""
+    await connection.execute(
+        "UPDATE program SET adjustment_limit = %s, issue_limit = %s", (adjustment_limit, issue_limit)
+    )
+
+
 async def replace_program(
     connection: AsyncConnection[Any], terms: ProgramTerms, tiers: list[TierRow], rules: list[RuleRow]
 ) -> None:

@@ -126,6 +126,7 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
             [
                 Place(N_("Books"), "/console/books", "scale", "books.read"),
                 Place(N_("Audit log"), "/console/audit", "clipboard-list", "audit.read"),
+                Place(N_("Limits for one person"), "/console/limits", "users", "limits.read"),
             ],
         ),
     ],

@@ -4,7 +4,7 @@ from liyu.core.access.models import MEMBER, OPERATOR, PARTNER
 
 _OPERATOR_READS = frozenset(
     {"today.read", "items.read", "redemptions.read", "members.read", "rules.read", "partners.read", "codes.read"}
-    | {"campaigns.read", "giftcodes.read", "vouchers.read"}
+    | {"campaigns.read", "giftcodes.read", "vouchers.read", "limits.read"}
 )
 _PARTNER_READS = frozenset({"today.read", "offers.read"})
 _SERVICE_ACTS = frozenset(
@@ -59,7 +59,8 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
         },
         "finance": _OPERATOR_READS
         | {"statements.read", "settlement.prepare", "settlement.approve", "books.read", "books.prove", "audit.read"}
-        | {"members.approve", "campaigns.approve", "vouchers.approve", "members.note", "points.read"},
+        | {"members.approve", "campaigns.approve", "vouchers.approve", "members.note", "points.read"}
+        | {"limits.edit"},
         "service": _OPERATOR_READS | _SERVICE_ACTS,
     },
     PARTNER: {

@@ -21,6 +21,7 @@ ACTIONS = {
     "member.close": N_("Closing noted for a member"),
     "member.close_taken_back": N_("Closing taken back for a member"),
     "member.erase": N_("Member erased"),
+    "program.limits": N_("Limits for one person changed"),
     "store.change": N_("Store: address, hours or place changed"),
     "item.create": N_("Item created"),
     "item.edit": N_("Item changed"),

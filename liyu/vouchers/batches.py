@@ -27,7 +27,7 @@ from liyu.vouchers.pdf import PdfFailedError, PdfMaker
 from liyu.vouchers.sheets import Form, Layout, Sheet
 from liyu.vouchers.states import OPEN, PRINTABLE
 
-MEDIA_TYPES: dict[Form, str] = {"pdf": "application/pdf", "zip": "application/zip", "csv": "text/csv; charset=utf-8"}
+MEDIA_TYPES: dict[Form, str] = {"pdf": "application/pdf", "zip": "application/zip", "csv": "text/csv"}
 CSV_HEAD = ("number", "code", "qr", "valid_until")
 ToSheets = Callable[[Sequence[tuple[VoucherFacts, Sequence[StoreFacts]]], str], list[Sheet]]
 """Sets vouchers with their stores into sheets of a language; the web layer has the templates and the words."""
@@ -186,9 +186,16 @@ async def load_print(connection: AsyncConnection[Any], print_id: int) -> Print:
     return found[0]
 
 
-async def list_prints(connection: AsyncConnection[Any], after: int | None, limit: int = PAGE) -> list[Print]:
-    """Prints from the newest on, older than the one with the id `after`."""
-    return await _fetch(connection, f"{_SELECT} WHERE p.id < %s ORDER BY p.id DESC LIMIT %s", (after or 2**62, limit))
+async def list_prints(
+    connection: AsyncConnection[Any], after: int | None, limit: int = PAGE, *, run_id: int | None = None
+) -> list[Print]:
+    """Prints from the newest on, older than the one with the id `after`; all, or those of a run."""
+    of_run, values = ("AND p.run_id = %s", (run_id,)) if run_id is not None else ("", ())
+    return await _fetch(
+        connection,
+        f"{_SELECT} WHERE p.id < %s {of_run} ORDER BY p.id DESC LIMIT %s",
+        (after or 2**62, *values, limit),
+    )
 
 
 async def items_on_press(connection: AsyncConnection[Any]) -> list[int]:

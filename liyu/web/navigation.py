@@ -81,6 +81,7 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
             [
                 Place(N_("Vouchers"), "/console/vouchers", "ticket-check", "vouchers.read"),
                 Place(N_("Vouchers on paper"), "/console/prints", "printer", "vouchers.print"),
+                Place(N_("Print runs"), "/console/voucher-runs", "layers", "vouchers.read"),
                 Place(N_("Code pools"), "/console/pools", "key-round", "codes.read"),
                 Place(N_("Tills"), "/console/tills", "scan-line", "vouchers.read"),
                 Place(N_("Campaigns"), "/console/campaigns", "megaphone", "campaigns.read"),

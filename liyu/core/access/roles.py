@@ -34,6 +34,7 @@ ROLES: dict[str, dict[str, frozenset[str]]] = {
             "orders.rules",
             "codes.edit",
             "vouchers.print",
+            "vouchers.runs",
             "vouchers.extend",
             "vouchers.approve",
             "vouchers.rules",

@@ -1,6 +1,7 @@
 """Vouchers on paper by the thousand: ordered for an item, made by the worker, fetched through an address of minutes."""
 
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any, Protocol, cast
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from litestar import get, post
@@ -11,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError, NotFoundError
-from liyu.core.i18n import N_
+from liyu.core.i18n import N_, Message
 from liyu.core.jobs import defer
 from liyu.core.storage import open_storage
 from liyu.vouchers.batches import (
     KEPT,
     MEDIA_TYPES,
     PAGE,
+    Numbers,
     Print,
     list_printable_items,
     list_prints,
@@ -41,7 +43,7 @@ from liyu.web.console.common import (
     show,
     try_act,
 )
-from liyu.web.i18n import LANGUAGE_TAGS, current_locale, gettext, text_of
+from liyu.web.i18n import LANGUAGE_TAGS, current_locale, gettext, text_of, translate
 from liyu.web.pages import Page, fragment, redirect
 from liyu.web.visit import visit_of
 
@@ -49,7 +51,11 @@ GUARD = require_permission("vouchers.print")
 ADDRESS_SECONDS = 300
 """How long the address of a file is good; whoever has the file has the vouchers."""
 _LAYOUT_NAMES: dict[str, str] = {"a6": N_("A6, a page each"), "a4": N_("A4, four with cut marks")}
-_FORM_NAMES: dict[str, str] = {"pdf": N_("One PDF"), "zip": N_("ZIP with a PDF each")}
+_FORM_NAMES: dict[str, str] = {
+    "pdf": N_("One PDF"),
+    "zip": N_("ZIP with a PDF each"),
+    "csv": N_("CSV for a print shop"),
+}
 _LANGUAGES = {"zh_CN": "中文", "en": "English"}
 _STATES: dict[str, tuple[str, str]] = {
     "printing": (N_("Printing"), "gold"),
@@ -66,6 +72,14 @@ class PrintForm(forms.Form):
     form = forms.ChoiceField(FORMS, label=N_("File"))
 
 
+class Wish(Protocol):
+    """How vouchers are wanted on paper: a form with these fields."""
+
+    language: Any
+    layout: Any
+    form: Any
+
+
 @get("/prints", guards=[GUARD])
 async def show_prints(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """What was printed, and the form for more."""
@@ -80,27 +94,40 @@ async def order(request: AnyRequest, session: NamedDependency[AsyncSession]) -> 
     items = {one.sku: one.id for one in await list_printable_items(connection, now_of(request))}
     if not form.is_valid or form.sku not in items:
         return await _show_list(request, session, form, status=422)
-    layout, wanted = cast("Layout", form.layout), cast("Form", form.form)
+    print_id, refusal = await order_and_start(request, session, items[form.sku], form)
+    if refusal:
+        return await _show_list(request, session, form, refusal=refusal)
+    return redirect(request, f"/console/prints/{print_id}")
+
+
+async def order_and_start(
+    request: AnyRequest, session: AsyncSession, item_id: int, wish: Wish, *, numbers: Numbers | None = None
+) -> tuple[int | None, DomainError | None]:
+    """Order vouchers of an item, or numbers of a run, and let the worker begin: the print, or why there is none."""
+    connection = await driver_connection(session)
+    layout, wanted = cast("Layout", wish.layout), cast("Form", wish.form)
     ordered: list[tuple[int, bool]] = []
 
     async def act() -> None:
         ordered.append(
             await order_print(
-                connection, items[form.sku], locale=form.language, layout=layout, form=wanted,
-                actor=actor_of(request).reference, now=now_of(request),
+                connection, item_id, locale=wish.language, layout=layout, form=wanted, actor=actor_of(request).reference,
+                now=now_of(request), numbers=numbers,
             )
         )  # fmt: skip
 
     refusal = await try_act(connection, act())
     if refusal:
-        return await _show_list(request, session, form, refusal=refusal)
+        return None, refusal
     print_id, is_new = ordered[0]
     if is_new:
         await defer(connection, "print_vouchers", print_id=print_id)
         found = await load_print(connection, print_id)
         after = {"item": found.sku, "vouchers": found.total, "layout": layout, "form": wanted}
+        if numbers:
+            after |= {"run": numbers.run_id, "from": numbers.first, "through": numbers.last}
         await record_act(request, session, "print.order", f"print:{print_id}", after=after)
-    return redirect(request, f"/console/prints/{print_id}")
+    return print_id, None
 
 
 @get("/prints/{print_id:int}", guards=[GUARD])
@@ -166,7 +193,8 @@ async def download_print(
         raise NotFoundError
     await record_act(request, session, "print.fetch", f"print:{print_id}", after={"vouchers": found.total})
     pieces = open_storage(visit_of(request).services.settings).pieces(found.file_name)
-    name = f"vouchers-{found.sku}-{found.id}.{found.form}"
+    numbers = f"-{found.first_number}-{found.last_number}" if found.run_id else ""
+    name = f"vouchers-{found.sku}-{found.id}{numbers}.{found.form}"
     return Stream(pieces, media_type=MEDIA_TYPES[found.form], headers=headers_of(name))
 
 
@@ -191,13 +219,10 @@ async def _show_list(
         refusal=refusal,
         **({"status": status} if status else {}),
         form=form,
-        rows=[_words(one) for one in found],
+        rows=[words_of_print(one) for one in found],
         names=await name_people(connection, [one.made_by for one in found]),
         items=[(one.sku, f"{text_of(one, 'name')} · {one.vouchers}") for one in items],
-        languages=list(_LANGUAGES.items()),
-        layouts=[(name, gettext(label)) for name, label in _LAYOUT_NAMES.items()],
-        file_forms=[(name, gettext(label)) for name, label in _FORM_NAMES.items()],
-        own_language=current_locale(),
+        **choices_of_print(FORMS),
         **cursor_links(request, found[-1].id if len(found) == PAGE else None),
     )
 
@@ -211,23 +236,42 @@ async def _show(
         "print",
         refusal=refusal,
         found=found,
-        line=_words(found),
+        line=words_of_print(found),
         kept_days=KEPT.days,
         minutes=ADDRESS_SECONDS // 60,
     )
 
 
-def _words(found: Print) -> dict[str, Any]:
+def choices_of_print(file_forms: Iterable[str]) -> dict[str, Any]:
+    """What the fields of a form for a print offer."""
+    return {
+        "languages": list(_LANGUAGES.items()),
+        "layouts": [(name, gettext(label)) for name, label in _LAYOUT_NAMES.items()],
+        "file_forms": [(name, gettext(_FORM_NAMES[name])) for name in file_forms],
+        "own_language": current_locale(),
+    }
+
+
+def words_of_print(found: Print) -> dict[str, Any]:
+    """A print as lists show it; of a run with its name and numbers."""
     label, tone = _STATES[found.state]
     return {
         "print": found,
         "name": text_of(found, "item"),
+        "run": _say_run(found),
         "state": gettext(label),
         "tone": tone,
         "paper": gettext(_LAYOUT_NAMES[found.layout]),
         "file": gettext(_FORM_NAMES[found.form]),
         "language": _LANGUAGES[found.locale],
     }
+
+
+def _say_run(found: Print) -> str:
+    if found.run_id is None:
+        return ""
+    values = {"name": found.run_name, "first": found.first_number, "last": found.last_number}
+    return translate(Message(N_("%(name)s, no. %(first)s–%(last)s"), values))
 
 
 ROUTES = [

@@ -166,11 +166,17 @@ class GatheringDesk(ABC, Generic[Request, Answer]):
     async def _connect(self) -> AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
             options = " ".join(f"-c {setting}" for setting in CONNECTION_SETTINGS)
-            self._connection = await AsyncConnection.connect(self.database_url, autocommit=True, options=options)
-            await self.prepare(self._connection)
+            connection = await AsyncConnection.connect(self.database_url, autocommit=True, options=options)
+            try:
+                await self.prepare(connection)
+            except BaseException:
+                await connection.close()
+                raise
+            self._connection = connection
         return self._connection
 
     async def _reconnect(self) -> None:
+        """Connect anew. Where that fails, too, whatever the reason, the next try connects: the desk lives on."""
         if self._connection is not None:
             with contextlib.suppress(Error):
                 await self._connection.close()
@@ -178,4 +184,7 @@ class GatheringDesk(ABC, Generic[Request, Answer]):
         try:
             await self._connect()
         except OperationalError:
+            await asyncio.sleep(0.5)
+        except Exception:
+            log.exception("desk_has_no_connection")
             await asyncio.sleep(0.5)

@@ -74,6 +74,8 @@ class Activity:
     clock: FixedClock
     tokens: Tokens
     zone: ZoneInfo
+    ids: dict[str, int]
+    """Of members, by the number that the host knows them by."""
     draw: random.Random = field(default_factory=lambda: random.Random(SEED))  # noqa: S311 - a replay, not a secret
     due: list[Due] = field(default_factory=list)
     count: int = 0
@@ -144,7 +146,8 @@ class Activity:
         if redeemed.state == "confirmed" and self.draw.random() < CANCELLED_SHARE:
             async with self.connection.transaction():
                 await cancel_redemption(
-                    self.connection, redeemed.number, member_id=None, reason="changed_mind", actor=f"member:{member}",
+                    self.connection, redeemed.number, member_id=None, reason="changed_mind",
+                    actor=f"member:{self.ids[member]}",
                     now=at + timedelta(minutes=20), zone=self.zone,
                 )  # fmt: skip
         elif offer.partner_id is not None and offer.stores:
@@ -160,7 +163,7 @@ class Activity:
     async def _redeem(self, member: str, sku: str) -> Redeemed | None:
         self.count += 1
         request = RedeemRequest(
-            "demo", str(self.count), hash_request(member, sku, 1), member, sku, 1, "mall", f"member:{member}"
+            "demo", str(self.count), hash_request(member, sku, 1), member, sku, 1, "mall", f"member:{self.ids[member]}"
         )
         try:
             return await self.desk.redeem(request)
@@ -221,6 +224,7 @@ async def open_activity(  # type: ignore[no-untyped-def]
     desk = Desk(database_url, clock, zone)
     await desk.open()
     try:
-        yield Activity(connection, desk, clock, tokens, zone)
+        found = await connection.execute("SELECT external_id, id FROM member")
+        yield Activity(connection, desk, clock, tokens, zone, dict(await found.fetchall()))
     finally:
         await desk.close()

@@ -94,7 +94,8 @@ async def _credit(connection: AsyncConnection[Any], now: datetime, zone: ZoneInf
 async def _hold_two(connection: AsyncConnection[Any], database_url: str, now: datetime, zone: ZoneInfo) -> None:
     """An order that waits for its cash part, and one that was not paid in time."""
     sku = await (await connection.execute(WITH_CASH)).fetchone()
-    if sku is None:
+    member = await (await connection.execute("SELECT id FROM member WHERE external_id = %s", (DEMO_MEMBER,))).fetchone()
+    if sku is None or member is None:
         return
     clock = FixedClock(now)
     desk = Desk(database_url, clock, zone, payments_available=True)
@@ -103,7 +104,7 @@ async def _hold_two(connection: AsyncConnection[Any], database_url: str, now: da
         for key, before in (("released", timedelta(hours=3)), ("held", timedelta(minutes=5))):
             clock.instant = now - before
             wish = RedeemRequest(
-                "demo", f"cash-{key}", hash_request(DEMO_MEMBER, sku[0], 1), DEMO_MEMBER, sku[0], 1, "mall", f"member:{DEMO_MEMBER}"
+                "demo", f"cash-{key}", hash_request(DEMO_MEMBER, sku[0], 1), DEMO_MEMBER, sku[0], 1, "mall", f"member:{member[0]}"
             )  # fmt: skip
             held = await desk.redeem(wish)
             if key == "released":

@@ -58,6 +58,11 @@ def format_day(day: date | datetime, locale: str) -> str:
     return _date_text(_local_day(day), _LONG_DAYS[locale], locale)
 
 
+def format_last_day(end: datetime, locale: str) -> str:
+    """The last day of what ends at an instant: 2026年11月22日 for what ends with that day, at the next one's midnight."""
+    return format_day(end - timedelta(microseconds=1), locale)
+
+
 def format_short_day(day: date | datetime, locale: str) -> str:
     """11月22日, 22 Nov"""
     return _date_text(_local_day(day), _DAYS[locale], locale)

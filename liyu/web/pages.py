@@ -19,6 +19,7 @@ from liyu.core.access.models import PARTNER
 from liyu.core.access.roles import NO_PERMISSIONS
 from liyu.core.i18n import N_, Message
 from liyu.core.money import DEFAULT_CURRENCY
+from liyu.vouchers.facts import mask_name
 from liyu.web import formats
 from liyu.web.csrf import CurrentToken, issue_tokens_to
 from liyu.web.i18n import (
@@ -140,11 +141,13 @@ def make_environment(static: Callable[[str], str]) -> Environment:
         "points": formats.format_points,
         "money": lambda minor, currency=DEFAULT_CURRENCY: formats.format_money(minor, currency),
         "date": lambda day: formats.format_day(day, current_locale()),
+        "last_day": lambda end: formats.format_last_day(end, current_locale()),
         "day": lambda day: formats.format_short_day(day, current_locale()),
         "weekday": lambda day: formats.format_weekday(day, current_locale()),
         "datetime": lambda instant: formats.format_instant(instant, current_locale()),
         "clock_time": formats.format_clock_time,
         "phone": formats.format_phone,
+        "masked": mask_name,
         "relative": _relative,
         "text_of": text_of,
         "translate": translate,

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.audit import AuditEvent, list_events
 from liyu.core.database import driver_connection
+from liyu.core.i18n import N_
 from liyu.web.actor import require_permission
 from liyu.web.console import audit_words
 from liyu.web.console.common import (
@@ -24,6 +25,7 @@ from liyu.web.console.common import (
     segment,
     show,
 )
+from liyu.web.i18n import gettext
 from liyu.web.pages import Page
 
 PLACES = {
@@ -32,8 +34,31 @@ PLACES = {
     "member": "/console/members/",
     "partner": "/console/partners/",
     "statement": "/console/settlements/",
+    "voucher": "/console/vouchers/",
+    "campaign": "/console/campaigns/",
+    "giftcodes": "/console/gift-codes/",
+    "print": "/console/prints/",
+    "drop": "/console/drops/",
+    "draw": "/console/draws/",
+    "shipping": "/console/shipping/",
+    "rule": "/console/rules/",
+    "tag": "/console/tags/",
+    "collection": "/console/storefront/collections/",
+    "import": "/console/imports/",
+    "export": "/console/exports/",
 }
 """Where the page of an audited object is, by its noun."""
+
+NAMED = {"member", "item", "partner"}
+"""Nouns whose names people chose, also where they are digits alone."""
+
+MANY = {
+    "redemption:to_send": N_("Orders to send"),
+    "redemption:many": N_("Several orders"),
+    "members:all": N_("Members"),
+    "points:all": N_("All points"),
+}
+"""Objects that are more than one, and so have no page."""
 
 
 @get("/audit", guards=[require_permission("audit.read")])
@@ -72,10 +97,18 @@ def _row(event: AuditEvent, names: Names) -> dict[str, Any]:
         "event": event,
         "who": names.of(event.actor),
         "action": audit_words.action(event.action),
-        "subject": names.of(event.object) if noun == "staff" else name or event.object,
-        "href": f"{PLACES[noun]}{segment(name)}" if noun in PLACES else None,
+        "subject": names.of(event.object) if noun == "staff" else _subject(event.object),
+        "href": f"{PLACES[noun]}{segment(name)}" if noun in PLACES and event.object not in MANY else None,
         "changes": _changes(event.before or {}, event.after or {}),
     }
+
+
+def _subject(reference: str) -> str:
+    """What was acted upon: its number, with a # before those that count rows, or words for many."""
+    if reference in MANY:
+        return gettext(MANY[reference])
+    noun, _, name = reference.partition(":")
+    return f"#{name}" if name.isdigit() and noun not in NAMED else name or reference
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:

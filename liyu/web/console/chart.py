@@ -7,12 +7,12 @@ from typing import Protocol
 from msgspec import Struct
 
 from liyu.members.points.health import MonthOfPoints
+from liyu.web.charts import GridLine, Label, draw_grid, round_up
 from liyu.web.formats import format_month
 from liyu.web.i18n import current_locale
 
 WIDTH, HEIGHT = 720, 250
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 30
-GRID_LINES = 4
 
 
 class MonthRow(Protocol):
@@ -34,20 +34,6 @@ class MonthRow(Protocol):
         ...
 
 
-class GridLine(Struct, frozen=True):
-    """One horizontal line with its figure."""
-
-    y: float
-    label: str
-
-
-class Label(Struct, frozen=True):
-    """A month under the chart."""
-
-    x: float
-    text: str
-
-
 class Chart(Struct, frozen=True):
     """Everything that the template draws; coordinates in a box of `width` × `height`."""
 
@@ -67,7 +53,7 @@ class Chart(Struct, frozen=True):
 def draw_months(months: Sequence[MonthRow]) -> Chart:
     """Two or three lines over the months, upon a scale that begins at zero and ends at a round figure."""
     lapsed = [row.lapsed for row in months if isinstance(row, MonthOfPoints)]
-    top = _round_up(max([1, *(row.issued for row in months), *(row.spent for row in months), *lapsed]))
+    top = round_up(max([1, *(row.issued for row in months), *(row.spent for row in months), *lapsed]))
     bottom = HEIGHT - BOTTOM
     step = (WIDTH - LEFT - RIGHT) / max(1, len(months) - 1)
 
@@ -75,10 +61,6 @@ def draw_months(months: Sequence[MonthRow]) -> Chart:
         return f"{LEFT + index * step:.1f},{bottom - max(0, value) / top * (bottom - TOP):.1f}"
 
     issued = " ".join(at(index, row.issued) for index, row in enumerate(months))
-    grid = [
-        GridLine(bottom - line / GRID_LINES * (bottom - TOP), _short(top * line // GRID_LINES))
-        for line in range(GRID_LINES + 1)
-    ]
     last = len(months) - 1
     return Chart(
         width=WIDTH,
@@ -89,24 +71,10 @@ def draw_months(months: Sequence[MonthRow]) -> Chart:
         issued=issued,
         spent=" ".join(at(index, row.spent) for index, row in enumerate(months)),
         lapsed=" ".join(at(index, value) for index, value in enumerate(lapsed)) or None,
-        grid=grid,
+        grid=draw_grid(top, TOP, bottom),
         labels=[
             Label(LEFT + index * step, format_month(row.month, current_locale()))
             for index, row in enumerate(months)
             if (last - index) % 2 == 0
         ],
     )
-
-
-def _round_up(value: int) -> int:
-    """The next figure of 4, 8, 20, 40, 60, 80 × 10ⁿ, so that a quarter of it is a round figure, too."""
-    scale = 1
-    while True:
-        for step in (4, 8, 20):
-            if value <= step * scale:
-                return step * scale
-        scale *= 10
-
-
-def _short(value: int) -> str:
-    return f"{value // 1000:,}k" if value >= 1000 and value % 1000 == 0 else f"{value:,}"

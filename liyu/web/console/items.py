@@ -36,9 +36,10 @@ from liyu.web.console.common import (
 from liyu.web.forms import ChoiceField, Form, IntegerField, TextField
 from liyu.web.i18n import text_of
 from liyu.web.item_terms import describe_coupon
-from liyu.web.pages import Page, leave_notice, redirect
+from liyu.web.pages import Page, fragment, leave_notice, redirect
 
 REDEMPTIONS_SHOWN = 8
+SUGGESTED = 30
 PUBLISHED = ("live",)
 
 
@@ -81,6 +82,14 @@ async def show_items(request: AnyRequest, session: NamedDependency[AsyncSession]
         states=choice_links(request, "state", states, state),
         **cursor_links(request, found.next),
     )
+
+
+@get("/item-options", guards=[require_permission("items.read")])
+async def suggest_items(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """What a field for an item suggests for what was typed, whatever the field is called."""
+    typed = next((read_text(request, name) for name in request.query_params), "")
+    found = await list_items(await driver_connection(session), ItemFilter(text=typed), size=SUGGESTED)
+    return fragment(request, "console/_item_options.html", lines=found.lines)
 
 
 @get("/items/{sku:str}", guards=[require_permission("items.read")])
@@ -194,4 +203,4 @@ def _steps_from(state: str) -> list[str]:
     return [wanted for wanted in TRANSITIONS[state] if wanted != "submitted"]
 
 
-ROUTES = [show_items, show_item, show_versions, change_state, change_stock]
+ROUTES = [show_items, suggest_items, show_item, show_versions, change_state, change_stock]

@@ -117,6 +117,9 @@ def reference(source: str) -> str:
             return f"#{number}"
         case "statement":
             return number
+        case "check_in":
+            # Made of the member and the day, which stand beside it.
+            return ""
         case _ if kind in EVENT_TYPES:
             return number.removeprefix(f"{kind}:")
         case _:

@@ -44,7 +44,7 @@ class PlanForm(Form):
 
 
 class NewPlanForm(PlanForm):
-    code = TextField(N_("Code"), maximum=40)
+    code = TextField(N_("Key"), maximum=40)
     tier = TextField(N_("Tier"), maximum=64)
 
 

@@ -87,7 +87,7 @@ class RuleForm(TrialForm):
 
 
 class NewRuleForm(RuleForm):
-    code = TextField(N_("Code"), maximum=LONGEST_CODE)
+    code = TextField(N_("Key"), maximum=LONGEST_CODE)
     event_type = ChoiceField(EARNING_TYPES, N_("Event"))
 
     def check(self) -> Iterable[tuple[str, Message]]:

@@ -75,7 +75,7 @@ class CollectionForm(Form):
 
 
 class NewCollectionForm(CollectionForm):
-    code = TextField(N_("Code"), maximum=40)
+    code = TextField(N_("Key"), maximum=40)
 
     def check(self) -> Iterable[tuple[str, Message]]:
         if not _CODE.fullmatch(self.code):

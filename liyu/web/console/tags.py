@@ -66,7 +66,7 @@ class TagForm(ConditionsForm):
 
 
 class NewTagForm(TagForm):
-    code = TextField(N_("Code"), maximum=40)
+    code = TextField(N_("Key"), maximum=40)
     is_badge = CheckField(N_("A badge"))
     by_rule = ChoiceField(("yes", "no"), N_("How it is given"), required=False, default="no")
 

@@ -100,14 +100,14 @@ async def _show(
     form: RuleForm | None = None,
 ) -> Page:
     connection, zone = await driver_connection(session), current_zone()
-    refusals = await count_refusals(connection, None, today=local_date(now_of(request), zone), zone=zone)
+    today = local_date(now_of(request), zone)
+    refusals = await count_refusals(connection, None, today=today, zone=zone)
     limit = await load_undo_limit(connection)
     return show(
         request,
         "tills",
         status=422 if policy or form else 200,
-        charts=describe_refusals(refusals),
-        total=refusals.total,
+        refusals=describe_refusals(refusals, today),
         days=DAYS,
         may_edit=actor_of(request).may(EDIT),
         policy=policy or PolicyForm.blank(undo_alone="" if limit is None else f"{limit / 100:.2f}"),

@@ -16,12 +16,9 @@ from liyu.web.refusal_words import describe_refusals
 @get("/refusals", guards=[require_permission("team.read")])
 async def show_refusals(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """Refused attempts by reason, store and day."""
-    connection = await driver_connection(session)
-    found = await count_refusals(
-        connection, partner_id_of(actor_of(request)), today=today_of(request), zone=current_zone()
-    )
-    charts = describe_refusals(found)
-    return page(request, "partner/refusals.html", charts=charts, total=found.total, days=DAYS)
+    connection, today = await driver_connection(session), today_of(request)
+    found = await count_refusals(connection, partner_id_of(actor_of(request)), today=today, zone=current_zone())
+    return page(request, "partner/refusals.html", refusals=describe_refusals(found, today), days=DAYS)
 
 
 ROUTES = [show_refusals]

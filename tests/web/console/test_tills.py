@@ -69,7 +69,7 @@ async def test_refusals_are_counted_by_reason_store_and_day_of_the_program(world
     everybody = await count_refusals(world.connection, None, today=today, zone=ZONE)
     assert (everybody.total, everybody.reasons) == (6, [("unknown_voucher", 4), ("expired", 2)])
     assert [(one.zh, one.count) for one in everybody.stores] == [("SH1店", 5), (None, 1)]
-    assert [(day.day, count) for day, count in everybody.days] == [(22, 4), (21, 2)]
+    assert [(one.day.day, one.count, one.guesses) for one in everybody.days] == [(22, 4, 4), (21, 2, 0)]
     luck = await count_refusals(world.connection, shops.partners["LUCK"], today=today, zone=ZONE)
     tea = await count_refusals(world.connection, shops.partners["TEA"], today=today, zone=ZONE)
     assert (luck.total, tea.total) == (5, 1)

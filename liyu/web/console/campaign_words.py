@@ -4,7 +4,7 @@ from typing import Any
 
 from liyu.core.i18n import N_
 from liyu.redemption.campaigns.records import Campaign
-from liyu.web.i18n import gettext
+from liyu.web.i18n import gettext, text_of
 
 KINDS: dict[str, str] = {
     "once": N_("Once, to people chosen now"),
@@ -105,7 +105,8 @@ def reason(name: str) -> str:
 def chosen(one: Campaign) -> str:
     """How the people were chosen."""
     how = gettext(_CHOSEN[one.audience.how])
-    return f"{how} · {one.audience.name}" if one.audience.name else how
+    name = text_of(one, "audience") if one.audience_zh else one.audience.name
+    return f"{how} · {name}" if name else how
 
 
 def as_context() -> dict[str, Any]:

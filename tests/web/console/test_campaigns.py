@@ -76,6 +76,10 @@ async def test_a_list_is_uploaded_and_its_faulty_rows_come_back(sign_in: SignIn,
         await submit(client, answer.headers["location"], answer.headers["location"] + "/discard")
     ).status_code == 303
     assert await world.one("SELECT count(*) FROM campaign_gift") == 0
+    of_a_tier = await submit(client, NEW, NEW, **FORM | {"name": "All", "people": "tier", "tier": "standard"})
+    for locale, words in (("zh_CN", "等级 · 普通会员"), ("en", "Tier · Member")):
+        client.cookies.set("liyu_locale", locale)
+        assert words in texts_of(await client.get(of_a_tier.headers["location"]))
 
 
 async def test_birthdays_show_what_is_to_come_and_the_worker_keeps_them(

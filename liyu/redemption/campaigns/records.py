@@ -106,7 +106,8 @@ class GiftLines(Struct, frozen=True):
 _SELECT = """
     SELECT c.id, c.name, c.kind, c.item_id, i.sku, i.kind AS item_kind, i.name_zh AS item_zh, i.name_en AS item_en, c.quantity,
         c.reason, c.audience, p.name_zh AS audience_zh, p.name_en AS audience_en, c.skips_holders, c.state, c.starts_on,
-        c.ends_on, c.units, c.made_by, c.made_at, c.asked_by, c.asked_at, c.decided_by, c.finished_at, jsonb_array_length(c.faults) AS faults, n.given, n.waiting, n.left_out
+        c.ends_on, c.units, c.made_by, c.made_at, c.asked_by, c.asked_at, c.decided_by,
+        c.finished_at, jsonb_array_length(c.faults) AS faults, n.given, n.waiting, n.left_out
     FROM campaign c JOIN item i ON i.id = c.item_id
     LEFT JOIN LATERAL (
         SELECT t.name_zh, t.name_en FROM tier t WHERE c.audience ->> 'how' = 'tier' AND t.code = c.audience ->> 'name'

@@ -10,8 +10,10 @@ looks at the bill, or at what is left of it when its turn comes. Amounts are min
 5. The threshold must be met when it is the coupon's turn.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import accumulate
 
 from msgspec import Struct
 
@@ -23,6 +25,10 @@ FULL = 10_000
 
 NOTHING, LISTED, EVERYTHING = "nothing", "listed", "everything"
 BILL, REST = "bill", "rest"
+
+
+Rank = tuple[int, int, int, tuple[float, ...]]
+"""By what combinations are compared: what they take off, gifts, coupons below none, days on which they run out below none."""
 
 
 class Rule(Struct, frozen=True):
@@ -129,7 +135,7 @@ def find_best(coupons: Sequence[Coupon], amount_minor: int) -> Combination:
     Exact: what is not looked at could not have been better (branch and bound, in the order in which coupons take their turns).
     """
     ordered = sorted(_worth_comparing(coupons, amount_minor), key=order_of)
-    most = [_bound(one, amount_minor) for one in ordered]
+    hopes = [_hope(ordered[place:], amount_minor) for place in range(len(ordered))]
     best = Combination([])
     best_rank = _rank(best)
 
@@ -138,11 +144,9 @@ def find_best(coupons: Sequence[Coupon], amount_minor: int) -> Combination:
         rank = _rank(Combination(used))
         if rank > best_rank:
             best, best_rank = Combination(list(used)), rank
-        slots = MOST_TOGETHER - len(used)
-        if not slots or place == len(ordered):
+        if len(used) == MOST_TOGETHER or place == len(ordered):
             return
-        hoped = sum(sorted(most[place:], reverse=True)[:slots])
-        if amount_minor - rest + min(hoped, rest) < best.saved_minor:
+        if not _may_be_better(hopes[place], rank, rest, best_rank):
             return
         for at in range(place, len(ordered)):
             one = ordered[at]
@@ -224,6 +228,37 @@ def _bound(one: Coupon, amount_minor: int) -> int:
     return saving(one, amount_minor, amount_minor) or 0
 
 
+class _Hope(Struct, frozen=True):
+    """The most that some coupons could bring together, whatever their rules say."""
+
+    saved: list[int]
+    """Of none, of the one that takes off most, of the two …"""
+    gifts: int
+    days: list[float]
+    """As `_rank` counts them, those first that run out first."""
+
+
+def _hope(coupons: Sequence[Coupon], amount_minor: int) -> _Hope:
+    most = sorted((_bound(one, amount_minor) for one in coupons), reverse=True)[:MOST_TOGETHER]
+    days = sorted((-one.expires_at.timestamp() for one in coupons), reverse=True)[:MOST_TOGETHER]
+    return _Hope([0, *accumulate(most)], sum(one.form == "gift" for one in coupons), days)
+
+
+def _may_be_better(hope: _Hope, rank: Rank, rest_minor: int, best: Rank) -> bool:
+    """Whether a combination could come before the best one if any coupons of those hoped for were added to it."""
+    saved, gifts, fewer, days = rank
+    best_saved, best_gifts, best_fewer, best_days = best
+    slots = min(MOST_TOGETHER + fewer, len(hope.saved) - 1)
+    reachable = (saved + min(hope.saved[slots], rest_minor), gifts + min(hope.gifts, slots))
+    if reachable != (best_saved, best_gifts):
+        return reachable > (best_saved, best_gifts)
+    # It can only draw level, with so many more coupons; then it has to be with fewer than the best, or with earlier ones.
+    more = max(bisect_left(hope.saved, best_saved - saved), best_gifts - gifts)
+    if fewer - more != best_fewer:
+        return fewer - more > best_fewer
+    return tuple(sorted((*days, *hope.days[:more]), reverse=True)) > best_days
+
+
 def _worth_comparing(coupons: Sequence[Coupon], amount_minor: int) -> list[Coupon]:
     """Of each item as many as go on a bill, those first that run out first; of the items those that take off most alone."""
     kept: dict[int, list[Coupon]] = {}
@@ -235,7 +270,7 @@ def _worth_comparing(coupons: Sequence[Coupon], amount_minor: int) -> list[Coupo
     return [one for of_item in items[:MOST_COMPARED] for one in of_item]
 
 
-def _rank(combination: Combination) -> tuple[int, int, int, tuple[float, ...]]:
+def _rank(combination: Combination) -> Rank:
     coupons = combination.coupons
     gifts = sum(one.form == "gift" for one in coupons)
     days = tuple(-one.expires_at.timestamp() for one in sorted(coupons, key=lambda one: one.expires_at))

@@ -136,8 +136,10 @@ def test_nothing_better_was_overlooked(wallet: list[Coupon], amount: int) -> Non
         if isinstance(found := check(chosen, amount), Combination)
     ]
 
-    def rank(one: Combination) -> tuple[int, int, int]:
-        return one.saved_minor, sum(used.coupon.form == "gift" for used in one.used), -len(one.used)
+    def rank(one: Combination) -> tuple[int, int, int, list[float]]:
+        ends = sorted(used.coupon.expires_at for used in one.used)
+        gifts = sum(used.coupon.form == "gift" for used in one.used)
+        return one.saved_minor, gifts, -len(one.used), [-day.timestamp() for day in ends]
 
     assert rank(best) == max(map(rank, possible))
     objections = explain_others(wallet, best, amount)

@@ -1,5 +1,6 @@
 """Coupons for a bill: what may be used together, the best choice, and why others are left in the wallet."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -48,7 +49,9 @@ async def show_combinations(request: AnyRequest, session: NamedDependency[AsyncS
     result: dict[str, Any] = {"best": None, "checked": None}
     ticked = _ticked(request, here)
     if amount and not faulty:
-        result = _result(here, ticked, amount, currency)
+        # A wallet full of coupons that all go together takes its time: nobody else waits for it.
+        best = await asyncio.to_thread(find_best, here, amount)
+        result = _result(best, here, ticked, amount, currency)
     return page(
         request,
         "mall/combine.html",
@@ -74,21 +77,16 @@ async def show_combinations(request: AnyRequest, session: NamedDependency[AsyncS
     )
 
 
-def _result(here: list[Coupon], ticked: list[Coupon], amount: int, currency: str) -> dict[str, Any]:
-    best = find_best(here, amount)
+def _result(best: Combination, here: list[Coupon], ticked: list[Coupon], amount: int, currency: str) -> dict[str, Any]:
     others = [(name_of(one.coupon), say_objection(one, currency)) for one in explain_others(here, best, amount)]
     checked: dict[str, Any] | None = None
     if ticked:
         found = check(ticked, amount)
-        fits = isinstance(found, Combination)
-        checked = {
-            "rows": _rows(found, currency) if isinstance(found, Combination) else [],
-            "saved": found.saved_minor if isinstance(found, Combination) else 0,
-            "against": []
-            if isinstance(found, Combination)
-            else [(name_of(one.coupon), say_objection(one, currency)) for one in found],
-            "fits": fits,
-        }
+        if isinstance(found, Combination):
+            checked = {"fits": True, "rows": _rows(found, currency), "saved": found.saved_minor}
+        else:
+            against = [(name_of(one.coupon), say_objection(one, currency)) for one in found]
+            checked = {"fits": False, "against": against}
     return {
         "best": {"rows": _rows(best, currency), "saved": best.saved_minor, "pay": amount - best.saved_minor},
         "others": others,

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec import structs
 from psycopg import AsyncConnection
 
 from liyu.catalog.coupons import CouponRuleTerms, save_coupon_rule
@@ -23,14 +24,17 @@ from liyu.redemption.campaigns.records import Chosen, load_campaign
 from liyu.redemption.campaigns.service import Draft, approve_campaign, draft_campaign, start_campaign
 from liyu.redemption.giftcodes.batches import BatchDraft, change_range, make_batch, take_list
 from liyu.redemption.giftcodes.redeem import redeem_gift_code
+from liyu.vouchers.till_rules import find_item_rule, save_item_rule
 
 RULES = {
     "CPN-BIRTHDAY-20": CouponRuleTerms("everything", turn=6),
     "CPN-SHOP-30": CouponRuleTerms("listed", ["care", "discount"], most_per_bill=2, turn=3),
     "CPN-HEMA-50": CouponRuleTerms("listed", ["marketing"], most_per_bill=2, turn=5),
     "CPN-HEMA-FRESH": CouponRuleTerms("listed", ["ordinary"], turn=2, threshold_of="bill"),
-    "CPN-LUCKIN-6": CouponRuleTerms("nothing", exclusive_group="瑞幸立减"),
+    "CPN-LUCKIN-6": CouponRuleTerms("everything", most_per_bill=2, exclusive_group="瑞幸立减"),
 }
+ASKED_FOR = "LUCKIN-MONTHLY"
+"""Worth copying, so its paper is taken with its holder's word only; the demo's member has one to try that with."""
 GIVEN_BEFORE = timedelta(days=9)
 BIRTHDAYS_SINCE = timedelta(days=28)
 SECOND_PERSON = "staff:1"
@@ -46,6 +50,7 @@ async def give_campaigns(connection: AsyncConnection[Any], settings: Settings, n
     await _thank_upper_tiers(connection, now - GIVEN_BEFORE, zone)
     await _keep_birthdays(connection, now, zone)
     await _make_up_for_one(connection, now - GIVEN_BEFORE, zone)
+    await _let_one_try(connection, now - GIVEN_BEFORE, zone)
     await _make_cards(connection, settings, now)
 
 
@@ -65,6 +70,17 @@ async def _make_up_for_one(connection: AsyncConnection[Any], at: datetime, zone:
         name="补发生日礼", sku="CPN-BIRTHDAY-20", reason="客服补发，祝您愉快。", chosen=Chosen("list", "补发名单.xlsx")
     )
     campaign = await _start(connection, draft, at, zone, listed=list_of([DEMO_MEMBER, "99999"]))
+    await carry_out(connection, campaign, actor=ACTOR, now=partial(_same, at), zone=zone)
+
+
+async def _let_one_try(connection: AsyncConnection[Any], at: datetime, zone: ZoneInfo) -> None:
+    async with connection.transaction():
+        rule = await find_item_rule(connection, ASKED_FOR)
+        await save_item_rule(connection, structs.replace(rule, uses_a_day=1, paper_confirmed=True))
+    draft = Draft(
+        name="早安咖啡体验", sku=ASKED_FOR, reason="邀您体验早安咖啡卡。", chosen=Chosen("list", "体验名单.xlsx")
+    )
+    campaign = await _start(connection, draft, at, zone, listed=list_of([DEMO_MEMBER]))
     await carry_out(connection, campaign, actor=ACTOR, now=partial(_same, at), zone=zone)
 
 

@@ -4,13 +4,11 @@ import { clockNow, fill, money, showDevice } from "./device.js";
 import { findRefusal, timeOf } from "./judge.js";
 import { hashVoucher, isGenuine, readPaper } from "./paper.js";
 import { look, take } from "./shelf.js";
+import { announce } from "./sound.js";
 
 const page = document.querySelector("[data-till-alone]");
 const words = JSON.parse(page.dataset.words);
 const AGAIN = 15_000;
-
-// Browsers allow it only after somebody has touched the page.
-const vibrate = (pattern) => navigator.userActivation?.hasBeenActive && navigator.vibrate?.(pattern);
 
 function show(view) {
   for (const section of page.querySelectorAll("[data-view]")) section.hidden = section.dataset.view !== view;
@@ -19,7 +17,7 @@ function show(view) {
 
 function refuse(reason, item) {
   fill(page, { refusal: words[reason].title, reason: words[reason].text, item: item ?? "" });
-  vibrate([120, 80, 120]);
+  announce("refused");
   show("refused");
 }
 
@@ -41,7 +39,7 @@ async function takeIt({ paper, hash, item, contact, judgeNow }) {
   };
   const refusal = await take(use, judgeNow);
   if (refusal) return refuse(refusal, item.name);
-  vibrate(60);
+  announce("accepted");
   show("accepted");
   return showDevice();
 }

@@ -2,6 +2,7 @@
 import { comeIntoContact } from "./contact.js";
 import { showDevice } from "./device.js";
 import { look } from "./shelf.js";
+import "./sound.js";
 import "./typing.js";
 
 const AGAIN = 5 * 60_000;

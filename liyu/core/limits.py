@@ -37,6 +37,8 @@ LIMITS = {
     "drop_address": Limit(600, 60),
     "gift_code": Limit(10, 3600),
     "gift_code_address": Limit(60, 3600),
+    "claim_code": Limit(10, 3600),
+    "claim_code_address": Limit(60, 3600),
     "verify": Limit(120, 60),
     "verify_failure": Limit(20, 600),
     "verify_failure_key": Limit(60, 600),

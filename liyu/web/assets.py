@@ -25,8 +25,8 @@ _EVERY_PAGE = (
     *(f"components/{name}" for name in ("button", "form", "surface", "dialog")),
 )
 _SHEETS = {
-    "mall": (*_EVERY_PAGE, "components/reward", "mall", "mall-pages"),
-    "desk": (*_EVERY_PAGE, *(f"components/{name}" for name in ("reward", "record", "table", "till")), "desk"),
+    "mall": (*_EVERY_PAGE, "components/reward", "components/viewfinder", "mall", "mall-pages"),
+    "desk": (*_EVERY_PAGE, *(f"components/{name}" for name in ("reward", "record", "table", "till", "viewfinder")), "desk"),
     "bare": (*_EVERY_PAGE, "components/record", "components/bare"),
 }
 _IMPORT = re.compile(rb'^import (?:\{.*\} from )?"\./(.*)\.js";$', re.MULTILINE)

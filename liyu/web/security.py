@@ -8,7 +8,7 @@ CONTENT_SECURITY_POLICY = (
     "base-uri 'none'"
 )
 POLICY = b"content-security-policy"
-SCANNING_PATHS = frozenset({"/partner/verify", "/partner/offline"})
+SCANNING_PATHS = frozenset({"/partner/verify", "/partner/offline", "/wallet/add"})
 """Pages with a camera. Where a browser has no reader of its own, ours is WebAssembly, which only they may compile."""
 _SCANNING_POLICY = CONTENT_SECURITY_POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
 LOCATING_PATHS = ("/wallet", "/vouchers/", "/partner/stores/", "/console/stores/")
@@ -25,7 +25,7 @@ def policy_with_sheet(source: str) -> tuple[bytes, bytes]:
 def security_headers(
     settings: Settings, *, scanning: bool = False, locating: bool = False
 ) -> list[tuple[bytes, bytes]]:
-    """The headers, made once per process for each kind of page. The camera is for the till, which scans vouchers.
+    """The headers, made once per process for each kind of page. The camera scans vouchers.
 
     The policy is the first, and left out where a page brings its own.
     """

@@ -1,6 +1,7 @@
 import { whenReady } from "./ready.js";
 
-// The check letter of a gift code (liyu/vouchers/alphabet.py): a typing error is told without asking the server.
+// The check letter of a code (liyu/vouchers/alphabet.py): a typing error is told without asking the server. A voucher's code is
+// shorter than a gift code, and what is longer than a voucher's was scanned.
 const LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH = 16;
 
@@ -12,8 +13,7 @@ function timesX(value) {
   return ((value << 1) ^ (value & 16 ? 0b100101 : 0)) & 31;
 }
 
-function isWellTyped(text) {
-  const letters = tidy(text);
+function isWellTyped(letters, length) {
   let check = 0;
   for (const letter of letters) {
     const value = LETTERS.indexOf(letter);
@@ -21,13 +21,14 @@ function isWellTyped(text) {
     check = timesX(check ^ value);
   }
   // The check letter of the data letters brings the code, the letter itself included, to nothing.
-  return letters.length === LENGTH && check === 0;
+  return letters.length === length && check === 0;
 }
 
 whenReady("[data-checked-code]", (input) => {
   input.addEventListener("input", () => input.setCustomValidity(""));
   input.form.addEventListener("submit", (event) => {
-    const wrong = input.value.trim() !== "" && !isWellTyped(input.value);
+    const [letters, short] = [tidy(input.value), Number(input.dataset.letters)];
+    const wrong = letters !== "" && !(short && letters.length > short) && !isWellTyped(letters, short || LENGTH);
     input.setCustomValidity(wrong ? input.dataset.checkedCode : "");
     if (wrong) {
       event.preventDefault();

@@ -198,11 +198,12 @@ class DecimalField(ParsedField[Decimal]):
             number = Decimal(text.replace(",", "").replace("，", "").rstrip("%％ "))
         except InvalidOperation:
             raise FieldError(N_("Enter a number, such as 12.5.")) from None
-        if not number.is_finite() or number != round(number, self.places):
-            raise FieldError(N_("Enter a number with at most %(places)s decimals."), places=self.places)
-        if not self.minimum <= number <= self.maximum:
+        # The bounds come first: of a number with more digits than decimals are reckoned with nothing can be rounded.
+        if number.is_finite() and not self.minimum <= number <= self.maximum:
             bounds = {"minimum": f"{self.minimum:f}", "maximum": f"{self.maximum:f}"}
             raise FieldError(N_("Enter a number from %(minimum)s to %(maximum)s."), **bounds)
+        if not number.is_finite() or number != round(number, self.places):
+            raise FieldError(N_("Enter a number with at most %(places)s decimals."), places=self.places)
         return number
 
 

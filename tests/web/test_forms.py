@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from liyu.web.forms import (
     ChoiceField,
     ChoicesField,
     DateField,
+    DecimalField,
     EmailField,
     Field,
     FieldError,
@@ -85,6 +87,11 @@ def test_optional_fields_may_be_left_out_and_an_empty_text_is_not_a_value() -> N
         (MoneyField(), "NaN", None),
         (MoneyField(), "Infinity", None),
         (MoneyField(), "1e400", None),
+        (DecimalField(places=3), "121.474", Decimal("121.474")),
+        (DecimalField(places=3), "0.0004", None),
+        (DecimalField(), "9" * 40, None),
+        (DecimalField(), "1e400", None),
+        (DecimalField(), "sNaN", None),
         (PhoneField(), "138 0013 8000", "+8613800138000"),
         (PhoneField(), "+86 138-0013-8000", "+8613800138000"),
         (PhoneField(), "12", None),

@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
@@ -28,6 +28,7 @@ from liyu.web.forms import Form, TextField
 from liyu.web.i18n import gettext, text_of, translate
 from liyu.web.mall.cards import cover_of
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
+from liyu.web.mall.orders import read_cursor
 from liyu.web.pages import Page, leave_notice, page, redirect
 from liyu.web.visit import visit_of
 
@@ -140,11 +141,9 @@ async def accept(request: AnyRequest, session: NamedDependency[AsyncSession], to
 
 
 @get("/gifts")
-async def show_gifts(
-    request: AnyRequest, session: NamedDependency[AsyncSession], before: FromQuery[int | None] = None
-) -> Page:
+async def show_gifts(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """What one gave and received, the newest first."""
-    member_id = member_id_of(actor_of(request))
+    member_id, before = member_id_of(actor_of(request)), read_cursor(request)
     gifts, cursor = await list_gifts(await driver_connection(session), member_id, before=before)
     return page(
         request,

@@ -5,7 +5,6 @@ from typing import Any
 
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
@@ -20,6 +19,7 @@ from liyu.web.formats import current_zone
 from liyu.web.i18n import text_of, translate
 from liyu.web.mall.cards import in_words
 from liyu.web.mall.member import AnyRequest, lapsing_next, member_id_of, now_of, today_of
+from liyu.web.mall.orders import read_cursor
 from liyu.web.pages import Page, page
 
 TIER_WARNING = timedelta(days=92)
@@ -95,10 +95,9 @@ TOPICS: dict[str, tuple[str, str, str]] = {
 
 
 @get("/notices")
-async def show_notices(
-    request: AnyRequest, session: NamedDependency[AsyncSession], before: FromQuery[int | None] = None
-) -> Page:
+async def show_notices(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """What holds today, and the inbox; whoever has seen it has read it."""
+    before = read_cursor(request)
     connection, member_id, now = await driver_connection(session), member_id_of(actor_of(request)), now_of(request)
     inbox = await list_notices(connection, member_id, before=before)
     unread = [notice.id for notice in inbox.notices if notice.read_at is None]

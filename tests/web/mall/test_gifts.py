@@ -63,6 +63,8 @@ async def test_a_voucher_goes_by_its_link_from_one_wallet_to_the_other(
     assert "Gift accepted" in (await member.get(f"/gifts/{await shop.world.one('SELECT id FROM voucher_gift')}")).text
     assert "no longer be accepted" in (await open_client().get(path)).text
     assert (await open_client().get("/gift/unknown")).status_code == 404
+    for lists in ("/gifts", "/notices"):
+        assert (await member.get(f"{lists}?before={'9' * 30}")).status_code == 200
     assert "no longer be accepted" in await _send(member, f"{path}/accept")
 
 

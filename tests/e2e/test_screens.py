@@ -49,7 +49,7 @@ LEAKS = {
 }
 """What a person should never read; “None” is a word in English."""
 THEMES: dict[str, Theme] = {"zh_CN": "light", "en": "dark"}
-MOST_PAGES = {"zh_CN": 60, "en": at_size(12, 60)}
+MOST_PAGES = {"zh_CN": at_size(36, 90), "en": at_size(12, 90)}
 EVERY = at_size(3, 1)
 """Of the second language and the second theme, every run looks at a third of the screens, `make prove` at all."""
 PROGRAM_ZONE = ZoneInfo("Asia/Shanghai")

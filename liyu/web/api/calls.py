@@ -22,7 +22,6 @@ class Call(Struct, frozen=True, kw_only=True):
     description: str
     answers: dict[int, type[Struct]]
     body: type[Struct] | None = None
-    body_may_be_empty: bool = False
     body_is_list_of: type[Struct] | None = None
     """Of what the bare array consists that is taken instead of the body."""
     query: type[Struct] | None = None

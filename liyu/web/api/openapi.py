@@ -97,7 +97,7 @@ def _operation(call: Call) -> dict[str, Any]:
             rows = {"type": "array", "items": {"$ref": _COMPONENTS.format(name=call.body_is_list_of.__name__)}}
             schema = {"oneOf": [schema, rows]}
         operation["requestBody"] = {
-            "required": not call.body_may_be_empty,
+            "required": any(field.required for field in msgspec.structs.fields(call.body)),
             "content": {"application/json": {"schema": schema}},
         }
     return operation
@@ -132,7 +132,7 @@ def _key_parameter(call: Call) -> list[dict[str, Any]]:
             "in": "header",
             "required": call.idempotency_key,
             "description": "Unique for each wish; the same key gives the first answer again.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+            "schema": {"type": "string", "minLength": int(call.idempotency_key), "maxLength": LONGEST_KEY},
         }
     ]
 

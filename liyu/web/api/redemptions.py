@@ -172,7 +172,6 @@ async def get_redemption(request: ApiRequest, number: FromPath[str]) -> Page:
             ),
             path=_PATH,
             body=CancelBody,
-            body_may_be_empty=True,
             idempotency_key=False,
             answers={200: RedemptionAnswer},
             problems={

@@ -20,9 +20,16 @@ from liyu.members.points.post import post_events
 from liyu.web.api.auth import caller_of
 from liyu.web.api.bodies import convert_fields, decode_json, find_faults, is_storable
 from liyu.web.api.calls import Call, route
+from liyu.web.api.event_schemas import (
+    EventAnswer,
+    EventBatchAnswer,
+    EventBatchBody,
+    EventBody,
+    EventRowAnswer,
+    LineAnswer,
+)
 from liyu.web.api.idempotency import answer_once
 from liyu.web.api.problems import problem_locale
-from liyu.web.api.schemas import EventAnswer, EventBatchAnswer, EventBatchBody, EventBody, EventRowAnswer, LineAnswer
 from liyu.web.formats import use_zone
 from liyu.web.i18n import translate
 from liyu.web.pages import Page

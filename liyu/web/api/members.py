@@ -20,19 +20,19 @@ from liyu.web.api.auth import caller_of
 from liyu.web.api.bodies import is_storable, read_body, read_query
 from liyu.web.api.calls import Call, route
 from liyu.web.api.cursors import read_cursor, write_cursor
+from liyu.web.api.event_schemas import LineAnswer
 from liyu.web.api.idempotency import answer_once, idempotency_key
-from liyu.web.api.problems import json_answer
-from liyu.web.api.schemas import (
+from liyu.web.api.member_schemas import (
     AdjustmentAnswer,
     AdjustmentBody,
-    CursorQuery,
     LedgerAnswer,
     LedgerEntryAnswer,
-    LineAnswer,
     LotAnswer,
     MemberAnswer,
     MemberBody,
 )
+from liyu.web.api.problems import json_answer
+from liyu.web.api.schemas import CursorQuery
 from liyu.web.pages import Page
 from liyu.web.services import services_of
 

@@ -17,8 +17,8 @@ from liyu.web.api.auth import caller_of
 from liyu.web.api.bodies import is_storable, read_body
 from liyu.web.api.calls import Call, route
 from liyu.web.api.idempotency import answer_once
+from liyu.web.api.member_schemas import MembershipAnswer, MembershipBody, MembershipReturnBody, MembershipsAnswer
 from liyu.web.api.problems import json_answer
-from liyu.web.api.schemas import MembershipAnswer, MembershipBody, MembershipReturnBody, MembershipsAnswer
 from liyu.web.pages import Page
 from liyu.web.services import services_of
 

@@ -11,9 +11,10 @@ from litestar import Litestar, Request, get
 from litestar.routes import HTTPRoute
 
 from liyu.web.api.calls import COMMON_PROBLEMS, OPTION, Call
+from liyu.web.api.event_schemas import EventBody
 from liyu.web.api.idempotency import LONGEST_KEY
 from liyu.web.api.problems import json_answer
-from liyu.web.api.schemas import EventBody, Problem
+from liyu.web.api.schemas import Problem
 from liyu.web.pages import Page
 
 PREFIX = "/api/v1"

@@ -29,7 +29,7 @@ from liyu.web.api.bodies import is_storable, read_body
 from liyu.web.api.calls import Call, route
 from liyu.web.api.idempotency import REPLAYED, answer_once, idempotency_key
 from liyu.web.api.problems import json_answer, problem
-from liyu.web.api.schemas import (
+from liyu.web.api.redemption_schemas import (
     AddressBody,
     CancelBody,
     ParcelAnswer,

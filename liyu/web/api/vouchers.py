@@ -25,7 +25,7 @@ from liyu.web.api.bodies import read_body
 from liyu.web.api.calls import Call, route
 from liyu.web.api.idempotency import answer_once
 from liyu.web.api.problems import json_answer, problem
-from liyu.web.api.schemas import (
+from liyu.web.api.voucher_schemas import (
     CheckAnswer,
     CheckBody,
     ConfirmAnswer,

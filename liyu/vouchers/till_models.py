@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from liyu.core.database import Base
@@ -57,3 +57,37 @@ class TillDayUse(Base):
     day: Mapped[date] = mapped_column(primary_key=True)
     used: Mapped[int]
     cap: Mapped[int]
+
+
+class TillBill(Base):
+    """A bill on which several coupons were used together."""
+
+    __tablename__ = "till_bill"
+    __table_args__ = (
+        UniqueConstraint("verifier", "nonce"),
+        CheckConstraint("0 <= saved_minor AND saved_minor <= amount_minor", name="takes_off_what_is_there"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    partner_id: Mapped[int | None] = mapped_column(ForeignKey("partner.id"))
+    store_id: Mapped[int | None] = mapped_column(ForeignKey("store.id"))
+    verifier: Mapped[str]
+    nonce: Mapped[str]
+    amount_minor: Mapped[int]
+    saved_minor: Mapped[int]
+    at: Mapped[datetime]
+
+
+class TillBillUse(Base):
+    """A coupon of a bill, in its turn, and what it took off."""
+
+    __tablename__ = "till_bill_use"
+    __table_args__ = (
+        UniqueConstraint("bill_id", "turn"),
+        CheckConstraint("saved_minor >= 0", name="takes_off_something_or_nothing"),
+    )
+
+    verification_id: Mapped[int] = mapped_column(ForeignKey("verification.id"), primary_key=True)
+    bill_id: Mapped[int] = mapped_column(ForeignKey("till_bill.id"))
+    turn: Mapped[int]
+    saved_minor: Mapped[int]

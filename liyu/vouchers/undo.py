@@ -54,7 +54,8 @@ class _Found(Struct):
 _FIND = """
     SELECT f.id, f.voucher_id, v.redemption_id, v.item_id, coalesce(v.holder_id, v.member_id) AS member_id, f.store_id,
         f.partner_id, o.code AS partner, v.generation, coalesce('staff:' || l.staff_id, f.verifier) AS verifier,
-        f.verified_at, coalesce(u.received_at, f.verified_at) AS known_at, f.undone_at, coalesce(i.value_minor > p.undo_alone_minor, false) AS needs_another
+        f.verified_at, coalesce(u.received_at, f.verified_at) AS known_at, f.undone_at,
+        coalesce(i.value_minor > p.undo_alone_minor, false) AS needs_another
     FROM verification f JOIN voucher v ON v.id = f.voucher_id JOIN item i ON i.id = v.item_id
     LEFT JOIN till_policy p ON p.id = 1 LEFT JOIN partner o ON o.id = f.partner_id
     LEFT JOIN offline_use u ON u.verification_id = f.id LEFT JOIN offline_lease l ON l.id = u.lease_id

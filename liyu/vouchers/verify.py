@@ -104,6 +104,14 @@ class Placed(NamedTuple):
     voucher: VoucherState | None
 
 
+class Decided(Struct):
+    """A batch that was decided under lock: what is to be written of it, and the outcome of each request in order."""
+
+    state: TillState
+    batch: Batch
+    outcomes: list[Verified | DomainError]
+
+
 def read_request(request: VerifyRequest, tokens: Tokens, now: datetime) -> Shown:
     """What a till shows, as far as it can be told without the database."""
     presented = tokens.read(request.text, now)
@@ -138,19 +146,44 @@ async def settle(
 
     `lines` are agreement lines that are known already; new ones are added. Raises psycopg's errors, which roll all of it back.
     """
+    decided = await decide_batch(connection, requests, now=now, zone=zone, tokens=tokens, begin=whole)
+    await save_decided(connection, decided, lines, on_used_up, commit=whole)
+    return decided.outcomes
+
+
+async def decide_batch(
+    connection: AsyncConnection[Any],
+    requests: Sequence[VerifyRequest],
+    *,
+    now: datetime,
+    zone: ZoneInfo,
+    tokens: Tokens,
+    begin: bool = False,
+) -> Decided:
+    """Lock, load and decide a batch; nothing is written yet. `begin` opens the transaction."""
     shown = [read_request(request, tokens, now) for request in requests]
     questions = [one.question for one in shown]
-    state, ids = await load_state(connection, questions, now, zone, locked=True, begin=whole)
+    state, ids = await load_state(connection, questions, now, zone, locked=True, begin=begin)
     placed = [place(state, one) for one in shown]
     await name_stores(connection, state, find_misplaced(state, placed))
     await count_uses_of_the_day(connection, state, find_limits(state, placed))
     batch = Batch()
-    outcomes = [_settle_one(batch, state, one, ids, tokens) for one in placed]
-    unknown = {use.agreement_line_id for use in batch.uses} - lines.keys()
+    return Decided(state, batch, [_settle_one(batch, state, one, ids, tokens) for one in placed])
+
+
+async def save_decided(
+    connection: AsyncConnection[Any],
+    decided: Decided,
+    lines: dict[int, PricedLine],
+    on_used_up: UsedUpHook | None,
+    *,
+    commit: bool,
+) -> None:
+    """Write what was decided; agreement lines that are not in `lines` yet are added to it."""
+    unknown = {use.agreement_line_id for use in decided.batch.uses} - lines.keys()
     if unknown:
         lines |= await load_lines(connection, unknown)
-    await save(connection, batch, state, lines, on_used_up, commit=whole)
-    return outcomes
+    await save(connection, decided.batch, decided.state, lines, on_used_up, commit=commit)
 
 
 async def verify(

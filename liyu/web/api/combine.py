@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError
-from liyu.core.i18n import N_, Message
+from liyu.vouchers.bills import LARGEST_BILL, NoCouponError, ShownTwiceError
 from liyu.vouchers.check import check_at_till
 from liyu.vouchers.coupons import coupons_by_id
 from liyu.vouchers.errors import UnknownVoucherError, WrongPartnerError
@@ -25,16 +25,14 @@ from liyu.web.services import services_of
 
 ApiRequest = Request[Any, Any, Any]
 
-NO_COUPON = N_("Is no coupon, and takes nothing off a bill.")
 _MOST_CODES = 12
-_LARGEST_BILL = 100_000_000
 
 
 class CombineBody(Struct, forbid_unknown_fields=True):
     """The coupons that a customer shows, and the bill."""
 
     codes: Annotated[list[Code], Meta(min_length=1, max_length=_MOST_CODES)]
-    amount_minor: Annotated[int, Meta(ge=0, le=_LARGEST_BILL, examples=[12_800], description="In minor units.")]
+    amount_minor: Annotated[int, Meta(ge=0, le=LARGEST_BILL, examples=[12_800], description="In minor units.")]
     store: StoreCode | None = None
 
 
@@ -119,18 +117,14 @@ async def post_combination(request: ApiRequest) -> Page:
         if found.refusal is not None:
             objections.append(_refused(place, found.refusal, locale))
         elif found.voucher_id in places:
-            objections.append(
-                _objection(place, "shown_twice", Message(N_("The same voucher was shown twice.")), locale)
-            )
+            objections.append(_refused(place, ShownTwiceError(), locale))
         else:
             places[found.voucher_id] = place
     async with services.sessions() as session:
         coupons = await coupons_by_id(await driver_connection(session), list(places), now)
     known = {one.voucher_id for one in coupons}
     objections += [
-        _objection(place, "no_coupon", Message(NO_COUPON), locale)
-        for voucher, place in places.items()
-        if voucher not in known
+        _refused(place, NoCouponError(), locale) for voucher, place in places.items() if voucher not in known
     ]
     currency = services.program.current(services.sessions).currency
     together = check(coupons, body.amount_minor)
@@ -168,12 +162,8 @@ def _against(found: Objection, places: dict[int, int], currency: str, locale: st
     return CombineObjection(places[found.coupon.voucher_id], found.reason, words, other)
 
 
-def _objection(place: int, reason: str, words: Message, locale: str) -> CombineObjection:
-    return CombineObjection(place, reason, translate(words, locale))
-
-
 def _refused(place: int, refusal: DomainError, locale: str) -> CombineObjection:
-    return _objection(place, refusal.code, refusal.text, locale)
+    return CombineObjection(place, refusal.code, translate(refusal.text, locale))
 
 
 CALLS = [post_combination]

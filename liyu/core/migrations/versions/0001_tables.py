@@ -3208,6 +3208,38 @@ def upgrade() -> None:
     )
     op.create_index("ix_offline_lease_device", "offline_lease", ["device_id", "id"], unique=False)
     op.create_table(
+        "till_bill",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("partner_id", sa.BigInteger(), nullable=True),
+        sa.Column("store_id", sa.BigInteger(), nullable=True),
+        sa.Column("verifier", sa.Text(), nullable=False),
+        sa.Column("nonce", sa.Text(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("saved_minor", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "0 <= saved_minor AND saved_minor <= amount_minor", name=op.f("ck_till_bill_takes_off_what_is_there")
+        ),
+        sa.ForeignKeyConstraint(["partner_id"], ["partner.id"], name=op.f("fk_till_bill_partner_id")),
+        sa.ForeignKeyConstraint(["store_id"], ["store.id"], name=op.f("fk_till_bill_store_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_till_bill")),
+        sa.UniqueConstraint("verifier", "nonce", name=op.f("uq_till_bill_verifier_nonce")),
+    )
+    op.create_table(
+        "till_bill_use",
+        sa.Column("verification_id", sa.BigInteger(), nullable=False),
+        sa.Column("bill_id", sa.BigInteger(), nullable=False),
+        sa.Column("turn", sa.BigInteger(), nullable=False),
+        sa.Column("saved_minor", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("saved_minor >= 0", name=op.f("ck_till_bill_use_takes_off_something_or_nothing")),
+        sa.ForeignKeyConstraint(["bill_id"], ["till_bill.id"], name=op.f("fk_till_bill_use_bill_id")),
+        sa.ForeignKeyConstraint(
+            ["verification_id"], ["verification.id"], name=op.f("fk_till_bill_use_verification_id")
+        ),
+        sa.PrimaryKeyConstraint("verification_id", name=op.f("pk_till_bill_use")),
+        sa.UniqueConstraint("bill_id", "turn", name=op.f("uq_till_bill_use_bill_id_turn")),
+    )
+    op.create_table(
         "offline_use",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("device_id", sa.BigInteger(), nullable=False),

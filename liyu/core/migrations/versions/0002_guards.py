@@ -44,6 +44,8 @@ APPEND_ONLY = (
     "statement_transition",
     "verification_refusal",
     "offline_decision",
+    "till_bill",
+    "till_bill_use",
     "member_import_transition",
     "member_tag_change",
     "audit_event",

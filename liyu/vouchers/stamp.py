@@ -7,7 +7,8 @@ has them; a picture of one pixel keeps the place of the QR code. What is stamped
 
 import io
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from msgspec import Struct
@@ -35,6 +36,7 @@ _SCALE = 0.92
 _COLUMNS, _ROWS = 2, 2
 _MARK, _GAP = 5 * _POINTS, 1.5 * _POINTS
 _GLYPH_BYTES = 2
+_FIRST_CODE = "/V0"
 _OF_A_PAGE = ("/MediaBox", "/Contents", "/Resources")
 
 
@@ -60,7 +62,8 @@ class _QrPlace(Struct, frozen=True):
     """Of the picture among the page's resources."""
 
 
-_Piece = bytes | _TextPlace | _QrPlace
+_Place = _TextPlace | _QrPlace
+_Piece = bytes | _Place
 
 
 class _MasterPage(Struct, frozen=True):
@@ -84,7 +87,8 @@ def stamp(vouchers: Sequence[tuple[Master, Marks]], layout: Layout = "a6") -> by
     """One PDF of vouchers in their order, on a page each or four on a sheet with cut marks. The same ones give the same bytes."""
     printing = _Printing(vouchers[0][0])
     if layout == "a4":
-        printing.lay_out([form for master, marks in vouchers for form in printing.forms(master, marks)])
+        for _, alike in groupby(vouchers, key=lambda voucher: id(voucher[0])):
+            printing.lay_out(list(alike))
     else:
         for master, marks in vouchers:
             printing.add_pages(master, marks)
@@ -124,7 +128,10 @@ class _Copied(Struct):
 
     resources: dict[str, Any]
     pictures: dict[str, Any]
-    pieces: list[Any]
+
+    def resources_with(self, codes: Mapping[str, Any]) -> Any:
+        """The resources of a page with these QR codes."""
+        return Dictionary({**self.resources, "/XObject": Dictionary({**self.pictures, **codes})})
 
 
 class _Printing:
@@ -135,42 +142,33 @@ class _Printing:
         self.pdf.trailer.Info = self.pdf.copy_foreign(first.pdf.trailer.Info)
         self.pdf.Root.Lang = first.pdf.Root.get("/Lang", String(""))
         self._copied: dict[int, list[_Copied]] = {}
+        self._pieces: dict[bytes, Any] = {}
 
     def add_pages(self, master: Master, marks: Marks) -> None:
         """A voucher on pages of its own; their drawing is shared but for the marks."""
         for found, copied in zip(master.pages, self._copy(master), strict=True):
-            drawing = [
-                self._stream(_draw(piece, marks)) if shared is None else shared
-                for piece, shared in zip(found.pieces, copied.pieces, strict=True)
-            ]
-            self._add_page(found.width, found.height, Array(drawing), self._resources(found, copied, marks))
+            codes = self._codes(found, marks, _FIRST_CODE)
+            drawing = Array(self._draw(found, marks, _FIRST_CODE))
+            self._add_page(found.width, found.height, drawing, copied.resources_with(codes))
 
-    def forms(self, master: Master, marks: Marks) -> Iterator[tuple[Any, float]]:
-        """The pages of a voucher as drawings to be placed, with their heights."""
-        for found, copied in zip(master.pages, self._copy(master), strict=True):
-            drawing = b"\n".join(_draw(piece, marks) for piece in found.pieces)
-            yield (
-                self._stream(
-                    drawing,
-                    Type=Name.XObject,
-                    Subtype=Name.Form,
-                    BBox=[0, 0, found.width, found.height],
-                    Resources=self._resources(found, copied, marks),
-                ),
-                found.height,
-            )
-
-    def lay_out(self, forms: list[tuple[Any, float]]) -> None:
-        """Drawings of A6 on sheets of A4, row by row."""
+    def lay_out(self, vouchers: Sequence[tuple[Master, Marks]]) -> None:
+        """Vouchers of one master on sheets of A4, row by row; their drawing is shared but for the marks."""
+        pages = [
+            (found, copied, marks)
+            for master, marks in vouchers
+            for found, copied in zip(master.pages, self._copy(master), strict=True)
+        ]
         each = _COLUMNS * _ROWS
-        for start in range(0, len(forms), each):
-            names, drawing = Dictionary(), [_CUT_MARKS]
-            for slot, (form, height) in enumerate(forms[start : start + each]):
-                x, y = _corner(slot)
-                names[f"/V{slot}"] = form
-                lift = _HEIGHT - height * _SCALE
-                drawing.append(b"q %.3f 0 0 %.3f %.3f %.3f cm /V%d Do Q" % (_SCALE, _SCALE, x, y + lift, slot))
-            self._add_page(*_A4, self._stream(b"\n".join(drawing)), Dictionary(XObject=names))
+        for start in range(0, len(pages), each):
+            drawing: list[Any] = [self._shared(_CUT_MARKS)]
+            codes: dict[str, Any] = {}
+            for slot, (found, _, marks) in enumerate(pages[start : start + each]):
+                code = f"/V{slot}"
+                codes |= self._codes(found, marks, code)
+                drawing.append(self._shared(_place(slot, found.width, found.height)))
+                drawing += self._draw(found, marks, code)
+                drawing.append(self._shared(b"\nQ"))
+            self._add_page(*_A4, Array(drawing), pages[start][1].resources_with(codes))
 
     def finish(self, made_at: str) -> bytes:
         """The bytes of the PDF."""
@@ -186,19 +184,31 @@ class _Printing:
     def _copy_page(self, found: _MasterPage) -> _Copied:
         resources = dict(self.pdf.copy_foreign(self._indirect(found)).items())
         pictures = dict(resources.pop("/XObject", Dictionary()).items())
-        shared = [self._stream(piece) if isinstance(piece, bytes) else None for piece in found.pieces]
-        return _Copied(resources, pictures, shared)
+        return _Copied(resources, {name: pictures[name] for name in pictures if _QrPlace(name) not in found.pieces})
 
     @staticmethod
     def _indirect(found: _MasterPage) -> Any:
         resources = found.page.obj.Resources
         if not resources.is_indirect:
-            raise ValueError("WeasyPrint keeps the resources of a page in an object of their own")
+            raise ValueError("WeasyPrint keeps the resources of all pages in one object of their own")
         return resources
 
-    def _resources(self, found: _MasterPage, copied: _Copied, marks: Marks) -> Any:
-        own = {piece.name: self._qr(marks.qr) for piece in found.pieces if isinstance(piece, _QrPlace)}
-        return Dictionary({**copied.resources, "/XObject": Dictionary({**copied.pictures, **own})})
+    def _draw(self, found: _MasterPage, marks: Marks, code: str) -> list[Any]:
+        """The pieces of a page in their order, with the marks of one voucher."""
+        return [
+            self._shared(piece) if isinstance(piece, bytes) else self._stream(_draw(piece, marks, code))
+            for piece in found.pieces
+        ]
+
+    def _shared(self, drawing: bytes) -> Any:
+        """A piece of drawing that is kept once."""
+        if drawing not in self._pieces:
+            self._pieces[drawing] = self._stream(drawing)
+        return self._pieces[drawing]
+
+    def _codes(self, found: _MasterPage, marks: Marks, name: str) -> dict[str, Any]:
+        """The QR code of a page that has the place for it, by the name that it gets."""
+        return {name: self._qr(marks.qr)} if any(isinstance(piece, _QrPlace) for piece in found.pieces) else {}
 
     def _qr(self, text: str) -> Any:
         """A QR code as a drawing that fills the unit square, as pictures do."""
@@ -227,10 +237,10 @@ def _write(pdf: Pdf) -> bytes:
     return written.getvalue()
 
 
-def _draw(piece: _Piece, marks: Marks) -> bytes:
-    if isinstance(piece, _TextPlace):
-        return piece.draw(marks.texts[piece.name])
-    return piece if isinstance(piece, bytes) else b"/%s Do\n" % piece.name.removeprefix("/").encode()
+def _draw(place: _Place, marks: Marks, code: str) -> bytes:
+    if isinstance(place, _TextPlace):
+        return place.draw(marks.texts[place.name])
+    return b"%s Do\n" % code.encode()
 
 
 def _take_apart(page: Page, wanted: Mapping[str, tuple[str, str]]) -> _MasterPage:
@@ -248,9 +258,7 @@ def _take_apart(page: Page, wanted: Mapping[str, tuple[str, str]]) -> _MasterPag
     return _MasterPage(page, width, height, [*pieces, unparse_content_stream(kept)])
 
 
-def _find_place(
-    instruction: Any, wanted: Mapping[str, tuple[str, str]], pixels: set[str]
-) -> _TextPlace | _QrPlace | None:
+def _find_place(instruction: Any, wanted: Mapping[str, tuple[str, str]], pixels: set[str]) -> _Place | None:
     if instruction.operator == Operator("Do") and str(instruction.operands[0]) in pixels:
         return _QrPlace(str(instruction.operands[0]))
     if instruction.operator != Operator("TJ"):
@@ -285,6 +293,13 @@ def _corner(slot: int) -> tuple[float, float]:
     """The lower left corner of a place on A4; the first is at the top left."""
     row, column = divmod(slot, _COLUMNS)
     return _LEFT + column * _WIDTH, _BOTTOM + (_ROWS - 1 - row) * _HEIGHT
+
+
+def _place(slot: int, width: float, height: float) -> bytes:
+    """Move and scale what follows to a place on A4, and let nothing of it stand outside."""
+    x, y = _corner(slot)
+    lift = _HEIGHT - height * _SCALE
+    return b"q %.3f 0 0 %.3f %.3f %.3f cm 0 0 %.3f %.3f re W n\n" % (_SCALE, _SCALE, x, y + lift, width, height)
 
 
 def _draw_cut_marks() -> bytes:

@@ -27,8 +27,10 @@ _MEMBERS = "SELECT id FROM member WHERE state = 'active' AND external_id <> %s O
 
 async def print_a_run(connection: AsyncConnection[Any], settings: Settings, tokens: Tokens, now: datetime) -> None:
     """Make a run, hand out half of it, and let some be used at tills and some be put into wallets."""
-    zone, made, handed_out = settings.timezone, now - timedelta(days=16), now - timedelta(days=12)
-    last_day = local_date(now, zone) + timedelta(days=45)
+    zone = settings.timezone
+    today = local_date(now, zone)
+    made, handed_out = (start_of_day(today - timedelta(days=days), zone) + timedelta(hours=11) for days in (16, 12))
+    last_day = today + timedelta(days=45)
     async with connection.transaction():
         run = await make_run(
             connection, SKU, name="国贸快闪店", total=NUMBERS, last_day=last_day, actor=ACTOR, now=made, zone=zone

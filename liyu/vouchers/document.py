@@ -71,15 +71,13 @@ def voucher_document(
     )
 
 
-def voucher_marks(
-    facts: VoucherFacts, last_day: str, *, tokens: Tokens, zone: ZoneInfo, number: str | None = None
-) -> Marks:
-    """What stands on this voucher only; `last_day` and, of a print run, `number` in words. The same facts give the same marks."""
+def voucher_marks(facts: VoucherFacts, last_day: str, *, tokens: Tokens, zone: ZoneInfo) -> Marks:
+    """What stands on this voucher only; `last_day` in words. The same facts give the same marks."""
     return Marks(
         texts={
             "code": tokens.codes.code_of(facts.serial),
             "last_day": last_day,
-            "number": number or facts.number,
+            "number": f"{facts.number} / {facts.run_total:,}" if facts.run_total else facts.number,
         },
         qr=tokens.static_token(facts.serial, facts.last_day(zone), facts.item_id),
         made_at=facts.issued_at.strftime("D:%Y%m%d%H%M%SZ"),

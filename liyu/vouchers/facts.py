@@ -13,7 +13,11 @@ from liyu.vouchers.serials import serial_of
 from liyu.vouchers.states import OPEN
 
 _RUN_DIGITS = 4
-"""Numbers of print runs have so many digits, or as many as the last one."""
+
+
+def write_number(number: int, total: int) -> str:
+    """A number of a print run as it stands on paper: with four digits, or as many as the last one has."""
+    return f"{number:0{max(_RUN_DIGITS, len(str(total)))}}"
 
 
 class VoucherFacts(Struct, kw_only=True):
@@ -67,7 +71,7 @@ class VoucherFacts(Struct, kw_only=True):
     @property
     def number(self) -> str:
         """What stands on paper for people to tell vouchers apart: the order's number, or that in its print run."""
-        return self.redemption_number or f"{self.run_number:0{max(_RUN_DIGITS, len(str(self.run_total)))}}"
+        return self.redemption_number or write_number(self.run_number or 0, self.run_total or 0)
 
     @property
     def serial(self) -> int:

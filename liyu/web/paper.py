@@ -75,14 +75,8 @@ def vouchers_to_sheets(
                 locale,
             )
         last_day = format_day(facts.last_day(zone), locale)
-        number = _say_number(facts.number, facts.run_total) if facts.run_total else None
-        sheets.append(Sheet(known[key], places, voucher_marks(facts, last_day, tokens=tokens, zone=zone, number=number)))
+        sheets.append(Sheet(known[key], places, voucher_marks(facts, last_day, tokens=tokens, zone=zone)))
     return sheets
-
-
-def _say_number(number: str, total: int) -> str:
-    """The number of a voucher in its print run: 0001 of 5,000."""
-    return translate(Message(N_("%(number)s of %(total)s"), {"number": number, "total": f"{total:,}"}))
 
 
 _NARROW = str.maketrans({"“": "&quot;", "”": "&quot;", "‘": "&#39;", "’": "&#39;", "…": "..."})
@@ -136,13 +130,12 @@ PIXEL = (
 
 @lru_cache
 def places_of(locale: str) -> dict[str, str]:
-    """The placeholders of a sheet: each has every character that may stand there. The locale is that of the moment, too."""
+    """The placeholders of a sheet: each has every character that may stand there."""
     days = (date(2000, month, day) for month in range(1, 13) for day in (1, 28))
     signs = set(digits).union(*(format_day(day, locale) for day in days))
     last_day = "".join(sorted(signs, reverse=True))
-    number = "".join(sorted({"R", *digits, *_say_number("0", 1_000)}, reverse=True))
     # The last sign of each stands there twice: the end of a line is spaced otherwise.
-    return {"code": f"{LETTERS}-0", "last_day": f"{last_day}0", "number": f"{number}0"}
+    return {"code": f"{LETTERS}-0", "last_day": f"{last_day}0", "number": "R0123456789 / ,0"}
 
 
 _DIGEST_GROUP = 4

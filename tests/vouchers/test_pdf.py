@@ -181,10 +181,11 @@ async def test_many_vouchers_share_a_document_and_its_drawing(maker: PdfMaker) -
     assert many[5].marks.texts["code"] in text_of(merged, 5)
 
 
-def test_every_day_of_a_year_fits_its_place() -> None:
+def test_every_day_and_number_fits_its_place() -> None:
     for locale in ("zh_CN", "en"):
         for day in range(366):
             assert set(format_day(date(2028, 1, 1) + timedelta(days=day), locale)) <= set(places_of(locale)["last_day"])
+        assert {*"R0123456789", *"0001 / 20,000"} <= set(places_of(locale)["number"])
 
 
 async def test_rare_characters_come_from_further_fonts(maker: PdfMaker) -> None:

@@ -12,7 +12,7 @@ from liyu.partners.settlement.terms import unit_of
 from liyu.vouchers.runs.service import FITS
 
 PAGE = 30
-NUMBERS = 50
+NUMBERS = 20
 STATES = ("waiting", "usable", "used", "withdrawn", "expired")
 
 

@@ -12,6 +12,7 @@ from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError
 from liyu.core.i18n import N_, Message
 from liyu.vouchers.batches import Numbers, list_prints
+from liyu.vouchers.facts import write_number
 from liyu.vouchers.runs.queries import STATES, RunAct, list_acts, list_numbers, list_runnable_items, list_runs, load_run
 from liyu.vouchers.runs.service import ACTS, MOST, decide_range, make_run
 from liyu.vouchers.sheets import LAYOUTS, RUN_FORMS
@@ -222,7 +223,7 @@ async def _show(
         run=run,
         act=act or ActForm.blank(),
         printing=printing or RunPrintForm.blank(),
-        numbers=[(one, *_state(one.state)) for one in numbers],
+        numbers=[(one, write_number(one.number, run.total), *_state(one.state)) for one in numbers],
         states=choice_links(request, "state", states, state),
         entries=[
             {"text": _say_act(one), "when": one.at, "by": names.of(one.actor), "note": one.reason} for one in acts

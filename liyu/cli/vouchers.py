@@ -15,7 +15,7 @@ from liyu.core.ids import make_token
 from liyu.core.settings import Settings
 from liyu.vouchers.sheets import FORMS, LAYOUTS, RUN_FORMS, Form, Layout
 
-ACTOR = "command"
+ACTOR = "cli"
 
 
 class NumberRange(click.ParamType[tuple[int, int]]):

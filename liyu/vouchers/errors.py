@@ -235,10 +235,10 @@ class VouchersNotCancellableError(DomainError):
 
 
 class NothingToPrintError(DomainError):
-    """The item has no voucher that can be used."""
+    """The item, or the range of a run, has no voucher that is worth its paper."""
 
     code = "nothing_to_print"
-    message = N_("No voucher of this item can be used, so there is none to print.")
+    message = N_("None of these vouchers can be used, so there is none to print.")
 
 
 class TooManyToPrintError(DomainError):

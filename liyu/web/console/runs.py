@@ -44,6 +44,8 @@ READ = require_permission("vouchers.read")
 EDIT = require_permission("vouchers.runs")
 LONGEST_NAME = 100
 USUAL_DAYS = 90
+_LATEST = 5
+"""So many prints of a run stand on its page."""
 _STATES: dict[str, tuple[str, str]] = {
     "waiting": (N_("Not activated"), "grey"),
     "usable": (N_("Activated"), "blue"),
@@ -212,7 +214,7 @@ async def _show(
     sought = NumberForm.parse(request.query_params.dict())
     after = read_cursor(request) or (sought.number - 1 if sought.is_valid else 0)
     numbers, following = await list_numbers(connection, run_id, state=state, after=after, now=now_of(request))
-    acts, prints = await list_acts(connection, run_id), await list_prints(connection, None, run_id=run_id)
+    acts, prints = await list_acts(connection, run_id), await list_prints(connection, None, _LATEST, run_id=run_id)
     names = await name_people(connection, [run.made_by, *(one.actor for one in acts), *(one.made_by for one in prints)])
     states = [(name, gettext(label), getattr(run, name)) for name, (label, _) in _STATES.items()]
     return show(

@@ -6,6 +6,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.catalog.models import ITEM_KINDS, SCENES
+from liyu.catalog.pictures import list_pictures
 from liyu.catalog.planned_prices import list_planned_prices
 from liyu.catalog.queries import ItemFilter, count_by_state, list_items, load_item
 from liyu.catalog.service import set_state, set_stock
@@ -37,6 +38,7 @@ from liyu.web.forms import ChoiceField, Form, IntegerField, TextField
 from liyu.web.i18n import text_of
 from liyu.web.item_terms import describe_coupon
 from liyu.web.pages import Page, fragment, leave_notice, redirect
+from liyu.web.pictures import address_of
 
 REDEMPTIONS_SHOWN = 8
 SUGGESTED = 30
@@ -179,6 +181,7 @@ async def _show_item(
     found = await load_item(connection, sku)
     item = found.item
     planned = await list_planned_prices(connection, item.id)
+    pictures = await list_pictures(connection, item.id)
     redemptions = await list_redemptions(connection, RedemptionFilter(sku=sku), size=REDEMPTIONS_SHOWN)
     return show(
         request,
@@ -186,6 +189,7 @@ async def _show_item(
         refusal=refusal,
         **({"status": 422} if form is not None else {}),
         item=item,
+        picture=address_of(pictures[0].digest) if pictures else None,
         stores=found.stores,
         changes=found.changes,
         variants=found.variants,

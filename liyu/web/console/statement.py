@@ -22,7 +22,7 @@ from liyu.partners.settlement.settle import (
 )
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
-from liyu.web.console import audit_words, words
+from liyu.web.console import words
 from liyu.web.console.common import (
     AnyRequest,
     Names,
@@ -40,6 +40,17 @@ from liyu.web.forms import DateField, Form, TextField, adopt_faults
 from liyu.web.i18n import translate
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.statement_words import describe_basis
+
+DONE = {
+    "statement.recalculate": N_("Recalculated up to now."),
+    "statement.send": N_("Sent. The partner sees it and can confirm it; then a second person approves it."),
+    "statement.take_back": N_("Taken back. It is a draft again, and the partner no longer sees it."),
+    "statement.approve": N_("Approved and frozen. Its payout can be proposed now."),
+    "statement.carry_over": N_("Closed. Its balance goes into the next statement."),
+    "payout.prepare": N_("Proposed. Somebody else approves the payout."),
+    "payout.pay": N_("Booked as paid."),
+}
+"""What was done, said after each step."""
 
 
 class PayoutForm(Form):
@@ -178,7 +189,7 @@ async def _after(
         before={"state": before.head.state, "net_minor": before.head.net_minor},
         after={"state": after.head.state, "net_minor": after.head.net_minor, **details},
     )
-    leave_notice(request, audit_words.action(action))
+    leave_notice(request, DONE[action])
     return redirect(request, f"/console/settlements/{segment(number)}")
 
 

@@ -32,11 +32,12 @@ def price_for(points: int, tier_points: Sequence[PriceFromRank] | None, rank: in
     return points
 
 
-def worth_per_point(points: int, cash_minor: int, value_minor: int) -> Decimal | None:
+def worth_per_point(kind: str, points: int, cash_minor: int, value_minor: int) -> Decimal | None:
     """Minor units that one point is worth, to a tenth: what the item is worth beyond its cash part, for each point.
 
-    None where it cannot be said: no points, no value, or a value that the cash part alone pays.
+    None where it cannot be said: no points, no value, a value that the cash part alone pays, or an entry in a draw, which is worth
+    its chance.
     """
-    if points <= 0 or value_minor <= cash_minor:
+    if kind == "draw" or points <= 0 or value_minor <= cash_minor:
         return None
     return (Decimal(value_minor - cash_minor) / points).quantize(Decimal("0.1"), ROUND_HALF_UP)

@@ -115,7 +115,7 @@ def describe_cancelling(kind: str, lapsed_grace_days: int, cancel_hours: int | N
 
 def describe_worth(item: ItemView, rank: int | None = None) -> str | None:
     """“1 point is worth ¥0.125 here”, at the price of a tier; None where it cannot be said."""
-    worth = worth_per_point(item.price_for(rank), item.cash_minor, item.value_minor)
+    worth = worth_per_point(item.kind, item.price_for(rank), item.cash_minor, item.value_minor)
     if worth is None:
         return None
     return _say(N_("1 point is worth ¥%(worth)s here"), worth=f"{(worth / 100).normalize():f}")

@@ -122,6 +122,12 @@ def test_the_layers_are_declared_first_and_in_order() -> None:
     assert TOKENS.splitlines()[0] == "@layer reset, base, layout, components, audience, utilities;"
 
 
+@pytest.mark.parametrize("sheet", STYLESHEETS, ids=lambda path: path.stem)
+def test_no_state_of_a_history_hides_its_entries(sheet: Path) -> None:
+    """Entries of a timeline carry their state as a class, so a rule about such a class says whose it is."""
+    assert not re.search(r"(?m)^\.(waiting|red|gold)\s*\{", sheet.read_text())
+
+
 def test_a_mall_page_loads_little_css() -> None:
     assert sum((STATIC / name).stat().st_size for name in BUNDLES["css/bundles/mall.css"]) <= 48 * 1024
 

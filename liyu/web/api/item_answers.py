@@ -25,7 +25,7 @@ def answer_of_item(
     def text_of(chinese: str, english: str) -> str:
         return (locale == ENGLISH and english) or chinese
 
-    worth = worth_per_point(item.points, item.cash_minor, item.value_minor)
+    worth = worth_per_point(item.kind, item.points, item.cash_minor, item.value_minor)
     is_verified = item.kind in VOUCHER_KINDS
     leader = snapshot.by_id.get(item.variant_of) if item.variant_of else None
     return ItemAnswer(

@@ -122,7 +122,8 @@ class Shelf:
 
     def _clock_of(self, item: ItemView) -> str | None:
         if item.is_coming(self.now) and item.on_sale_from:
-            return translate(Message(N_("Opens %(when)s"), {"when": say_when(item.on_sale_from, self.now)}))
+            words = N_("Entries open %(when)s") if item.kind == "draw" else N_("Opens %(when)s")
+            return translate(Message(words, {"when": say_when(item.on_sale_from, self.now)}))
         if self._closes_soon(item) or not item.on_sale_to:
             return None
         return translate(Message(N_("Until %(when)s"), {"when": say_when(item.on_sale_to, self.now)}))

@@ -43,7 +43,7 @@ async def compare(request: AnyRequest) -> Page:
 def _list_rows(request: AnyRequest, items: list[ItemView], account: MemberAccount | None) -> list[dict[str, Any]]:
     """A row for each thing that can be said of one of the items; `best` marks the cells that nobody beats."""
     rank = account.tier_rank if account else None
-    worths = [worth_per_point(item.price_for(rank), item.cash_minor, item.value_minor) for item in items]
+    worths = [worth_per_point(item.kind, item.price_for(rank), item.cash_minor, item.value_minor) for item in items]
     highest = max((worth for worth in worths if worth is not None), default=None)
     services = visit_of(request).services
     currency = services.program.current(services.sessions).currency

@@ -123,8 +123,12 @@ async def _make_cards(connection: AsyncConnection[Any], settings: Settings, now:
     content = (await take_list(connection, storage, batch, secret_key=key, actor=ACTOR, now=at)).decode()
     codes = [row["code"] for row in csv.DictReader(io.StringIO(content))]
     async with connection.transaction():
-        await change_range(connection, batch, "activated", 1, CARDS // 2, reason="已交门店", actor=ACTOR, now=at)
-        await change_range(connection, batch, "cancelled", CARDS - 9, CARDS, reason="印刷破损", actor=ACTOR, now=at)
+        await change_range(
+            connection, batch, "activated", 1, CARDS // 2, reason="已交门店", actor=SECOND_PERSON, now=at, zone=zone
+        )
+        await change_range(
+            connection, batch, "cancelled", CARDS - 9, CARDS, reason="印刷破损", actor=ACTOR, now=at, zone=zone
+        )
     found = await connection.execute(
         "SELECT external_id FROM member WHERE state = 'active' ORDER BY external_id <> %s, id LIMIT %s",
         (DEMO_MEMBER, CODES_REDEEMED),

@@ -9,6 +9,7 @@ import csv
 import io
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
@@ -16,15 +17,17 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows
+from liyu.core.clock import local_date, start_of_day
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.core.ids import make_token
 from liyu.core.sealing import seal, unseal
 from liyu.core.storage import Storage
+from liyu.members.program import load_terms
 from liyu.redemption.campaigns.errors import ItemDoesNotFitError, NameTakenError
 from liyu.redemption.errors import UnknownItemError
 from liyu.redemption.giftcodes.codes import digest_of, draw_code, read_code
-from liyu.redemption.giftcodes.errors import ListGoneError, NothingInRangeError, UnknownBatchError
+from liyu.redemption.giftcodes.errors import ListGoneError, NothingInRangeError, OwnBatchError, UnknownBatchError
 from liyu.redemption.giving import GIVEN_KINDS, LARGEST_QUANTITY
 
 MOST_CODES = 50_000
@@ -128,6 +131,12 @@ _STEPS = {"activated": (("made",), "active"), "cancelled": (("made", "active"), 
 _STEP = """
     UPDATE gift_code SET state = %s WHERE batch_id = %s AND serial BETWEEN %s AND %s AND state = ANY(%s)"""
 _WAITING = "SELECT storage_name FROM gift_batch WHERE id = %s AND fetched_at IS NULL AND storage_name IS NOT NULL"
+_ALONE = """
+    SELECT (SELECT count(*) FROM gift_code
+            WHERE batch_id = %(batch)s AND serial BETWEEN %(first)s AND %(last)s AND state = 'made'),
+        coalesce(sum(a.codes * b.quantity), 0)::bigint, coalesce(sum(a.codes * b.points), 0)::bigint
+    FROM gift_batch_act a JOIN gift_batch b ON b.id = a.batch_id
+    WHERE a.act = 'activated' AND a.actor = %(actor)s AND b.made_by = %(actor)s AND a.at >= %(since)s"""
 _FETCH = """
     UPDATE gift_batch SET fetched_by = %s, fetched_at = %s
     WHERE id = %s AND fetched_at IS NULL AND storage_name IS NOT NULL"""
@@ -185,20 +194,40 @@ async def change_range(
     reason: str = "",
     actor: str,
     now: datetime,
+    zone: ZoneInfo,
 ) -> int:
     """Take the codes of a range a step on (`activated`, `cancelled`), in the caller's transaction; how many that were.
 
     Codes that cannot take the step stay as they are: what is redeemed stays redeemed. Raises UnknownBatchError,
-    NothingInRangeError.
+    NothingInRangeError, OwnBatchError when it takes somebody else.
     """
     batch = await load_batch(connection, batch_id)
     was, to = _STEPS[act]
     last = min(last, batch.codes)
+    if act == "activated" and actor == batch.made_by:
+        await _check_alone(connection, batch, first, last, actor, start_of_day(local_date(now, zone), zone))
     changed = (await connection.execute(_STEP, (to, batch_id, first, last, list(was)))).rowcount
     if not changed:
         raise NothingInRangeError
     await connection.execute(_NOTE, (batch_id, act, first, last, changed, reason, actor, now))
     return changed
+
+
+async def _check_alone(
+    connection: AsyncConnection[Any], batch: Batch, first: int, last: int, actor: str, since: datetime
+) -> None:
+    """Activating is giving away, so one person does so much of it a day with batches of their own, as with campaigns
+    (`issue_limit`, units) and with points by hand (`adjustment_limit`). Raises OwnBatchError above it.
+    """
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"giftcodes:{actor}",))
+    values = {"batch": batch.id, "first": first, "last": last, "actor": actor, "since": since}
+    codes, units, points = await (await connection.execute(_ALONE, values)).fetchone() or (0, 0, 0)
+    terms = await load_terms(connection)
+    if (
+        units + codes * (batch.quantity or 0) > terms.issue_limit
+        or points + codes * (batch.points or 0) > terms.adjustment_limit
+    ):
+        raise OwnBatchError(units=terms.issue_limit, points=terms.adjustment_limit)
 
 
 async def take_list(

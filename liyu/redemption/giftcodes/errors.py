@@ -54,6 +54,16 @@ class UnknownBatchError(NotFoundError):
     message = N_("There is no such batch of codes.")
 
 
+class OwnBatchError(DomainError):
+    """More than one person may give away in a day with codes of their own making."""
+
+    code = "own_batch"
+    message = N_(
+        "You made this batch: of your own you activate up to %(units)s units or %(points)s points a day. "
+        "Somebody else activates more."
+    )
+
+
 class NothingInRangeError(DomainError):
     """No code of the range can take this step."""
 

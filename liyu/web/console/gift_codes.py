@@ -191,7 +191,7 @@ async def change(request: AnyRequest, session: NamedDependency[AsyncSession], ba
         changed.append(
             await change_range(
                 connection, batch_id, form.act, form.first_serial, form.last_serial, reason=form.reason,
-                actor=actor_of(request).reference, now=now_of(request),
+                actor=actor_of(request).reference, now=now_of(request), zone=current_zone(),
             )
         )  # fmt: skip
 

@@ -39,6 +39,7 @@ from liyu.redemption.giftcodes.errors import (
     ListGoneError,
     MistypedCodeError,
     NothingInRangeError,
+    OwnBatchError,
     UnknownGiftCodeError,
 )
 from liyu.redemption.giftcodes.redeem import Received, redeem_gift_code
@@ -77,11 +78,12 @@ class Shop:
             await self.step(batch, "activated", 1, active or codes)
         return batch, [row["code"] for row in rows]
 
-    async def step(self, batch: int, act: str, first: int, last: int) -> int:
+    async def step(self, batch: int, act: str, first: int, last: int, *, actor: str = "staff:1") -> int:
         async with self.world.connection.transaction():
             return await change_range(
-                self.world.connection, batch, act, first, last, reason="x", actor="staff:1", now=NOW
-            )
+                self.world.connection, batch, act, first, last, reason="x", actor=actor, now=self.world.clock.now(),
+                zone=ZONE,
+            )  # fmt: skip
 
     async def redeem(self, code: str, member: str = "m", connection: AsyncConnection[Any] | None = None) -> Received:
         return await redeem_gift_code(
@@ -177,6 +179,46 @@ async def test_whoever_has_no_good_code_hears_the_same_whatever_is_wrong(databas
             await shop.step(batch, "cancelled", 1, 1)
         found = await load_batch(shop.world.connection, batch)
         assert (found.made, found.active, found.redeemed, found.cancelled) == (0, 0, 2, 2)
+
+
+async def test_more_than_one_person_may_give_away_in_a_day_is_activated_by_somebody_else(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with open_shop(database_url, tmp_path) as shop:
+        await shop.world.item("cup")
+        await shop.world.connection.execute("UPDATE program SET issue_limit = 4, adjustment_limit = 200")
+        points, _ = await shop.batch("points", codes=4, active=0)
+        cups, _ = await shop.batch("cups", codes=4, sku="cup", quantity=2, active=0)
+        assert await shop.step(points, "activated", 1, 1) == 1
+        before = await shop.state()
+        for batch, first, last in ((points, 1, 3), (points, 2, 4), (cups, 1, 3)):
+            with pytest.raises(OwnBatchError):
+                await shop.step(batch, "activated", first, last)
+        assert await shop.state() == before
+        assert await shop.step(points, "activated", 1, 2) == 1
+        assert await shop.step(cups, "activated", 1, 2) == 2
+        with pytest.raises(OwnBatchError):
+            await shop.step(cups, "activated", 3, 3)
+        assert await shop.step(cups, "activated", 3, 4, actor="staff:2") == 2
+        # Cancelling takes nobody else, and the next day begins anew.
+        assert await shop.step(points, "cancelled", 3, 3) == 1
+        shop.world.clock.instant += DAY
+        assert await shop.step(points, "activated", 3, 4) == 1
+
+        # Two at once are counted one after the other.
+        shop.world.clock.instant += DAY
+        more, _ = await shop.batch("more", codes=4, active=0)
+
+        async def activate(first: int) -> int:
+            async with await AsyncConnection.connect(shop.world.url, autocommit=True) as other, other.transaction():
+                changed = await change_range(
+                    other, more, "activated", first, first + 1, actor="staff:1", now=shop.world.clock.now(), zone=ZONE
+                )
+                await asyncio.sleep(0.1)
+                return changed
+
+        found = await asyncio.gather(activate(1), activate(3), return_exceptions=True)
+        assert sorted(type(one).__name__ for one in found) == ["OwnBatchError", "int"]
 
 
 async def test_a_list_is_fetched_once_and_nothing_kept_yields_a_code(

@@ -60,7 +60,7 @@ async def test_a_gift_code_is_redeemed_for_a_member(
 
         problem_of(await redeem(), 404, "unknown_gift_code")
         async with own.transaction():
-            await change_range(own, batch, "activated", 1, 1, actor="test", now=now)
+            await change_range(own, batch, "activated", 1, 1, actor="test", now=now, zone=settings.timezone)
     problem_of(await redeem(text=code[:-2]), 422, "mistyped_code")
     problem_of(await redeem("nobody"), 404, "unknown_member")
     got = (await redeem()).json()

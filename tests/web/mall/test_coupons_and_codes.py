@@ -64,7 +64,7 @@ async def test_a_gift_code_is_redeemed_and_guessing_ends(
     )
     codes = [line.split(",")[1] for line in content.decode().split()[1:]]
     async with connection.transaction():
-        await change_range(connection, batch, "activated", 1, 2, actor="test", now=now)
+        await change_range(connection, batch, "activated", 1, 2, actor="test", now=now, zone=settings.timezone)
 
     tokens = {client: token_in(await client.get("/gift-code")) for client in (member, other)}
 

@@ -46,6 +46,10 @@ class Checked(Struct, kw_only=True):
     last_day: date
     expires_at: datetime
     store_code: str | None
+    is_coupon: bool
+    """Whether it takes something off a bill, perhaps together with others (`bills.py`)."""
+    asks_word: bool
+    """Whether it waits for its holder's word here."""
     in_hand: bool
     """Whether its holder showed it in the wallet, so that paper's conditions do not hold for this use."""
     refusal: VoucherRefusedError | None
@@ -113,6 +117,7 @@ def _describe(
     zone: ZoneInfo,
     tokens: Tokens,
 ) -> Checked:
+    in_hand = shown.request.in_hand or (shown.presented is not None and shown.presented.form is Form.DYNAMIC)
     return Checked(
         voucher_id=facts.id,
         serial=facts.serial,
@@ -130,6 +135,8 @@ def _describe(
         last_day=facts.last_day(zone),
         expires_at=facts.expires_at,
         store_code=store_code,
-        in_hand=shown.request.in_hand or (shown.presented is not None and shown.presented.form is Form.DYNAMIC),
+        is_coupon=facts.kind == "coupon",
+        asks_word=facts.paper_confirmed and not in_hand,
+        in_hand=in_hand,
         refusal=refusal,
     )

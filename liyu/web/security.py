@@ -8,7 +8,7 @@ CONTENT_SECURITY_POLICY = (
     "base-uri 'none'"
 )
 POLICY = b"content-security-policy"
-SCANNING_PATHS = frozenset({"/partner/verify", "/partner/offline", "/wallet/add"})
+SCANNING_PATHS = frozenset({"/partner/verify", "/partner/verify/bill", "/partner/offline", "/wallet/add"})
 """Pages with a camera. Where a browser has no reader of its own, ours is WebAssembly, which only they may compile."""
 _SCANNING_POLICY = CONTENT_SECURITY_POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
 LOCATING_PATHS = ("/wallet", "/vouchers/", "/partner/stores/", "/console/stores/")

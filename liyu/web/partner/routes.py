@@ -17,6 +17,7 @@ from liyu.web.partner import (
     statements,
     stores,
     till,
+    till_bill,
     today,
     verifications,
 )
@@ -25,6 +26,7 @@ OPEN: list[ControllerRouterHandler] = [*login.ROUTES, *offline_install.OPEN]
 STAFF: list[ControllerRouterHandler] = [
     *today.ROUTES,
     *till.ROUTES,
+    *till_bill.ROUTES,
     *verifications.ROUTES,
     *refusals.ROUTES,
     *offline.ROUTES,

@@ -54,6 +54,8 @@ _LONGEST_TYPED = 16
 """Letters in what people type; anything longer was scanned, and is judged by its signature."""
 _YEAR = 365 * 24 * 3600
 _LAST_USES = 5
+WORDS = (ConfirmationNeededError, WrongPinError, PinLockedError)
+"""Refusals after which the holder may still give their word."""
 
 
 class CodeForm(Form):
@@ -107,7 +109,7 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
     """First step: what the voucher is good for, without using it."""
     form = await CodeForm.read(request)
     till = await open_till(request, session, form.raw["store"])
-    if form.is_valid and _is_typing_error(form.code):
+    if form.is_valid and is_typing_error(form.code):
         form.refuse(N_("A letter is wrong or missing: a code has three groups of four."), "code")
     if till.store is None:
         form.refuse(N_("Choose the store you are in."), "store")
@@ -160,7 +162,7 @@ async def verify_voucher(request: AnyRequest, session: NamedDependency[AsyncSess
             tokens=services.tokens,
             on_used_up=complete_when_used_up,
         )
-    except (ConfirmationNeededError, WrongPinError, PinLockedError) as refusal:
+    except WORDS as refusal:
         found = await show(connection, wish, now=now_of(request), zone=current_zone(), tokens=services.tokens)
         return _check_page(request, till, found, word=Word(refusal), nonce=form.nonce)
     except VoucherRefusedError as refusal:
@@ -270,21 +272,21 @@ def _check_page(
         checked=checked,
         rules=checked.rules_en if current_locale() == "en" and checked.rules_en else checked.rules_zh,
         word=word,
-        errors={"pin": _say_word(refusal)} if refusal else None,
+        errors={"pin": say_word(refusal)} if refusal else None,
         pin_digits=DIGITS,
         ticket=write_ticket(request, checked.serial, in_hand=checked.in_hand),
         nonce=nonce or make_token(),
     )
 
 
-def _say_word(refusal: VoucherRefusedError) -> str:
+def say_word(refusal: VoucherRefusedError) -> str:
     """Why the holder's word is not there yet, on the page that asks for it."""
     if isinstance(refusal, ConfirmationNeededError):
         return gettext(N_("Not confirmed yet. Type the PIN, or let the member confirm and try again."))
     return translate(refusal.text)
 
 
-def _is_typing_error(text: str) -> bool:
+def is_typing_error(text: str) -> bool:
     """Whether a typed text cannot be any code: its check letter says so, which tells a guesser nothing."""
     return len(tidy(text)) <= _LONGEST_TYPED and is_mistyped(text)
 

@@ -30,6 +30,14 @@ def read_wallet(request: AnyRequest, text: str) -> ShownWallet | None:
 
 async def wallet_page(request: AnyRequest, session: AsyncSession, till: "Till", wallet: ShownWallet) -> Page:
     """What this store may take of a member's wallet; each voucher with a button that looks at it."""
+    rows, member = await rows_of_wallet(request, session, till, wallet)
+    return page(request, "partner/till_wallet.html", till=till, rows=rows, member=member)
+
+
+async def rows_of_wallet(
+    request: AnyRequest, session: AsyncSession, till: "Till", wallet: ShownWallet
+) -> tuple[list[dict[str, Any]], str]:
+    """What this store may take of a wallet, to choose from, and whose it is as the till may show it."""
     assert till.store is not None
     found = await vouchers_here(
         await driver_connection(session),
@@ -44,12 +52,13 @@ async def wallet_page(request: AnyRequest, session: AsyncSession, till: "Till", 
             "last_day": facts.last_day(current_zone()),
             "uses_left": facts.uses_allowed - facts.uses,
             "uses_allowed": facts.uses_allowed,
+            "serial": facts.serial,
+            "is_coupon": facts.kind == "coupon",
             "choice": _write_choice(request, facts.serial),
         }
         for facts in found
     ]
-    member = mask_name(found[0].member_name) if found else ""
-    return page(request, "partner/till_wallet.html", till=till, rows=rows, member=member)
+    return rows, mask_name(found[0].member_name) if found else ""
 
 
 def chosen_text(request: AnyRequest, text: str) -> str:

@@ -123,7 +123,9 @@ def explain_movement(movement: Movement) -> list[Message]:
         case "lapse" if movement.reason == INACTIVE:
             return [Message(N_("Nothing was earned or used for a long time"))]
         case "adjust" | "gift_code":
-            return [Message(movement.reason)]
+            paid_off = movement.debt > 0 and not movement.points
+            words = Message(N_("%(points)s points paid off what was owed"), amount)
+            return [Message(movement.reason), *([words] if paid_off else [])]
         case "activate":
             return [Message(N_("Usable through %(day)s"), {"day": movement.to_day})]
         case "extend" | "reinstate":

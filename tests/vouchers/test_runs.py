@@ -35,7 +35,8 @@ from liyu.vouchers.runs.errors import (
 from liyu.vouchers.runs.queries import find_number, list_numbers, load_run
 from liyu.vouchers.runs.service import decide_range, make_run
 from liyu.vouchers.serials import serial_of
-from tests.vouchers.tills import FEE, TOKENS, Connections, Shops, open_shops
+from liyu.vouchers.verify import Verified
+from tests.vouchers.tills import FEE, TOKENS, Connections, Shops, open_shops, verify_on
 from tests.world import NOW, ZONE, World, open_world
 
 LAST_DAY = local_date(NOW, ZONE) + timedelta(days=30)
@@ -121,6 +122,9 @@ async def test_numbers_are_worth_nothing_until_they_are_activated(database_url: 
         assert await world.one(owed, f"verification:{verified.verification_id}") == FEE
         with pytest.raises(AlreadyVerifiedError):
             await shops.verify(ids[1])
+        await shops.undo(verified.verification_id)
+        assert await shops.state(ids[1]) == ("issued", 0)
+        await shops.verify(ids[1])
         await shops.verify(ids[2])
         with pytest.raises(VoucherCancelledError):
             await shops.verify(ids[3])
@@ -233,3 +237,16 @@ async def test_two_members_claim_one_code_at_once(
         if guarded:
             assert sum(isinstance(one, InWalletError) for one in outcomes) == 5
             assert await world.one("SELECT count(*) FROM voucher_change WHERE change = 'claimed'") == 1
+            # Of a member and a till the one who comes first has it, and the other one is told so.
+            for number in range(2, 6):
+                voucher = fair.ids[number]
+                by_member, by_till = await asyncio.gather(
+                    fair.claim(members[0], code_of(voucher), on=connections[0]),
+                    verify_on(connections[1], fair.shops.request(voucher)),
+                    return_exceptions=True,
+                )
+                if isinstance(by_member, Claimed):
+                    assert isinstance(by_till, UnknownVoucherError)
+                else:
+                    assert isinstance(by_member, SpentError)
+                    assert isinstance(by_till, Verified)

@@ -228,7 +228,8 @@ async def _show(
         numbers=[(one, write_number(one.number, run.total), *_state(one.state)) for one in numbers],
         states=choice_links(request, "state", states, state),
         entries=[
-            {"text": _say_act(one), "when": one.at, "by": names.of(one.actor), "note": one.reason} for one in acts
+            *({"text": _say_act(one), "when": one.at, "by": names.of(one.actor), "note": one.reason} for one in acts),
+            {"text": gettext(N_("Made")), "when": run.made_at, "by": names.of(run.made_by)},
         ],
         prints=[words_of_print(one) for one in prints],
         names=names,

@@ -29,6 +29,7 @@ from liyu.demo.history import ACTOR, all_events, enrol_everybody, replay_years
 from liyu.demo.logins import STAFF_PASSWORD
 from liyu.demo.orders import fulfil_orders
 from liyu.demo.program import TERMS, TIERS, rules_from
+from liyu.demo.refusals import be_refused_at_times
 from liyu.demo.runs import print_a_run
 from liyu.demo.settle import settle_earlier_month
 from liyu.demo.storefront import arrange_storefront, plan_prices
@@ -99,6 +100,7 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
     await keep_an_eye(connection, now)
     await give_campaigns(connection, settings, now)
     await print_a_run(connection, settings, tokens, now)
+    await be_refused_at_times(connection, settings, now)
     async with connection.transaction():
         await expire_vouchers(connection, now)
         await evaluate_rights(connection, now)

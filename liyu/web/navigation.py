@@ -55,7 +55,7 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
             N_("Our business"),
             [
                 Place(N_("Offers"), "/partner/offers", "gift", "offers.read"),
-                Place(N_("Codes"), "/partner/codes", "key-round", "codes.read"),
+                Place(N_("Code pools"), "/partner/codes", "key-round", "codes.read"),
                 Place(N_("Stores"), "/partner/stores", "store", "stores.read"),
                 Place(N_("Devices"), "/partner/devices", "smartphone", "stores.edit"),
                 Place(N_("Refused at the till"), "/partner/refusals", "shield-alert", "team.read"),
@@ -126,8 +126,8 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
             N_("Oversight"),
             [
                 Place(N_("Books"), "/console/books", "scale", "books.read"),
-                Place(N_("Audit log"), "/console/audit", "clipboard-list", "audit.read"),
                 Place(N_("Limits for one person"), "/console/limits", "users", "limits.read"),
+                Place(N_("Audit log"), "/console/audit", "clipboard-list", "audit.read"),
             ],
         ),
     ],

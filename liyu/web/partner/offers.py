@@ -1,5 +1,6 @@
 """The partner's own offers: making one, changing it, and having it reviewed before members see it."""
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,13 +14,13 @@ from liyu.catalog.models import COUPON_FORMS, SCENES
 from liyu.catalog.names import KIND_NAMES, SCENE_NAMES, STATE_NAMES
 from liyu.catalog.proposals import EDITABLE_AT_ONCE, list_proposals, propose, withdraw
 from liyu.catalog.publish import publish_items
-from liyu.catalog.queries import ItemPage, load_item
+from liyu.catalog.queries import ItemFacts, ItemPage, load_item
 from liyu.catalog.records import ItemRecord
 from liyu.catalog.service import set_state
 from liyu.catalog.states import may_become
 from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError
-from liyu.core.i18n import N_
+from liyu.core.i18n import N_, Message
 from liyu.core.ids import make_number
 from liyu.partners.queries import partner_choices
 from liyu.web.actor import actor_of, require_permission
@@ -28,6 +29,7 @@ from liyu.web.formats import current_zone
 from liyu.web.forms import ChoiceField, IntegerField, MoneyField, TextField
 from liyu.web.i18n import gettext
 from liyu.web.item_forms import LARGEST_STOCK, LONGEST_NAME, ItemTextsForm, amount_text, split_lines
+from liyu.web.item_terms import describe_coupon
 from liyu.web.pages import Page, leave_notice, page, redirect
 from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of
 from liyu.web.partner.words import OFFER_TONES
@@ -59,6 +61,10 @@ class NewOfferForm(OfferForm):
     coupon_form = ChoiceField(COUPON_FORMS, N_("Kind of coupon"), required=False)
     coupon_benefit = MoneyField(N_("Takes off"), required=False)
     coupon_threshold_minor = MoneyField(N_("From a bill of"), required=False)
+
+    def check(self) -> Iterable[tuple[str, Message]]:
+        if self.kind == "coupon" and not self.coupon_form:
+            yield "coupon_form", Message(N_("Say what kind of coupon it is: this cannot be added later."))
 
 
 AnyOfferForm = TypeVar("AnyOfferForm", bound=OfferForm)
@@ -188,7 +194,7 @@ async def _show_offer(
         scenes=_scenes(),
         label=gettext(STATE_NAMES[state]),
         tone=OFFER_TONES.get(state, "grey"),
-        kind=gettext(KIND_NAMES[found.item.kind]),
+        kind=_kind(found.item),
         is_draft=state in EDITABLE_AT_ONCE,
         can_change=may_edit and state not in ("submitted", "ended"),
         can_submit=may_edit and may_become(state, "submitted"),
@@ -199,6 +205,11 @@ async def _show_offer(
         ],
         may_edit=may_edit,
     )
+
+
+def _kind(item: ItemFacts) -> str:
+    kind = gettext(KIND_NAMES[item.kind])
+    return f"{kind} · {describe_coupon(item)}" if item.coupon_form else kind
 
 
 def _scenes() -> list[tuple[str, str]]:

@@ -91,6 +91,15 @@ async def open_gift(connection: AsyncConnection[Any], voucher_id: int) -> GiftVi
     return found[0] if found else None
 
 
+async def given_away(connection: AsyncConnection[Any], member_id: int, voucher_id: int) -> int | None:
+    """The gift with which a member gave a voucher away last; None if it never was theirs to give."""
+    found = await connection.execute(
+        "SELECT max(id) FROM voucher_gift WHERE voucher_id = %s AND giver_id = %s AND state = 'accepted'",
+        (voucher_id, member_id),
+    )
+    return (await found.fetchone() or (None,))[0]
+
+
 async def gifts_of_voucher(connection: AsyncConnection[Any], voucher_id: int) -> list[GiftView]:
     """All gifts of a voucher, the newest first, for operators."""
     return await _fetch(connection, "WHERE g.voucher_id = %(voucher)s ORDER BY g.id DESC", {"voucher": voucher_id})

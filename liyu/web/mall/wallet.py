@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.catalog.pictures import pictures_for_paper
 from liyu.core.database import driver_connection
+from liyu.core.errors import NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.core.storage import open_storage
 from liyu.vouchers.confirm import confirm_use
 from liyu.vouchers.facts import StoreFacts, VoucherFacts, stores_of_item
-from liyu.vouchers.gifts.queries import open_gift
+from liyu.vouchers.gifts.queries import given_away, open_gift
 from liyu.vouchers.nearby import NearVoucher, Place, nearest_first, wallet_nearest_first
 from liyu.vouchers.qr import draw_qr
 from liyu.vouchers.queries import PAGE, SOON, WALLET_GROUPS, count_wallet, voucher_of_member, wallet_page
@@ -118,8 +119,14 @@ async def sort_wallet(request: AnyRequest, session: NamedDependency[AsyncSession
 
 @get("/vouchers/{voucher_id:int}")
 async def show_voucher(request: AnyRequest, session: NamedDependency[AsyncSession], voucher_id: FromPath[int]) -> Page:
-    """One voucher, as it is shown at the till."""
-    facts, stores = await _load(request, session, voucher_id)
+    """One voucher, as it is shown at the till; whoever gave it away is led to the gift, since the page may still be open."""
+    try:
+        facts, stores = await _load(request, session, voucher_id)
+    except NotFoundError:
+        given = await given_away(await driver_connection(session), member_id_of(actor_of(request)), voucher_id)
+        if given is None:
+            raise
+        return redirect(request, f"/gifts/{given}")
     usable = _is_usable(request, facts)
     gift = await open_gift(await driver_connection(session), facts.id) if facts.state == "offered" else None
     account = own_account(request)

@@ -53,7 +53,11 @@ async def test_a_voucher_goes_by_its_link_from_one_wallet_to_the_other(
     assert "It is yours now" in page
     (new_code,) = set(CODE.findall(page))
     assert new_code != old_code
-    assert (await member.get(f"/vouchers/{voucher}")).status_code == 404
+    # The giver's page may still be open: it leads to what became of the gift, and to nothing else of the voucher.
+    led = await member.get(f"/vouchers/{voucher}")
+    assert led.headers["location"] == f"/gifts/{await shop.world.one('SELECT id FROM voucher_gift')}"
+    for part in ("pdf", "qr", "gift"):
+        assert (await member.get(f"/vouchers/{voucher}/{part}")).status_code == 404
     order = (await member.get(f"/redemptions/{await shop.world.one('SELECT number FROM redemption')}")).text
     assert "Given away" in order
     assert f"/vouchers/{voucher}" not in order
@@ -113,16 +117,16 @@ async def test_the_nearest_store_stands_first(shop: Shop, member: Client, clock:
     near = await _send(member, f"/vouchers/{voucher}/stores", latitude="31.240", longitude="121.499")
     assert near.index("Store B") < near.index("Store A") < near.index("Store C")
     assert "90 m" in near
-    place = {"latitude": "31.240", "longitude": "121.499"}
+    here = {"latitude": "31.240", "longitude": "121.499"}
     assert (await member.get("/wallet")).headers["permissions-policy"].count("geolocation=(self)") == 1
     assert "geolocation=()" in (await member.get("/")).headers["permissions-policy"]
     token = token_in(await member.get("/me"))
     hx = {"HX-Request": "true", "X-CSRF-Token": token}
-    wallet = (await member.post("/wallet/near", data=place | {"group": "usable"}, headers=hx)).text
+    wallet = (await member.post("/wallet/near", data=here | {"group": "usable"}, headers=hx)).text
     assert "90 m · Store B" in wallet
     assert f'href="/vouchers/{voucher}"' in wallet
     for wrong in ({"group": "used"}, {"latitude": "91"}, {"longitude": ""}):
-        answer = await member.post("/wallet/near", data=place | {"group": "soon"} | wrong, headers=hx)
+        answer = await member.post("/wallet/near", data=here | {"group": "soon"} | wrong, headers=hx)
         assert answer.headers["hx-redirect"] == "/wallet"
     await shop.world.connection.execute("UPDATE member SET city = '北京' WHERE external_id = 'M1'")
     page = (await member.get(f"/vouchers/{voucher}")).text

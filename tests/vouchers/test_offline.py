@@ -480,12 +480,37 @@ async def test_the_list_tells_what_is_no_good_and_what_is_good_again(
 
         (item,) = await lists.fetch_items(world.connection, luck, counter.device.store_id)
         assert (item.here, item.alone, item.usable_from, item.value_minor) == (True, True, None, 0)
-        await world.connection.execute("INSERT INTO till_rule (item_id, store_uses_a_day) VALUES (%s, 9)", (item.id,))
-        (item,) = await lists.fetch_items(world.connection, luck, counter.device.store_id)
-        assert not item.alone
+        assert not item.coupon
         letters = (await counter.paper(vouchers[1]))[2:13]
         hashes = lists.hash_vouchers([vouchers[1]], TOKENS, KEY)
         assert hashes == b64encode(digest(KEY, letters.encode(), sha256)[:6]).decode()
+
+
+async def test_what_a_device_cannot_judge_it_leaves_alone_and_what_it_tells_all_the_same_is_not_used(
+    database_url: str,
+) -> None:
+    async with open_world(database_url) as world:
+        counter = await open_counter(world, Bounds(9, 10_000, 12))
+        await counter.agree("operator")
+        lease = await counter.lease()
+        vouchers = await counter.shops.vouchers(3)
+        item = await world.one("SELECT DISTINCT item_id FROM voucher")
+        luck, store = counter.device.partner_id, counter.device.store_id
+        for rule in ("uses_a_day", "member_uses_a_day", "store_uses_a_day", "paper_confirmed"):
+            value = "true" if rule == "paper_confirmed" else "1"
+            await world.connection.execute(f"INSERT INTO till_rule (item_id, {rule}) VALUES (%s, {value})", (item,))
+            assert [one.alone for one in await lists.fetch_items(world.connection, luck, store)] == [False], rule
+            if rule != "paper_confirmed":
+                await world.connection.execute("DELETE FROM till_rule")
+        before = await counter.shops.footprint()
+        told = await counter.tell(vouchers[0], lease.id)
+        assert (told.conflict, told.bearer) == ("confirmation_needed", "partner")
+        assert await counter.shops.footprint() == before
+        await world.connection.execute("UPDATE till_rule SET paper_confirmed = false, member_uses_a_day = 1")
+        assert (await counter.tell(vouchers[1], lease.id)).conflict is None
+        limited = await counter.tell(vouchers[2], lease.id)
+        assert (limited.conflict, limited.bearer) == ("daily_limit", "partner")
+        assert await counter.owed() == FEE
 
 
 async def test_numbers_of_a_print_run_are_told_until_they_are_activated(database_url: str) -> None:

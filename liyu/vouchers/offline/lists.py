@@ -43,6 +43,8 @@ class OfflineItem(Struct):
     value_minor: int
     here: bool
     alone: bool
+    coupon: bool
+    """Several of them on one bill are compared where there is a network; alone a device takes one."""
     usable_from: datetime | None
 
 
@@ -60,7 +62,7 @@ class Changes(Struct):
 _ITEMS = """
     SELECT i.id, i.name_zh, i.name_en, i.rules_zh, i.rules_en, i.value_minor,
         coalesce(r.uses_a_day, r.member_uses_a_day, r.store_uses_a_day) IS NULL AND r.paper_confirmed IS NOT TRUE AS alone,
-        r.usable_from,
+        i.kind = 'coupon' AS coupon, r.usable_from,
         NOT EXISTS (SELECT FROM item_store t WHERE t.item_id = i.id)
             OR EXISTS (SELECT FROM item_store t WHERE t.item_id = i.id AND t.store_id = %(store)s) AS here
     FROM item i LEFT JOIN till_rule r ON r.item_id = i.id

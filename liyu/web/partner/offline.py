@@ -128,6 +128,7 @@ async def show_contact(request: AnyRequest, session: NamedDependency[AsyncSessio
                 "value": item.value_minor,
                 "here": item.here,
                 "alone": item.alone,
+                "coupon": item.coupon,
                 "from": item.usable_from,
             }
             for item in items

@@ -29,7 +29,8 @@ _ALONE: dict[str, tuple[str, str]] = {
     "item_needs_network": (
         N_("Needs the network"),
         N_(
-            "How often this item is used in a day is limited, which this device cannot tell alone. Wait for the network."
+            "How often this item is used in a day is limited, or its holder is asked for their word: this device can do neither "
+            "alone. Wait for the network."
         ),
     ),
     "not_yet_valid": (N_("Too early"), N_("Vouchers of this item are not used yet.")),

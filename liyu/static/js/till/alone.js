@@ -55,6 +55,7 @@ page.querySelector("form").addEventListener("submit", async (event) => {
   fill(page, { item: item.name, worth: item.value ? money(item.value) : "—", "last-day": lastDayOf(judged.paper) });
   const rules = page.querySelector("[data-rules]");
   rules.replaceChildren(...item.rules.map((rule) => Object.assign(document.createElement("li"), { textContent: rule })));
+  page.querySelector("[data-coupon]").hidden = !item.coupon;
   page.querySelector("[data-rules-part]").hidden = !item.rules.length;
   page.querySelector("[data-take]").addEventListener("click", () => takeIt(judged), { once: true });
   return show("check");

@@ -38,7 +38,9 @@ async def print_a_run(connection: AsyncConnection[Any], settings: Settings, toke
         for act, first, last, reason in (
             ("activated", 1, HANDED_OUT, "已交快闪店现场发放"), ("withdrawn", NUMBERS - SPOILT + 1, NUMBERS, "印刷破损"),
         ):  # fmt: skip
-            await decide_range(connection, run, act, first=first, last=last, reason=reason, actor=ACTOR, now=handed_out)
+            await decide_range(
+                connection, run, act, first=first, last=last, reason=reason, actor=ACTOR, now=handed_out, zone=zone
+            )
         found = await connection.execute(_PRINTED, (run, USED + CLAIMED))
         printed = await found.fetchall()
         for place, (voucher, partner, store) in enumerate(printed[:USED]):

@@ -165,7 +165,7 @@ async def test_numbers_of_a_run_are_printed_before_they_are_activated(
         run = await make_run(
             world.connection, sku, name="Fair", total=6, last_day=NOW.date(), actor="staff:1", now=NOW, zone=ZONE
         )
-        who: dict[str, Any] = {"reason": "fair", "actor": "staff:1", "now": NOW}
+        who: dict[str, Any] = {"reason": "fair", "actor": "staff:1", "now": NOW, "zone": ZONE}
         await decide_range(world.connection, run, "activated", first=2, last=2, **who)
         await decide_range(world.connection, run, "withdrawn", first=3, last=3, **who)
         # Of the item only what members hold is printed, and of the run by its numbers.

@@ -553,6 +553,7 @@ async def test_numbers_of_a_print_run_are_told_until_they_are_activated(database
             reason="fair",
             actor="staff:1",
             now=NOW + timedelta(minutes=3),
+            zone=ZONE,
         )
         await claim_voucher(
             world.connection, await world.one("SELECT id FROM member WHERE external_id = 'm-2'"),

@@ -29,6 +29,7 @@ from liyu.vouchers.runs.errors import (
     ItemNotForRunsError,
     NotEnoughStockError,
     NothingInRangeError,
+    OwnRunError,
     RunNameTakenError,
     SpentError,
 )
@@ -40,7 +41,7 @@ from tests.vouchers.tills import FEE, TOKENS, Connections, Shops, open_shops, ve
 from tests.world import NOW, ZONE, World, open_world
 
 LAST_DAY = local_date(NOW, ZONE) + timedelta(days=30)
-ACT: dict[str, Any] = {"reason": "Handed out", "actor": "staff:1", "now": NOW}
+ACT: dict[str, Any] = {"reason": "Handed out", "actor": "staff:1", "now": NOW, "zone": ZONE}
 
 
 class Fair:
@@ -170,6 +171,30 @@ async def test_a_run_takes_its_units_from_stock_and_gives_back_what_is_withdrawn
         await world.connection.execute("UPDATE item_stock SET taken = taken - 1 WHERE total = 10")
         assert not (await prove_books(world.connection, NOW)).balanced
         await world.connection.execute("UPDATE item_stock SET taken = taken + 1 WHERE total = 10")
+
+
+async def test_above_the_limit_of_a_day_somebody_else_activates(database_url: str) -> None:
+    async with open_world(database_url) as world, Connections(database_url, 2) as connections:
+        fair = await open_fair(world)
+        await world.connection.execute("UPDATE program SET issue_limit = 2")
+        before = await fair.footprint()
+        with pytest.raises(OwnRunError):
+            await fair.decide("activated", 1, 3)
+        assert await fair.footprint() == before
+
+        async def activate(on: AsyncConnection[Any], number: int, **who: Any) -> int:
+            async with on.transaction():
+                return await decide_range(on, fair.run, "activated", first=number, last=number, **ACT | who)
+
+        assert await activate(world.connection, 1) == 1
+        # Two at once by the same person: the one that comes second is counted with the first.
+        found = await asyncio.gather(
+            *(activate(one, number) for one, number in zip(connections, (2, 3), strict=True)), return_exceptions=True
+        )
+        assert sorted(type(one).__name__ for one in found) == ["OwnRunError", "int"]
+        assert await activate(world.connection, 4, actor="staff:2") == 1
+        assert await fair.decide("withdrawn", 5, 5) == 1
+        assert await activate(world.connection, 2 + isinstance(found[0], int), now=NOW + timedelta(days=1)) == 1
 
 
 async def test_a_printed_voucher_goes_into_a_wallet_and_its_paper_is_none_any_more(database_url: str) -> None:

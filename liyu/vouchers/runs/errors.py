@@ -26,6 +26,15 @@ class ItemNotForRunsError(DomainError):
     message = N_("This item cannot be printed for a campaign: choose a live right or coupon that is not sold in drops.")
 
 
+class OwnRunError(DomainError):
+    """More than one person may hand out in a day of runs of their own making."""
+
+    code = "own_run"
+    message = N_(
+        "You made this run: of your own you activate up to %(units)s numbers a day. Somebody else activates more."
+    )
+
+
 class NotEnoughStockError(DomainError):
     """The item has fewer units left than the run has numbers; `left` is how many."""
 

@@ -15,11 +15,13 @@ from liyu.catalog.stock import read_stock, take_stock
 from liyu.core.clock import local_date, start_of_day
 from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
+from liyu.members.program import load_terms
 from liyu.vouchers.office import faults_of_day
 from liyu.vouchers.runs.errors import (
     ItemNotForRunsError,
     NotEnoughStockError,
     NothingInRangeError,
+    OwnRunError,
     RunNameTakenError,
 )
 
@@ -55,6 +57,9 @@ _MOVE = """
     moved AS (UPDATE voucher v SET state = %(state)s FROM due WHERE v.id = due.id RETURNING v.id)
     INSERT INTO voucher_transition (voucher_id, from_state, to_state, reason, actor, at)
     SELECT id, 'printed', %(state)s, %(reason)s, %(actor)s, %(now)s FROM moved ORDER BY id"""
+_ALONE_TODAY = """
+    SELECT coalesce(sum(a.vouchers), 0)::bigint FROM voucher_run_activation a JOIN voucher_run r ON r.id = a.run_id
+    WHERE a.act = 'activated' AND a.actor = %(actor)s AND r.made_by = %(actor)s AND a.at >= %(since)s"""
 _NOTE = """
     INSERT INTO voucher_run_activation (run_id, act, first, last, vouchers, reason, actor, at)
     VALUES (%(run)s, %(act)s, %(first)s, %(last)s, %(vouchers)s, %(reason)s, %(actor)s, %(now)s)"""
@@ -115,17 +120,36 @@ async def decide_range(
     reason: str,
     actor: str,
     now: datetime,
+    zone: ZoneInfo,
 ) -> int:
     """Let numbers of a run be used (`activated`) or never (`withdrawn`), in the caller's transaction; how many it changed.
 
-    Each number is decided once. What is withdrawn goes back into the item's stock. Raises NothingInRangeError.
+    Each number is decided once. What is withdrawn goes back into the item's stock. Raises NothingInRangeError; OwnRunError when it
+    takes somebody else.
     """
     values = {"run": run_id, "first": first, "last": last, "reason": reason, "actor": actor, "now": now}
     locked = await (await connection.execute(_LOCK_STOCK, values)).fetchone() if act == "withdrawn" else None
     moved = (await connection.execute(_MOVE, values | {"state": _STATES[act]})).rowcount
     if not moved:
         raise NothingInRangeError
+    if act == "activated":
+        await _check_alone(connection, values, moved, start_of_day(local_date(now, zone), zone))
     if locked is not None:
         await take_stock(connection, locked[0], -moved)
     await connection.execute(_NOTE, values | {"act": act, "vouchers": moved})
     return moved
+
+
+async def _check_alone(connection: AsyncConnection[Any], values: dict[str, Any], moved: int, since: datetime) -> None:
+    """Activating is giving away: of runs of their own making one person does so much a day, as with campaigns (`issue_limit`).
+
+    Raises OwnRunError above it.
+    """
+    run = await (await connection.execute("SELECT made_by FROM voucher_run WHERE id = %(run)s", values)).fetchone()
+    if run != (values["actor"],):
+        return
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"runs:{values['actor']}",))
+    (already,) = await (await connection.execute(_ALONE_TODAY, values | {"since": since})).fetchone() or (0,)
+    limit = (await load_terms(connection)).issue_limit
+    if already + moved > limit:
+        raise OwnRunError(units=limit)

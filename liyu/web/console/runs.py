@@ -164,7 +164,7 @@ async def decide(request: AnyRequest, session: NamedDependency[AsyncSession], ru
         changed.append(
             await decide_range(
                 connection, run_id, form.act, first=min(form.first, last), last=last, reason=form.reason,
-                actor=actor_of(request).reference, now=now_of(request),
+                actor=actor_of(request).reference, now=now_of(request), zone=current_zone(),
             )
         )  # fmt: skip
 

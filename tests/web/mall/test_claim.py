@@ -26,7 +26,7 @@ async def test_a_printed_voucher_is_claimed_once_and_guessing_ends(
             world.connection, sku, name="Fair", total=3, last_day=local_date(now, ZONE) + timedelta(days=9), actor="staff:1",
             now=now, zone=ZONE,
         )  # fmt: skip
-        await decide_range(world.connection, run, "activated", first=1, last=2, reason="", actor="staff:1", now=now)
+        await decide_range(world.connection, run, "activated", first=1, last=2, reason="", actor="staff:1", now=now, zone=ZONE)
     found = await world.connection.execute("SELECT id FROM voucher WHERE run_id = %s ORDER BY run_number", (run,))
     codes = [tokens.codes.code_of(serial_of(row[0])) for row in await found.fetchall()]
     csrf = {client: token_in(await client.get(PAGE)) for client in (member, other)}

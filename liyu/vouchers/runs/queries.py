@@ -95,7 +95,8 @@ _COUNTS = ", ".join(f"count(*) FILTER (WHERE state = '{state}') AS {state}" for 
 
 _SELECT = f"""
     SELECT r.id, r.name, r.item_id, i.sku, i.name_zh AS item_zh, i.name_en AS item_en, p.name_zh AS partner_zh,
-        p.name_en AS partner_en, r.total, r.last_day, r.made_by, r.made_at, n.*, f.uses_allowed, l.mode, l.unit_price_minor, l.commission_minor
+        p.name_en AS partner_en, r.total, r.last_day, r.made_by, r.made_at, n.*, f.uses_allowed, l.mode, l.unit_price_minor,
+        l.commission_minor
     FROM voucher_run r JOIN item i ON i.id = r.item_id JOIN voucher f ON f.run_id = r.id AND f.run_number = 1
     LEFT JOIN partner p ON p.id = f.partner_id LEFT JOIN agreement_line l ON l.id = f.agreement_line_id
     CROSS JOIN LATERAL (

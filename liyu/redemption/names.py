@@ -7,7 +7,7 @@ STATE_NAMES: dict[str, str] = {
     "confirmed": N_("Confirmed"),
     "fulfilling": N_("On its way"),
     "completed": N_("Completed"),
-    "released": N_("Released"),
+    "released": N_("Closed unpaid"),
     "cancelled": N_("Cancelled"),
     "refunded": N_("Refunded"),
 }

@@ -48,7 +48,7 @@ ORDER_STEPS: dict[str, str] = {
     "confirmed": N_("Redeemed; the points are taken"),
     "fulfilling": N_("Handed over for delivery"),
     "completed": N_("Completed"),
-    "released": N_("Released; the points are back"),
+    "released": N_("Closed unpaid; the points are back"),
     "cancelled": N_("Cancelled; the points are back in their lots"),
     "refunded": N_("Refunded"),
 }

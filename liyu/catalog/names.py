@@ -45,8 +45,3 @@ def name_kind(kind: str) -> Message:
 def name_state(state: str) -> Message:
     """The state in words; what the table does not know stands as it is."""
     return Message(STATE_NAMES.get(state, state))
-
-
-def name_scene(scene: str) -> Message:
-    """The scene in words. A catalog from elsewhere may bring scenes of its own, which stand as they are."""
-    return Message(SCENE_NAMES.get(scene, scene))

@@ -5,12 +5,16 @@ import smtplib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+from msgspec import Struct
+from psycopg import AsyncConnection
 from sqlalchemy import CheckConstraint, Identity, Index, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from liyu.core.bulk import encode_rows, insert_of
 from liyu.core.clock import Clock
 from liyu.core.database import Base, Sessions, unit_of_work
 
@@ -58,6 +62,24 @@ async def post(
         )
     )
     await session.flush()
+
+
+class OutboxRow(Struct):
+    """A message where many are written at once."""
+
+    channel: str
+    recipient: str
+    subject: str
+    body: str
+    locale: str
+    created_at: datetime
+    due_at: datetime
+    attempts: int = 0
+
+
+async def post_many(connection: AsyncConnection[Any], rows: Sequence[OutboxRow]) -> None:
+    """Put messages into the outbox in one statement; they leave only if the caller's transaction commits."""
+    await connection.execute(insert_of("outbox_message", OutboxRow), (encode_rows(rows),))
 
 
 async def latest_messages(session: AsyncSession, *, limit: int = 50) -> Sequence[OutboxMessage]:

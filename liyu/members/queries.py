@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 
 from liyu.members.errors import UnknownMemberError
-from liyu.members.leads import PERSON, follow
+from liyu.members.leads import follow
 
 
 class LotRest(Struct, frozen=True):
@@ -72,25 +72,3 @@ async def read_member(connection: AsyncConnection[Any], external_id: str) -> Mem
     if row is None:
         raise UnknownMemberError
     return msgspec.convert(row, MemberRecord)
-
-
-class MemberStateLine(Struct, frozen=True):
-    """One change of a member's state."""
-
-    from_state: str | None
-    to_state: str
-    reason: str
-    actor: str
-    at: datetime
-
-
-_STATES = f"""
-    SELECT from_state, to_state, reason, actor, at FROM member_state_change
-    WHERE member_id IN {PERSON} ORDER BY id DESC"""
-
-
-async def list_member_states(connection: AsyncConnection[Any], member_id: int) -> list[MemberStateLine]:
-    """The changes of a member's state, the newest first."""
-    async with connection.cursor(row_factory=class_row(MemberStateLine)) as cursor:
-        await cursor.execute(_STATES, {"member": member_id})
-        return await cursor.fetchall()

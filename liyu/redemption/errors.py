@@ -93,3 +93,17 @@ def name_reason(reason: Reason) -> str:
 def make_reason(name: str, **details: object) -> Reason:
     """A reason with its stable code, its words and the figures behind it."""
     return Reason(CODES.get(name, name), Message(WORDS[name], details), details)
+
+
+class NameTakenError(DomainError):
+    """Another campaign has this name."""
+
+    code = "name_taken"
+    message = N_("Another one has this name already. The name is what gives to nobody twice: choose another one.")
+
+
+class ItemDoesNotFitError(DomainError):
+    """The item cannot be given for nothing."""
+
+    code = "item_does_not_fit"
+    message = N_("This item cannot be given away: it is no live item, or a draw entry or donation.")

@@ -18,6 +18,7 @@ from liyu.catalog.models import ITEM_KINDS
 from liyu.core.clock import local_date
 from liyu.core.ledger.posting import system_accounts
 from liyu.redemption.decide import apply, decide
+from liyu.redemption.errors import ItemDoesNotFitError, UnknownItemError
 from liyu.redemption.load import is_contested, load_state, lock_and_read_stocks
 from liyu.redemption.save import Batch, add_granted, save
 from liyu.redemption.state import Answer, DeskState, Granted, ItemState, KeptAnswer, RedeemRequest, Refused
@@ -58,6 +59,18 @@ async def list_givable(connection: AsyncConnection[Any]) -> list[GivableItem]:
             (list(GIVEN_KINDS), ["coupon", "partner_right", "code", "top_up", "pick_up", "goods"]),
         )
         return await cursor.fetchall()
+
+
+async def find_givable(connection: AsyncConnection[Any], sku: str) -> int:
+    """The id of an item that can be given. Raises UnknownItemError, ItemDoesNotFitError."""
+    found = await connection.execute("SELECT id, kind, state FROM item WHERE sku = %s", (sku,))
+    row = await found.fetchone()
+    if row is None:
+        raise UnknownItemError
+    item_id, kind, state = row
+    if kind not in GIVEN_KINDS or state != "live":
+        raise ItemDoesNotFitError
+    return int(item_id)
 
 
 async def give(

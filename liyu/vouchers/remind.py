@@ -15,11 +15,11 @@ from msgspec import Struct
 from psycopg import AsyncConnection, AsyncServerCursor
 from psycopg.rows import class_row
 
-from liyu.core.bulk import encode_rows, insert_of, record_of
+from liyu.core.bulk import encode_rows, record_of
 from liyu.core.clock import local_date
 from liyu.core.i18n import N_, Message
 from liyu.core.ids import make_token
-from liyu.core.outbox import MAIL, SMS
+from liyu.core.outbox import MAIL, SMS, OutboxRow, post_many
 from liyu.members.notices import NoticeRow, tell_members
 from liyu.members.program import ProgramTerms, load_terms
 from liyu.vouchers.rules import load_rules
@@ -68,17 +68,6 @@ class _Reminder(Struct):
     expires_at: datetime
     channel: str
     at: datetime
-
-
-class _OutboxRow(Struct):
-    channel: str
-    recipient: str
-    subject: str
-    body: str
-    locale: str
-    created_at: datetime
-    due_at: datetime
-    attempts: int = 0
 
 
 _RECORD = f"""
@@ -144,7 +133,7 @@ async def _tell(
         _message(list(vouchers), terms, now, zone, translate, base_url)
         for _, vouchers in groupby((one for one in fresh if one.channel != NOTICE), key=lambda one: one.member_id)
     ]
-    await connection.execute(insert_of("outbox_message", _OutboxRow), (encode_rows(messages),))
+    await post_many(connection, messages)
     return len(fresh)
 
 
@@ -160,7 +149,7 @@ def _message(
     zone: ZoneInfo,
     translate: Translate,
     base_url: str,
-) -> _OutboxRow:
+) -> OutboxRow:
     """One message for all vouchers of a member; it names the one that runs out first."""
     first = vouchers[0]
     values = {
@@ -179,7 +168,7 @@ def _message(
     subject = translate(Message(N_("“%(item)s” ends soon"), values), first.locale)
     body = translate(Message(text, values), first.locale)
     recipient = (first.email if first.channel == MAIL else first.phone) or ""
-    return _OutboxRow(first.channel, recipient, subject, body, first.locale, now, now)
+    return OutboxRow(first.channel, recipient, subject, body, first.locale, now, now)
 
 
 def _last_day(one: _Due, zone: ZoneInfo) -> Any:

@@ -10,9 +10,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from liyu.catalog.pools.queries import Pool, list_pools
-from liyu.core.bulk import encode_rows, insert_of
 from liyu.core.i18n import N_, Message
-from liyu.core.outbox import MAIL
+from liyu.core.outbox import MAIL, OutboxRow, post_many
 from liyu.partners.scope import EVERY_PARTNER
 
 Translate = Callable[[Message, str], str]
@@ -35,17 +34,6 @@ class _Person(Struct):
     email: str
     audience: str
     locale: str | None
-
-
-class _OutboxRow(Struct):
-    channel: str
-    recipient: str
-    subject: str
-    body: str
-    locale: str
-    created_at: datetime
-    due_at: datetime
-    attempts: int = 0
 
 
 async def set_watch(connection: AsyncConnection[Any], item_id: int, *, low_at: int | None, lead_days: int) -> None:
@@ -83,8 +71,8 @@ async def _mail(
     for person in people:
         language = person.locale or locale
         subject, body = (translate(text, language) for text in _write(pool, homes[person.audience]))
-        rows.append(_OutboxRow(MAIL, person.email, subject, body, language, now, now))
-    await connection.execute(insert_of("outbox_message", _OutboxRow), (encode_rows(rows),))
+        rows.append(OutboxRow(MAIL, person.email, subject, body, language, now, now))
+    await post_many(connection, rows)
 
 
 def _write(pool: Pool, address: str) -> tuple[Message, Message]:

@@ -1,6 +1,6 @@
 """What people and programs see of imports: the list, one of them with its counts and totals, its rows, what was undone."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, convert
@@ -224,8 +224,3 @@ async def names_of(connection: AsyncConnection[Any], table: str) -> dict[str, tu
     query = {"tier": "SELECT id, name_zh, name_en FROM tier", "tag": "SELECT id, name_zh, name_en FROM tag"}[table]
     found = await connection.execute(query)
     return {str(key): (zh, en) for key, zh, en in await found.fetchall()}
-
-
-def day_of(text: str | None) -> date | None:
-    """A day of a change; None for points that never lapse."""
-    return date.fromisoformat(text) if text else None

@@ -11,10 +11,10 @@ from typing import Any
 from msgspec import Struct, convert
 from psycopg import AsyncConnection
 
-from liyu.core.bulk import encode_rows, insert_of, record_of
+from liyu.core.bulk import encode_rows, record_of
 from liyu.core.i18n import N_, Message
 from liyu.core.ids import make_token
-from liyu.core.outbox import MAIL, SMS
+from liyu.core.outbox import MAIL, SMS, OutboxRow, post_many
 from liyu.members.account import DatedPoints
 from liyu.members.points.expiry import INACTIVE, MonthLapse, months_to_remind
 from liyu.members.points.lots import end_of_month
@@ -67,19 +67,6 @@ class _Reminder(Struct):
     channel: str
     at: datetime
     cause: str
-
-
-class _OutboxRow(Struct):
-    """A message that waits to be sent."""
-
-    channel: str
-    recipient: str
-    subject: str
-    body: str
-    locale: str
-    created_at: datetime
-    due_at: datetime
-    attempts: int = 0
 
 
 _RECORD = f"""
@@ -137,8 +124,8 @@ async def tell_of_lapses(
         if (one.id, what.month) in new and one.channel != NOTICE:
             recipient = (one.email if one.channel == MAIL else one.phone) or ""
             subject, body = (translate(text, one.locale) for text in _write(what, terms, base_url))
-            messages.append(_OutboxRow(one.channel, recipient, subject, body, one.locale, now, now))
-    await connection.execute(insert_of("outbox_message", _OutboxRow), (encode_rows(messages),))
+            messages.append(OutboxRow(one.channel, recipient, subject, body, one.locale, now, now))
+    await post_many(connection, messages)
     return len(new)
 
 

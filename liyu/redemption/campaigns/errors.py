@@ -11,20 +11,6 @@ class UnknownCampaignError(NotFoundError):
     message = N_("There is no such campaign.")
 
 
-class NameTakenError(DomainError):
-    """Another campaign has this name."""
-
-    code = "name_taken"
-    message = N_("Another one has this name already. The name is what gives to nobody twice: choose another one.")
-
-
-class ItemDoesNotFitError(DomainError):
-    """The item cannot be given for nothing."""
-
-    code = "item_does_not_fit"
-    message = N_("This item cannot be given away: it is no live item, or a draw entry or donation.")
-
-
 class NobodyMeantError(DomainError):
     """Nobody is left to give to."""
 

@@ -20,16 +20,14 @@ from liyu.core.jobs import defer
 from liyu.members.program import load_terms
 from liyu.redemption.campaigns.calendar import expect_units
 from liyu.redemption.campaigns.errors import (
-    ItemDoesNotFitError,
-    NameTakenError,
     NobodyMeantError,
     OwnCampaignError,
     StepNotPossibleError,
 )
 from liyu.redemption.campaigns.people import Fault, ReadList, note_list, note_people
 from liyu.redemption.campaigns.records import ONCE, Chosen, load_campaign, lock_campaign, move, note_beginning
-from liyu.redemption.errors import UnknownItemError
-from liyu.redemption.giving import GIVEN_KINDS, LARGEST_QUANTITY
+from liyu.redemption.errors import NameTakenError
+from liyu.redemption.giving import LARGEST_QUANTITY, find_givable
 
 LONGEST_NAME = 100
 LONGEST_REASON = 200
@@ -51,7 +49,6 @@ class Draft(Struct, frozen=True, kw_only=True):
     ends_on: date | None = None
 
 
-_ITEM = "SELECT id, kind, state FROM item WHERE sku = %s"
 _MAKE = """
     INSERT INTO campaign (name, kind, item_id, quantity, reason, audience, skips_holders, state, starts_on, ends_on,
         made_by, made_at)
@@ -86,7 +83,7 @@ async def draft_campaign(
     UnknownItemError, ItemDoesNotFitError, NameTakenError, NobodyMeantError, TooManyPeopleError.
     """
     _check(draft)
-    item_id = await _find_item(connection, draft.sku)
+    item_id = await find_givable(connection, draft.sku)
     values = {
         "name": draft.name, "kind": draft.kind, "item": item_id, "quantity": draft.quantity, "reason": draft.reason,
         "audience": Jsonb(to_builtins(draft.chosen)), "skips": draft.skips_holders, "starts": draft.starts_on,
@@ -120,7 +117,7 @@ async def start_campaign(
     campaign = await load_campaign(connection, campaign_id)
     if campaign.state != "draft":
         raise StepNotPossibleError
-    await _find_item(connection, campaign.sku)
+    await find_givable(connection, campaign.sku)
     if not campaign.is_yearly and not campaign.waiting:
         raise NobodyMeantError
     today = local_date(now, zone)
@@ -239,16 +236,6 @@ async def _forget_people(connection: AsyncConnection[Any], campaign_id: int) -> 
     await connection.execute(
         "UPDATE campaign SET faults = '[]', name = name || ' #' || id WHERE id = %s", (campaign_id,)
     )
-
-
-async def _find_item(connection: AsyncConnection[Any], sku: str) -> int:
-    row = await (await connection.execute(_ITEM, (sku,))).fetchone()
-    if row is None:
-        raise UnknownItemError
-    item_id, kind, state = row
-    if kind not in GIVEN_KINDS or state != "live":
-        raise ItemDoesNotFitError
-    return int(item_id)
 
 
 def _check(draft: Draft) -> None:

@@ -24,11 +24,10 @@ from liyu.core.ids import make_token
 from liyu.core.sealing import seal, unseal
 from liyu.core.storage import Storage
 from liyu.members.program import load_terms
-from liyu.redemption.campaigns.errors import ItemDoesNotFitError, NameTakenError
-from liyu.redemption.errors import UnknownItemError
+from liyu.redemption.errors import NameTakenError
 from liyu.redemption.giftcodes.codes import digest_of, draw_code, read_code
 from liyu.redemption.giftcodes.errors import ListGoneError, NothingInRangeError, OwnBatchError, UnknownBatchError
-from liyu.redemption.giving import GIVEN_KINDS, LARGEST_QUANTITY
+from liyu.redemption.giving import LARGEST_QUANTITY, find_givable
 
 MOST_CODES = 50_000
 LARGEST_POINTS = 100_000
@@ -159,7 +158,7 @@ async def make_batch(
     ItemDoesNotFitError, NameTakenError.
     """
     _check(draft)
-    item_id = await _find_item(connection, draft.sku) if draft.sku else None
+    item_id = await find_givable(connection, draft.sku) if draft.sku else None
     codes = [draw_code() for _ in range(draft.codes)]
     name = f"giftcodes/{make_token()}"
     await storage.put(name, seal(secret_key, _SEALING, _as_csv(codes)), "application/octet-stream")
@@ -325,15 +324,6 @@ async def _fetch(connection: AsyncConnection[Any], query: str, values: dict[str,
     async with connection.cursor(row_factory=class_row(Batch)) as cursor:
         await cursor.execute(query, values)
         return await cursor.fetchall()
-
-
-async def _find_item(connection: AsyncConnection[Any], sku: str) -> int:
-    row = await (await connection.execute("SELECT id, kind, state FROM item WHERE sku = %s", (sku,))).fetchone()
-    if row is None:
-        raise UnknownItemError
-    if row[1] not in GIVEN_KINDS or row[2] != "live":
-        raise ItemDoesNotFitError
-    return int(row[0])
 
 
 def _as_csv(codes: list[str]) -> str:

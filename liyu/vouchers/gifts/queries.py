@@ -100,11 +100,6 @@ async def given_away(connection: AsyncConnection[Any], member_id: int, voucher_i
     return (await found.fetchone() or (None,))[0]
 
 
-async def gifts_of_voucher(connection: AsyncConnection[Any], voucher_id: int) -> list[GiftView]:
-    """All gifts of a voucher, the newest first, for operators."""
-    return await _fetch(connection, "WHERE g.voucher_id = %(voucher)s ORDER BY g.id DESC", {"voucher": voucher_id})
-
-
 async def list_gifts(
     connection: AsyncConnection[Any], member_id: int, *, before: int | None = None
 ) -> tuple[list[GiftView], int | None]:

@@ -13,8 +13,6 @@ from liyu.members.imports.errors import FileUnreadableError
 from liyu.members.tags.conditions import Condition, Conditions
 from liyu.redemption.campaigns import issue
 from liyu.redemption.campaigns.errors import (
-    ItemDoesNotFitError,
-    NameTakenError,
     NobodyMeantError,
     OwnCampaignError,
     StepNotPossibleError,
@@ -37,6 +35,7 @@ from liyu.redemption.campaigns.service import (
     stop_campaign,
     try_again,
 )
+from liyu.redemption.errors import ItemDoesNotFitError, NameTakenError
 from liyu.redemption.giving import give
 from tests.world import NOW, ZONE, World, open_world
 

@@ -15,8 +15,7 @@ from psycopg import AsyncConnection
 
 from liyu.core.errors import DomainError, InvalidInputError
 from liyu.core.storage import FolderStorage
-from liyu.redemption.campaigns.errors import ItemDoesNotFitError, NameTakenError
-from liyu.redemption.errors import RefusedError
+from liyu.redemption.errors import ItemDoesNotFitError, NameTakenError, RefusedError
 from liyu.redemption.giftcodes import redeem
 from liyu.redemption.giftcodes.batches import (
     BatchDraft,

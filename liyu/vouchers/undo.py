@@ -51,6 +51,8 @@ class _Found(Struct):
     """Whether somebody else than the verifier must take it back."""
 
 
+_OVER = ("expired", "cancelled")
+
 _FIND = """
     SELECT f.id, f.voucher_id, v.redemption_id, v.item_id, coalesce(v.holder_id, v.member_id) AS member_id, f.store_id,
         f.partner_id, o.code AS partner, v.generation, coalesce('staff:' || l.staff_id, f.verifier) AS verifier,
@@ -67,10 +69,10 @@ _MARK = """
     UPDATE verification SET undone_at = %(now)s, undone_by = %(actor)s, undo_reason = %(reason)s
     WHERE id = %(verification)s AND undone_at IS NULL"""
 
-# An expired voucher gets its use back too, so that the books are right, but stays expired.
+# One that ran out or was cancelled meanwhile gets its use back too, so that the books are right, but stays what it is.
 _GIVE_BACK = """
     UPDATE voucher SET uses = uses - 1,
-        state = CASE WHEN state = 'expired' THEN state WHEN uses = 1 THEN 'issued' ELSE 'partly_used' END
+        state = CASE WHEN state = ANY(%(over)s) THEN state WHEN uses = 1 THEN 'issued' ELSE 'partly_used' END
     WHERE id = %(voucher)s RETURNING state, uses, uses_allowed"""
 
 # Locked in the order in which tills count, so that the two cannot wait for each other.
@@ -158,11 +160,11 @@ async def _find(connection: AsyncConnection[Any], values: dict[str, Any]) -> _Fo
 
 
 async def _give_back(connection: AsyncConnection[Any], found: _Found, values: dict[str, Any]) -> Undone:
-    given = await connection.execute(_GIVE_BACK, values)
+    given = await connection.execute(_GIVE_BACK, values | {"over": list(_OVER)})
     row = await given.fetchone()
     assert row is not None
     state, uses, uses_allowed = row
     before = state_after(uses + 1, uses_allowed)
-    if state not in ("expired", before):
+    if state not in (*_OVER, before):
         await connection.execute(_KEEP_TRANSITION, values | {"from_state": before, "to_state": state})
     return Undone(found.id, found.voucher_id, found.redemption_id, state, uses_allowed - uses)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from liyu.core.errors import DomainError, InvalidInputError
+from liyu.redemption.cancel_voucher import cancel_voucher
 from liyu.vouchers.errors import AlreadyUndoneError, SecondPersonNeededError, UndoTooLateError, UnknownVerificationError
 from liyu.vouchers.expire import expire_vouchers
 from liyu.vouchers.serials import serial_of
@@ -105,6 +106,21 @@ async def test_a_voucher_that_ran_out_meanwhile_stays_expired(database_url: str)
         assert await expire_vouchers(world.connection, end) == 1
         await shops.undo(used.verification_id, now=end + timedelta(minutes=1))
         assert await shops.state(voucher) == ("expired", 0)
+
+
+async def test_a_voucher_that_was_cancelled_meanwhile_stays_cancelled(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher = await shops.voucher(uses=2)
+        used = await shops.verify(voucher)
+        async with world.connection.transaction():
+            await cancel_voucher(
+                world.connection, voucher, points_back=False, reason="fraud", actor="staff:9", now=NOW, zone=ZONE
+            )
+        undone = await shops.undo(used.verification_id)
+        assert (undone.state, await shops.state(voucher)) == ("cancelled", ("cancelled", 0))
+        assert await world.one("SELECT sum(amount_minor) FROM payable_entry") == 0
+        assert await shops.steps(voucher) == [("issued", "partly_used"), ("partly_used", "cancelled")]
 
 
 async def test_above_a_value_somebody_else_takes_it_back(database_url: str) -> None:

@@ -1,6 +1,6 @@
 """Taking in what a device took without a network: each use is verified for real, at the time at which it happened."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,8 @@ from liyu.vouchers.save import UsedUpHook
 from liyu.vouchers.tokens import Form, Presented, Tokens
 from liyu.vouchers.verify import VerifyRequest, verify
 
+LONGEST_NONCE = 100
+EARLIEST, LATEST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 SKEW = timedelta(minutes=5)
 """So far the clock of a device may be off, as it knows it from its last contact."""
 
@@ -28,6 +30,12 @@ class OfflineEntry(Struct, frozen=True):
     """The contents of the paper's QR code."""
     used_at: datetime
     lease: int
+
+    @property
+    def is_sensible(self) -> bool:
+        """Whether it can be kept at all: a nonce that people can read, and an instant that calendars have."""
+        has_nonce = 0 < len(self.nonce) <= LONGEST_NONCE and self.nonce.isprintable()
+        return has_nonce and self.used_at.tzinfo is not None and EARLIEST <= self.used_at < LATEST
 
 
 class TakenIn(Struct, frozen=True):

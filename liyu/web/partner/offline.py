@@ -157,7 +157,7 @@ async def take_in_uses(request: AnyRequest, session: NamedDependency[AsyncSessio
         raise InvalidInputError from None
     if len(told.uses) > MOST_AT_ONCE or told.sent_at.tzinfo is None:
         raise InvalidInputError
-    if any(entry.used_at.tzinfo is None or not 0 < len(entry.nonce) <= 100 for entry in told.uses):
+    if not all(entry.is_sensible for entry in told.uses):
         raise InvalidInputError
     taken = [await _take_in(request, device, entry, told.sent_at) for entry in told.uses]
     results = [

@@ -105,7 +105,11 @@ async def test_bad_input_changes_nothing_and_names_every_fault(portal: Portal, e
     assert "wrong or too old" in wrong.text
     assert (await tell(cashier, contacted, "x")).status_code == 403
     headers = {"X-CSRF-Token": contacted["csrf"], "Content-Type": "application/json"}
+    use = {"nonce": "n", "text": "x", "used_at": contacted["now"], "lease": 1}
+    hostile = [{"nonce": "a\0"}, {"nonce": "n" * 101}, {"used_at": "9999-12-31T23:59:59-12:00"}]
+    hostile += [{"used_at": "0001-01-01T00:00:00+14:00"}, {"used_at": "2026-11-22T10:00:00"}]
     for body in (
+        *(json.dumps({"sent_at": contacted["now"], "uses": [use | one]}) for one in hostile),
         "",
         "{}",
         '{"sent_at": "2026-01-01T00:00:00Z", "uses": [{"nonce": ""}]}',

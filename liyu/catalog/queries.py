@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from liyu.catalog.errors import ItemNotFoundError
+from liyu.catalog.pools.models import FREE
 from liyu.catalog.states import STATES
 
 PAGE_SIZE = 50
@@ -235,14 +236,14 @@ async def load_item(connection: AsyncConnection[Any], sku: str, *, partner_id: i
     return ItemPage(item, stores, changes, variants)
 
 
-_FACTS = """
+_FACTS = f"""
     SELECT i.id, i.sku, i.kind, i.state, i.name_zh, i.name_en, i.summary_zh, i.summary_en, i.description_zh,
         i.description_en, i.rules_zh, i.rules_en, i.scene, i.points, i.cash_minor, i.value_minor, i.is_drop,
         i.on_sale_from, i.on_sale_to, i.per_member_limit, i.per_day_limit, i.voucher_days, i.uses, i.created_at,
         i.changed_at, s.total, s.taken, p.id AS partner_id, p.code AS partner_code, p.name_zh AS partner_zh,
         p.name_en AS partner_en, p.state AS partner_state, t.code AS tier_code, t.name_zh AS tier_zh, t.name_en AS tier_en,
         a.code AS line_code, a.mode AS line_mode, a.title_zh AS line_zh, a.title_en AS line_en,
-        (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND c.redemption_id IS NULL AND c.recall_id IS NULL) AS codes_free,
+        (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND {FREE}) AS codes_free,
         (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND c.redemption_id IS NOT NULL) AS codes_given,
         i.visible_from, i.visible_to, i.per_order_limit, i.per_person_limit, i.coupon_purpose, i.coupon_form,
         (SELECT coalesce(jsonb_agg(jsonb_build_object('code', y.code, 'name_zh', y.name_zh, 'name_en', y.name_en,

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection, AsyncCursor
 
+from liyu.catalog.pools.models import FREE
 from liyu.redemption.drops.offers import read_offers
 from liyu.redemption.state import DeskState, Ids, ItemState, KeptAnswer, MemberState, PersonState, RedeemRequest
 
@@ -82,9 +83,9 @@ _LOAD = f"""
     SELECT json_build_object('members', ({_MEMBERS}), 'items', ({_ITEMS}), 'used', ({_USED}), 'answers', ({_ANSWERS}),
         'ids', ({_RESERVED}))::text"""
 
-_FREE_CODES = """
+_FREE_CODES = f"""
     SELECT json_object_agg(w.id, ARRAY(
-        SELECT c.id FROM pool_code c WHERE c.item_id = w.id AND c.redemption_id IS NULL AND c.recall_id IS NULL
+        SELECT c.id FROM pool_code c WHERE c.item_id = w.id AND {FREE}
         ORDER BY c.id LIMIT w.quantity))
     FROM unnest(%(items_with_codes)b::bigint[], %(wanted)b::bigint[]) AS w(id, quantity)"""
 

@@ -7,6 +7,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from liyu.core.database import Base
 
+FREE = "c.redemption_id IS NULL AND c.recall_id IS NULL AND NOT c.kept"
+"""Whether a code `c` is given to whoever comes next."""
+
 
 class PoolImport(Base):
     """A list of codes that somebody brought in, and how many got which answer."""
@@ -62,7 +65,13 @@ class PoolCode(Base):
 
     __tablename__ = "pool_code"
     __table_args__ = (
-        Index("ix_pool_code_free", "item_id", "id", postgresql_where="redemption_id IS NULL AND recall_id IS NULL"),
+        Index(
+            "ix_pool_code_free",
+            "item_id",
+            "id",
+            postgresql_where="redemption_id IS NULL AND recall_id IS NULL AND NOT kept",
+        ),
+        Index("ix_pool_code_kept", "item_id", "id", postgresql_where="kept"),
         # Members who hold a recalled code and wait for another one.
         Index(
             "ix_pool_code_waiting",
@@ -75,6 +84,7 @@ class PoolCode(Base):
             "replaced_by IS NULL OR (recall_id IS NOT NULL AND redemption_id IS NOT NULL AND replaced_by <> id)",
             name="what_was_recalled_is_replaced",
         ),
+        CheckConstraint("NOT (kept AND redemption_id IS NOT NULL)", name="kept_or_given"),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -89,6 +99,8 @@ class PoolCode(Base):
     recall_id: Mapped[int | None] = mapped_column(ForeignKey("pool_recall.id"))
     replaced_by: Mapped[int | None] = mapped_column(ForeignKey("pool_code.id"), unique=True)
     """The code that its member got instead."""
+    kept: Mapped[bool] = mapped_column(server_default="false")
+    """Set aside for whoever wins it: nobody can redeem it, and its unit counts as taken."""
 
 
 class PoolReveal(Base):

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from liyu.catalog.pools.forecast import LONG, SHORT, Forecast, Use, forecast
+from liyu.catalog.pools.models import FREE
 from liyu.catalog.pools.replace import KEPT, WAITS
 from liyu.core.clock import local_date, start_of_day
 from liyu.core.errors import NotFoundError
@@ -21,7 +22,7 @@ FAULTS_SHOWN = 50
 _POOLS = f"""
     SELECT i.id, i.sku, i.state, i.name_zh, i.name_en, i.partner_id, p.code AS partner_code, p.name_zh AS partner_zh,
         p.name_en AS partner_en, s.taken, w.low_at, coalesce(w.lead_days, 14) AS lead_days, w.told_at,
-        (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND c.redemption_id IS NULL AND c.recall_id IS NULL) AS free,
+        (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND {FREE}) AS free,
         (SELECT count(*) FROM pool_code c JOIN redemption r ON r.id = c.redemption_id AND {KEPT}
             WHERE c.item_id = i.id AND {WAITS}) AS waiting,
         used.last_week, used.last_four_weeks, (SELECT min(made_at) FROM pool_import m WHERE m.item_id = i.id) AS since
@@ -35,9 +36,9 @@ _POOLS = f"""
         AND (%(sku)s::text IS NULL OR i.sku = %(sku)s)
     ORDER BY i.id"""
 
-_IMPORTS = """
+_IMPORTS = f"""
     SELECT m.id, m.file_name, m.ok, m.failed, m.existing, m.duplicate, m.made_by, m.made_at,
-        (SELECT count(*) FROM pool_code c WHERE c.import_id = m.id AND c.redemption_id IS NULL AND c.recall_id IS NULL) AS free,
+        (SELECT count(*) FROM pool_code c WHERE c.import_id = m.id AND {FREE}) AS free,
         (SELECT count(*) FROM pool_code c WHERE c.import_id = m.id AND c.recall_id IS NOT NULL) AS recalled
     FROM pool_import m
     WHERE m.item_id = %(item)s AND (%(import)s::bigint IS NULL OR m.id = %(import)s) ORDER BY m.id DESC LIMIT %(size)s"""

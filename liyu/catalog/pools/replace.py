@@ -7,6 +7,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from liyu.catalog.pools.models import FREE
 from liyu.members.notices import NoticeRow, tell_members
 
 REPLACED, RECALLED, REFUNDED = "code_replaced", "code_recalled", "code_refunded"
@@ -24,7 +25,7 @@ _REPLACE = f"""
         WHERE c.item_id = %(item)s AND {WAITS}),
     free AS (
         SELECT c.id, row_number() OVER (ORDER BY c.id) AS place FROM (
-            SELECT c.id FROM pool_code c WHERE c.item_id = %(item)s AND c.redemption_id IS NULL AND c.recall_id IS NULL
+            SELECT c.id FROM pool_code c WHERE c.item_id = %(item)s AND {FREE}
             ORDER BY c.id LIMIT (SELECT count(*) FROM waiting)) AS c),
     pairs AS (SELECT w.id AS old, w.redemption_id, f.id AS new FROM waiting w JOIN free f ON f.place = w.place),
     given AS (
@@ -32,6 +33,19 @@ _REPLACE = f"""
     replaced AS (UPDATE pool_code c SET replaced_by = p.new FROM pairs p WHERE c.id = p.old)
     SELECT r.member_id, r.number, i.name_zh, i.name_en, count(*) AS codes
     FROM pairs p JOIN redemption r ON r.id = p.redemption_id JOIN item i ON i.id = r.item_id GROUP BY r.id, i.id"""
+
+
+# A code that is set aside and bad gives its place to a free one; what stays is replaced once its winner holds it.
+_KEEP_OTHERS = f"""
+    WITH bad AS (
+        SELECT c.id, row_number() OVER (ORDER BY c.id) AS place
+        FROM pool_code c WHERE c.item_id = %(item)s AND c.kept AND c.recall_id IS NOT NULL),
+    free AS (
+        SELECT c.id, row_number() OVER (ORDER BY c.id DESC) AS place FROM (
+            SELECT c.id FROM pool_code c WHERE c.item_id = %(item)s AND {FREE}
+            ORDER BY c.id DESC LIMIT (SELECT count(*) FROM bad)) AS c),
+    pairs AS (SELECT b.id AS old, f.id AS new FROM bad b JOIN free f ON f.place = b.place)
+    UPDATE pool_code c SET kept = c.id = p.new FROM pairs p WHERE c.id IN (p.old, p.new)"""
 
 
 class Holder(Struct, frozen=True):
@@ -45,10 +59,14 @@ class Holder(Struct, frozen=True):
 
 
 async def replace_codes(connection: AsyncConnection[Any], item_id: int, *, now: datetime) -> int:
-    """Give free codes to those who wait, oldest first, and tell them; how many codes. The caller holds `lock_pool`."""
+    """Give free codes to those who wait, oldest first, and tell them; then keep good ones for winners in the place of bad ones.
+
+    Returns how many members' codes were replaced. The caller holds `lock_pool`.
+    """
     async with connection.cursor(row_factory=class_row(Holder)) as cursor:
         await cursor.execute(_REPLACE, {"item": item_id, "now": now})
         holders = await cursor.fetchall()
+    await connection.execute(_KEEP_OTHERS, {"item": item_id})
     await tell_holders(connection, holders, REPLACED, now)
     return sum(one.codes for one in holders)
 

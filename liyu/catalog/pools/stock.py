@@ -6,14 +6,15 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 
 from liyu.catalog.errors import ItemNotFoundError, NotACodeItemError
+from liyu.catalog.pools.models import FREE
 from liyu.partners.scope import PartnerScope, partner_filter
 
 _FIND = """
     SELECT i.id, i.sku, i.kind, i.name_zh, i.name_en FROM item i
     WHERE i.sku = %(sku)s AND (%(partner)s::bigint IS NULL OR i.partner_id = %(partner)s)"""
-_FOLLOW = """
+_FOLLOW = f"""
     UPDATE item_stock SET total = taken + (
-        SELECT count(*) FROM pool_code c WHERE c.item_id = %(item)s AND c.redemption_id IS NULL AND c.recall_id IS NULL)
+        SELECT count(*) FROM pool_code c WHERE c.item_id = %(item)s AND {FREE})
     WHERE item_id = %(item)s RETURNING total"""
 
 

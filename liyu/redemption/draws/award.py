@@ -1,5 +1,6 @@
 """Handing prizes out: redemptions for no points, made by the code that the desk uses, in the transaction that records who won."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -7,13 +8,12 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.errors import Error
 
 from liyu.core.clock import local_date
 from liyu.core.ledger.posting import system_accounts
 from liyu.redemption.addresses import Delivery
 from liyu.redemption.decide import limits_of
-from liyu.redemption.draws.stock import hand_units_over
+from liyu.redemption.draws.stock import hand_units_over, take_kept_codes
 from liyu.redemption.load import load_state, lock_and_read_stocks
 from liyu.redemption.save import Batch, add_granted, hash_request, save
 from liyu.redemption.state import DeskState, Granted, LimitUsed, RedeemRequest
@@ -62,6 +62,8 @@ async def hand_out(
         if any(member.state != "active" for member in state.members.values()):
             raise NotActiveError
         await lock_and_read_stocks(connection, state, requests)
+        codes = Counter(state.items[award.sku].id for award in awards if state.items[award.sku].kind == "code")
+        state.pool_codes = {item: iter(kept) for item, kept in (await take_kept_codes(connection, codes)).items()}
         batch, accounts = Batch(now), await system_accounts(connection)
         redemptions: dict[int, int] = {}
         for award, request in zip(awards, requests, strict=True):
@@ -73,8 +75,9 @@ async def hand_out(
             return False
         await hand_units_over(connection, [award.prize_id for award in awards])
         await save(connection, batch, accounts["points_redeemed"])
-    except (NotActiveError, Error):
-        await connection.execute("ROLLBACK")
+    except BaseException:
+        if not connection.closed:
+            await connection.execute("ROLLBACK")
         raise
     return True
 
@@ -94,4 +97,5 @@ def _grant(state: DeskState, request: RedeemRequest) -> Granted:
         place = (item.limits_id, limit.holder_id, limit.period)
         state.used[place] = state.used.get(place, 0) + 1
         limits.append(LimitUsed(limit.holder_id, limit.period, max(limit.cap, state.used[place])))
-    return Granted(member.id, member.account_id, item, 1, 0, [], [], limits)
+    codes = [next(state.pool_codes[item.id])] if item.kind == "code" else []
+    return Granted(member.id, member.account_id, item, 1, 0, [], codes, limits)

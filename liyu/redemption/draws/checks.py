@@ -1,6 +1,12 @@
 """What the proof of the books asks of draws."""
 
+from liyu.redemption.draws.stock import SET_ASIDE
+
 CHECKS: dict[str, str] = {
+    "kept_codes_differ_from_prizes": f"""
+        SELECT 'item ' || i.sku, count(c.id)::bigint AS found, ({SET_ASIDE}) AS expected
+        FROM item_stock s JOIN item i ON i.id = s.item_id AND i.kind = 'code'
+        LEFT JOIN pool_code c ON c.item_id = i.id AND c.kept GROUP BY i.sku, s.item_id HAVING count(c.id) <> ({SET_ASIDE})""",
     "prizes_differ_from_places": """
         SELECT 'draw ' || d.number || ' prize ' || p.position, p.given AS found, count(w.place)::bigint AS expected
         FROM draw_prize p JOIN draw d ON d.id = p.draw_id LEFT JOIN draw_place w ON w.prize_id = p.id AND w.state = 'won'

@@ -29,8 +29,8 @@ MOST_UNITS = 1_000
 MOST_TICKETS = 100
 LIST_STANDS_FOR = timedelta(minutes=5)
 """The list is public for so long before the seed is revealed, so that anybody can keep a copy."""
-PRIZE_KINDS = ("goods", "pick_up", "coupon", "partner_right", "top_up")
-"""What can be won: all that is handed out as an order. Codes are units of their pool, and are not set aside for somebody."""
+PRIZE_KINDS = ("goods", "pick_up", "coupon", "partner_right", "code", "top_up")
+"""What can be won: all that is handed out as an order."""
 LOSING_POINTS = ("kept", "given_back")
 
 
@@ -200,7 +200,9 @@ async def _check_prizes(
             return Message(N_("There is no item %(sku)s."), {"sku": prize.sku})
         if row[1] not in PRIZE_KINDS or row[3]:
             return Message(
-                N_("%(sku)s cannot be won: prizes are goods, coupons, partner rights and top-ups without a cash part."),
+                N_(
+                    "%(sku)s cannot be won: prizes are goods, coupons, partner rights, codes and top-ups without a cash part."
+                ),
                 {"sku": prize.sku},
             )
         ids[prize.sku] = row[0]

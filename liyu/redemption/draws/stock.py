@@ -4,6 +4,8 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from liyu.catalog.pools.models import FREE
+from liyu.catalog.pools.stock import follow_pool
 from liyu.redemption.save import STOCK_CHANNEL
 
 _KEPT = "SELECT item_id, sum(units - given)::bigint AS units FROM draw_prize WHERE draw_id = %s GROUP BY 1"
@@ -18,9 +20,47 @@ SET_ASIDE = """
 """Units of the item of a stock `s` that are kept for winners: what the proof of the books adds to the redemptions."""
 
 
+# The youngest codes are kept: the desk gives out the oldest first, and would have to read past them.
+_KEEP_CODES = f"""
+    UPDATE pool_code SET kept = true WHERE id IN (
+        SELECT f.id FROM ({_KEPT}) AS k CROSS JOIN LATERAL (
+            SELECT c.id FROM pool_code c WHERE c.item_id = k.item_id AND {FREE} ORDER BY c.id DESC LIMIT k.units) AS f)"""
+# Of codes that are bad by now, and could not be replaced, the winners get as few as can be.
+_FREE_CODES = f"""
+    UPDATE pool_code SET kept = false WHERE id IN (
+        SELECT f.id FROM ({_KEPT}) AS k CROSS JOIN LATERAL (
+            SELECT c.id FROM pool_code c WHERE c.item_id = k.item_id AND c.kept
+            ORDER BY c.recall_id IS NULL, c.id LIMIT k.units) AS f)
+    RETURNING item_id"""
+_TAKE_CODES = """
+    UPDATE pool_code SET kept = false WHERE id IN (
+        SELECT f.id FROM unnest(%s::bigint[], %s::bigint[]) AS w(item_id, units) CROSS JOIN LATERAL (
+            SELECT c.id FROM pool_code c WHERE c.item_id = w.item_id AND c.kept
+            ORDER BY c.recall_id IS NOT NULL, c.id LIMIT w.units) AS f)
+    RETURNING item_id, id, recall_id IS NOT NULL"""
+
+
 async def set_units_aside(connection: AsyncConnection[Any], draw_id: int) -> None:
-    """Take all units of a draw's prizes out of sale. The caller holds the stocks' locks and has looked at what is left."""
+    """Take all units of a draw's prizes out of sale, and their codes out of the pools.
+
+    The caller holds the stocks' locks and has looked at what is left.
+    """
+    await connection.execute(_KEEP_CODES, (draw_id,))
     await connection.execute(_MOVE.replace("%s kept", "+ kept"), (draw_id,))
+
+
+async def take_kept_codes(connection: AsyncConnection[Any], units: dict[int, int]) -> dict[int, list[int]]:
+    """Let go of so many codes of items that were set aside, for redemptions that follow; good ones stand first.
+
+    A bad one, for which there was no other yet, is replaced as every member's is. The caller holds the stocks' locks.
+    """
+    if not units:
+        return {}
+    taken = await connection.execute(_TAKE_CODES, (list(units), list(units.values())))
+    codes: dict[int, list[int]] = {item_id: [] for item_id in units}
+    for item_id, code_id, _ in sorted(await taken.fetchall(), key=lambda row: (row[2], row[1])):
+        codes[item_id].append(code_id)
+    return codes
 
 
 async def hand_units_over(connection: AsyncConnection[Any], prize_ids: list[int]) -> None:
@@ -36,5 +76,8 @@ async def hand_units_over(connection: AsyncConnection[Any], prize_ids: list[int]
 
 
 async def return_units(connection: AsyncConnection[Any], draw_id: int) -> None:
-    """Put the units that were not handed out back on sale. The caller holds the stocks' locks."""
+    """Put the units that were not handed out back on sale, and their codes into the pools. The caller holds the stocks' locks."""
+    freed = await (await connection.execute(_FREE_CODES, (draw_id,))).fetchall()
     await connection.execute(_MOVE.replace("%s kept", "- kept"), (draw_id,))
+    for item_id in sorted({row[0] for row in freed}):
+        await follow_pool(connection, item_id)

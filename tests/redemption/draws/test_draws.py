@@ -86,10 +86,10 @@ async def test_codes_tell_nothing_and_persons_are_one_whatever_they_enter_with(l
 
 async def test_a_draft_is_checked_and_only_a_ready_one_is_announced(lottery: Lottery) -> None:
     world = lottery.world
-    await world.item("code", kind="code", stock=5)
+    await world.item("gift", kind="donation", stock=5)
     await world.item("dear", kind="draw", cash_minor=100)
     for prizes, sku, field in (
-        ({"code": 1}, "entry", "prizes"),
+        ({"gift": 1}, "entry", "prizes"),
         ({"none": 1}, "entry", "prizes"),
         ({}, "prize", "sku"),
         ({}, "dear", "sku"),

@@ -2275,6 +2275,8 @@ def upgrade() -> None:
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("recall_id", sa.BigInteger(), nullable=True),
         sa.Column("replaced_by", sa.BigInteger(), nullable=True),
+        sa.Column("kept", sa.Boolean(), server_default="false", nullable=False),
+        sa.CheckConstraint("NOT (kept AND redemption_id IS NOT NULL)", name=op.f("ck_pool_code_kept_or_given")),
         sa.CheckConstraint(
             "replaced_by IS NULL OR (recall_id IS NOT NULL AND redemption_id IS NOT NULL AND replaced_by <> id)",
             name=op.f("ck_pool_code_what_was_recalled_is_replaced"),
@@ -2293,9 +2295,10 @@ def upgrade() -> None:
         "pool_code",
         ["item_id", "id"],
         unique=False,
-        postgresql_where="redemption_id IS NULL AND recall_id IS NULL",
+        postgresql_where="redemption_id IS NULL AND recall_id IS NULL AND NOT kept",
     )
     op.create_index(op.f("ix_pool_code_import_id"), "pool_code", ["import_id"], unique=False)
+    op.create_index("ix_pool_code_kept", "pool_code", ["item_id", "id"], unique=False, postgresql_where="kept")
     op.create_index(
         "ix_pool_code_recall", "pool_code", ["recall_id"], unique=False, postgresql_where="recall_id IS NOT NULL"
     )

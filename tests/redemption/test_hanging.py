@@ -7,6 +7,7 @@ import pytest
 from liyu.core.errors import DomainError
 from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.errors import CancelTimeOverError, NotCancellableError
+from liyu.redemption.orderdesk import hanging
 from liyu.redemption.orderdesk.hanging import Released, release_hanging
 from liyu.redemption.orderdesk.rules import OrderRules, save_rules
 from liyu.redemption.shipping.parcels import Waybill, send_parcel
@@ -39,6 +40,26 @@ async def test_what_is_not_picked_up_goes_back_after_its_last_day(database_url: 
         assert await world.one("SELECT taken FROM item_stock") == 2
         assert await world.one("SELECT count(*) FROM member_notice WHERE topic = 'order_given_back'") == 1
         await world.connection.execute("UPDATE voucher SET uses = 0, state = 'expired' WHERE uses = 1")
+
+
+async def test_orders_that_never_go_back_do_not_stand_before_others(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hanging, "MOST_AT_ONCE", 1)
+    async with open_world(database_url) as world:
+        await world.members("m", "friend", points=1_000)
+        await world.item("mug", kind="pick_up", points=100)
+        given, spent, left = [(await world.redeem("m", "mug", 1)).voucher_ids[0] for _ in range(3)]
+        await world.connection.execute(
+            "UPDATE voucher SET holder_id = (SELECT id FROM member WHERE external_id = 'friend') WHERE id = %s",
+            (given,),
+        )
+        await world.connection.execute("UPDATE voucher SET state = 'cancelled' WHERE id = %s", (spent,))
+        world.clock.instant += timedelta(days=91)
+        assert await _release(world) == Released(not_picked_up=1)
+        assert await world.one("SELECT state FROM voucher WHERE id = %s", left) == "cancelled"
+        assert (await world.balances("m"))["points"] == 800
+        assert await _release(world) == Released()
 
 
 async def test_orders_that_nobody_sends_are_given_back_only_when_the_rule_says_so(database_url: str) -> None:

@@ -29,11 +29,15 @@ class Released(Struct):
     lapsed: int = 0
 
 
-# Only what was not used at all goes back: whoever picked up some of the units keeps to the rest's last day.
+# Only what was not used at all goes back: whoever picked up some of the units keeps to the rest's last day. What was given away
+# or cancelled without its points never goes back (liyu/vouchers/cancel.py); such orders must not stand before those that do.
 _NOT_PICKED_UP = """
     SELECT r.number FROM item i JOIN voucher v ON v.item_id = i.id JOIN redemption r ON r.id = v.redemption_id
     WHERE i.kind = 'pick_up' AND r.state = 'confirmed' AND v.state IN ('issued', 'expired') AND v.expires_at <= %(now)s
-        AND NOT EXISTS (SELECT FROM voucher o WHERE o.redemption_id = r.id AND o.uses > 0)
+        AND NOT EXISTS (
+            SELECT FROM voucher o WHERE o.redemption_id = r.id AND (
+                o.uses > 0 OR o.state = 'offered' OR o.holder_id <> o.member_id
+                OR (o.state = 'cancelled' AND o.points_returned IS NULL)))
     GROUP BY r.id ORDER BY r.id LIMIT %(most)s"""
 _NOT_SENT = """
     SELECT r.number FROM item i JOIN redemption r ON r.item_id = i.id

@@ -228,10 +228,12 @@ class UndoTooLateError(DomainError):
 
 
 class VouchersNotCancellableError(DomainError):
-    """A voucher of the redemption was used, has run out or was given away."""
+    """A voucher of the redemption was used, has run out, was given away or cancelled without its points."""
 
     code = "voucher_not_cancellable"
-    message = N_("A voucher of this redemption was used, given away or has run out, so it can no longer be cancelled.")
+    message = N_(
+        "A voucher of this redemption was used, given away, cancelled alone or has run out, so it can no longer be cancelled."
+    )
 
 
 class NothingToPrintError(DomainError):

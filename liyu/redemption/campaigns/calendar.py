@@ -19,7 +19,8 @@ from liyu.redemption.campaigns.records import Campaign
 MADE_UP_DAYS = 7
 FORECAST_DAYS = 30
 CLOSEST_DAYS = 300
-"""Two gifts of a yearly campaign lie at least so far apart: a birthday moved over the turn of the year brings no second one."""
+"""Days for which a yearly campaign gives lie at least so far apart: a birthday moved over the turn of the year brings no second
+gift. When it was given does not matter: who was left out and got it late has the next one on their day."""
 
 _DATES = {
     "birthday": "m.birthday",
@@ -35,16 +36,17 @@ _DUE = """
     WHERE m.state = 'active' AND {predicate}"""
 
 _NOTE = """
-    INSERT INTO campaign_gift (campaign_id, member_id, period, state, at)
-    SELECT DISTINCT ON (due.id, extract(year FROM due.day)) %(campaign)s, due.id, extract(year FROM due.day)::int::text, 'waiting',
-        %(now)s
+    INSERT INTO campaign_gift (campaign_id, member_id, period, day, state, at)
+    SELECT DISTINCT ON (due.id, extract(year FROM due.day)) %(campaign)s, due.id, extract(year FROM due.day)::int::text, due.day,
+        'waiting', %(now)s
     FROM ({due}) AS due
     WHERE NOT EXISTS (
         SELECT FROM (SELECT due.id UNION ALL SELECT k.id FROM member k WHERE k.merged_into = due.id) AS own
         JOIN campaign_gift g ON g.member_id = own.id
         WHERE g.campaign_id = %(campaign)s
-            AND (g.period = extract(year FROM due.day)::int::text OR (g.state = 'given' AND g.at > %(closest)s)))
-    ORDER BY due.id, extract(year FROM due.day)
+            AND (g.period = extract(year FROM due.day)::int::text
+                OR (g.state = 'given' AND abs(due.day - g.day) < %(closest)s)))
+    ORDER BY due.id, extract(year FROM due.day), due.day
     ON CONFLICT DO NOTHING"""
 
 _COMING = """
@@ -92,7 +94,7 @@ async def note_due(
     if first > last:
         return 0
     due, values = _ask(campaign, occasions(campaign.kind, first, last), today, zone)
-    values |= {"campaign": campaign.id, "now": now, "closest": now - timedelta(days=CLOSEST_DAYS)}
+    values |= {"campaign": campaign.id, "now": now, "closest": CLOSEST_DAYS}
     return (await connection.execute(_NOTE.format(due=due), values)).rowcount
 
 

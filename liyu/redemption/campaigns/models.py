@@ -79,6 +79,7 @@ class CampaignGift(Base):
         CheckConstraint("state IN ('waiting', 'given', 'left_out')", name="known_state"),
         CheckConstraint("(state = 'given') = (redemption_id IS NOT NULL)", name="given_by_a_redemption"),
         CheckConstraint("(state = 'left_out') = (reason IS NOT NULL)", name="left_out_with_a_reason"),
+        CheckConstraint("(period = '') = (day IS NULL)", name="a_year_has_its_day"),
         Index("ix_campaign_gift_waiting", "campaign_id", "member_id", postgresql_where="state = 'waiting'"),
         Index("ix_campaign_gift_member", "member_id"),
     )
@@ -87,6 +88,8 @@ class CampaignGift(Base):
     member_id: Mapped[int] = mapped_column(ForeignKey("member.id"), primary_key=True, autoincrement=False)
     period: Mapped[str] = mapped_column(primary_key=True)
     """Empty for what is given once, the year for what is given every year."""
+    day: Mapped[date | None]
+    """The member's day in that year, whenever it was given."""
     state: Mapped[str]
     reason: Mapped[str | None]
     """Why the member was left out, as the desk names it."""

@@ -13,8 +13,8 @@ from liyu.members.tags.conditions import Condition, Conditions
 from liyu.redemption.campaigns.calendar import MADE_UP_DAYS, forecast, note_due, occasions
 from liyu.redemption.campaigns.preview import preview
 from liyu.redemption.campaigns.records import Chosen, load_campaign
-from liyu.redemption.campaigns.service import finish_campaign
-from tests.redemption.campaigns.test_bulk_issue import draft, run, start
+from liyu.redemption.campaigns.service import finish_campaign, try_again
+from tests.redemption.campaigns.test_bulk_issue import act, draft, run, start
 from tests.worker import Worker
 from tests.world import ZONE, World, open_world
 
@@ -66,6 +66,23 @@ async def test_birthdays_are_given_once_a_year_also_on_29_february_and_after_day
         async with world.connection.transaction():
             await finish_campaign(world.connection, one, reason="enough", actor="staff:1", now=world.clock.now())
         assert await world.one("SELECT finished_at IS NOT NULL FROM campaign") is True
+
+
+async def test_who_got_it_late_gets_the_next_one_on_their_day(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        await born(world, a="1990-01-05")
+        await world.item("cake", stock=0)
+        one = await draft(world, "cake", kind="birthday", chosen=EVERYBODY, starts_on=date(2026, 1, 1))
+        await start(world, one)
+        assert await turn(world, one, date(2026, 1, 5)) == 1
+        await world.connection.execute("UPDATE item_stock SET total = 9")
+        world.clock.instant += timedelta(days=320)
+        await act(world, try_again, one)
+        await run(world, one)
+        assert await turn(world, one, date(2027, 1, 6)) == 1
+        assert await world.one("SELECT array_agg(day || state ORDER BY day) FROM campaign_gift") == [
+            "2026-01-05given", "2027-01-05given",
+        ]  # fmt: skip
 
 
 async def test_months_anniversaries_and_tiers_and_what_is_to_come(database_url: str) -> None:

@@ -3061,10 +3061,12 @@ def upgrade() -> None:
         sa.Column("campaign_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("member_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("period", sa.Text(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("redemption_id", sa.BigInteger(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("(period = '') = (day IS NULL)", name=op.f("ck_campaign_gift_a_year_has_its_day")),
         sa.CheckConstraint(
             "(state = 'given') = (redemption_id IS NOT NULL)", name=op.f("ck_campaign_gift_given_by_a_redemption")
         ),

@@ -21,13 +21,14 @@ FAULTS_SHOWN = 50
 
 _POOLS = f"""
     SELECT i.id, i.sku, i.state, i.name_zh, i.name_en, i.partner_id, p.code AS partner_code, p.name_zh AS partner_zh,
-        p.name_en AS partner_en, s.taken, w.low_at, coalesce(w.lead_days, 14) AS lead_days, w.told_at,
+        p.name_en AS partner_en, s.taken - k.kept AS taken, k.kept, w.low_at, coalesce(w.lead_days, 14) AS lead_days, w.told_at,
         (SELECT count(*) FROM pool_code c WHERE c.item_id = i.id AND {FREE}) AS free,
         (SELECT count(*) FROM pool_code c JOIN redemption r ON r.id = c.redemption_id AND {KEPT}
             WHERE c.item_id = i.id AND {WAITS}) AS waiting,
         used.last_week, used.last_four_weeks, (SELECT min(made_at) FROM pool_import m WHERE m.item_id = i.id) AS since
     FROM item i JOIN item_stock s ON s.item_id = i.id LEFT JOIN partner p ON p.id = i.partner_id
     LEFT JOIN pool_watch w ON w.item_id = i.id
+    CROSS JOIN LATERAL (SELECT count(*) AS kept FROM pool_code c WHERE c.item_id = i.id AND c.kept) AS k
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(r.quantity), 0)::bigint AS last_four_weeks,
             coalesce(sum(r.quantity) FILTER (WHERE r.created_at >= %(week)s), 0)::bigint AS last_week
@@ -74,6 +75,9 @@ class Pool(Struct):
     partner_zh: str | None
     partner_en: str | None
     taken: int
+    """Codes given out."""
+    kept: int
+    """Codes set aside for winners of draws."""
     low_at: int | None
     lead_days: int
     told_at: datetime | None

@@ -81,6 +81,7 @@ CHECKS = {
     "top_up_differs_from_order": N_("A top-up differs from its order"),
     "prizes_differ_from_places": N_("Prizes given differ from the places that won"),
     "prizes_promised_twice": N_("A prize is promised to more than there are"),
+    "kept_codes_differ_from_prizes": N_("Codes set aside differ from the prizes not given yet"),
     "draw_list_differs": N_("The frozen list of a draw differs from its entries"),
     "partner_account_differs_from_entries": N_("A partner’s account differs from its entries"),
     "statement_differs_from_its_lines": N_("A statement differs from its lines"),

@@ -20,6 +20,7 @@ async def test_a_draw_is_planned_announced_and_watched(world: World, sign_in: Si
         on_sale_from=NOW + timedelta(hours=1),
         on_sale_to=NOW + timedelta(hours=2),
     )
+    await world.item("donation-1", kind="donation")
     operator, finance = await sign_in("operator"), await sign_in("finance")
     new = await operator.get("/console/draws/new")
     form = {
@@ -28,13 +29,13 @@ async def test_a_draw_is_planned_announced_and_watched(world: World, sign_in: Si
     }  # fmt: skip
     assert (await finance.get("/console/draws/new")).status_code == 403
     faulty = await operator.post(
-        "/console/draws/new", data=form | {"units_2": "", "tickets_gold": "0", "prize_1": "codes-1"}
+        "/console/draws/new", data=form | {"units_2": "", "tickets_gold": "0", "prize_1": "donation-1"}
     )
     assert faulty.status_code == 422
     assert "Enter a number from 1 to 100." in texts_of(faulty)
-    wrong = await operator.post("/console/draws/new", data=form | {"prize_1": "codes-1"})
+    wrong = await operator.post("/console/draws/new", data=form | {"prize_1": "donation-1"})
     assert wrong.status_code == 422
-    assert "codes-1 cannot be won" in texts_of(wrong)
+    assert "donation-1 cannot be won" in texts_of(wrong)
     assert await world.one("SELECT count(*) FROM draw") == 0
     saved = await operator.post("/console/draws/new", data=form)
     assert saved.status_code == 303, texts_of(saved)

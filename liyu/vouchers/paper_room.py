@@ -11,7 +11,7 @@ from msgspec import Struct
 
 Setting = Literal["roomy", "dense", "overleaf"]
 
-_FOOT = 139.0
+_FOOT = 138.0
 """How far down the small print may reach."""
 _PASS = 39.5
 """The QR code with the air around it."""

@@ -15,6 +15,7 @@ from psycopg.rows import class_row
 from liyu.core.clock import local_date
 from liyu.core.errors import DomainError, NotFoundError
 from liyu.core.i18n import N_
+from liyu.members.personal.locking import LEFT, read_record
 from liyu.redemption.aftersale.offer import share
 from liyu.redemption.cancel import lock_redemption, points_of_units_given_back, return_points
 from liyu.redemption.payments.cash import find_received
@@ -22,11 +23,12 @@ from liyu.vouchers.office import VoucherMovedOnError
 
 
 class PointsStayError(DomainError):
-    """Its points cannot go back: it was used, cost none, or was paid for with cash, too."""
+    """Its points cannot go back: it was used, cost none, was paid for with cash, too, or nobody is there to have them."""
 
     code = "points_stay"
     message = N_(
-        "The points of this voucher cannot go back: it was used, cost none, or has a cash part. Cancel it without them."
+        "The points of this voucher cannot go back: it was used, cost none, has a cash part, or its member has left. "
+        "Cancel it without them."
     )
 
 
@@ -86,6 +88,8 @@ async def cancel_voucher(
     if not points_back:
         return 0
     if redemption is None or not redemption.points or await find_received(connection, redemption.id) is not None:
+        raise PointsStayError
+    if (await read_record(connection, redemption.member_id)).state in LEFT:
         raise PointsStayError
     already = await points_of_units_given_back(connection, redemption.id)
     (before,) = await (await connection.execute(_RETURNED, (redemption.id,))).fetchone() or (0,)

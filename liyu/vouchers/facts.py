@@ -61,6 +61,8 @@ class VoucherFacts(Struct, kw_only=True):
     run_number: int | None = None
     run_total: int | None = None
     """How many numbers its print run has."""
+    order_points: int = 0
+    """What its whole order cost in points."""
     giftable: bool = True
     paper_confirmed: bool = False
     """Whether its holder confirms before a code is taken that does not renew, and until when they have."""
@@ -111,7 +113,7 @@ FACTS = """
         v.partner_id, p.code AS partner_code, p.name_zh AS partner_zh, p.name_en AS partner_en,
         p.service_phone AS partner_phone,
         v.agreement_line_id, v.state, v.uses, v.uses_allowed, v.issued_at, v.expires_at, v.generation, v.frozen_at,
-        v.run_id, v.run_number, run.total AS run_total, i.giftable, i.cancel_hours,
+        v.run_id, v.run_number, run.total AS run_total, coalesce(r.points, 0) AS order_points, i.giftable, i.cancel_hours,
         coalesce(rule.paper_confirmed, false) AS paper_confirmed, v.paper_until
     FROM voucher v LEFT JOIN redemption r ON r.id = v.redemption_id
     LEFT JOIN member m ON m.id = coalesce(v.holder_id, v.member_id)

@@ -10,6 +10,7 @@ from liyu.core.clock import local_date, start_of_day
 from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.cancel_voucher import PointsStayError, cancel_voucher
+from liyu.redemption.closing import close_account
 from liyu.vouchers import office
 from liyu.vouchers.errors import VoucherExpiredError, VoucherFrozenError, VouchersNotCancellableError
 from liyu.vouchers.expire import expire_vouchers
@@ -227,6 +228,19 @@ async def test_points_that_stay_spent_do_not_come_back_with_the_order(database_u
         async with world.connection.transaction():
             assert await cancel_voucher(world.connection, unused, points_back=True, zone=ZONE, **WHO) == 1
         assert (await world.balances("m-7"))["points"] == 999
+
+
+async def test_points_do_not_go_to_somebody_who_has_left(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        voucher = await (await open_shops(world)).voucher(member="m-7", agreement=False)
+        member = await world.one("SELECT id FROM member WHERE external_id = 'm-7'")
+        async with world.connection.transaction():
+            await close_account(world.connection, member, actor="t", now=NOW)
+        before = await _footprint(world)
+        with pytest.raises(PointsStayError):
+            async with world.connection.transaction():
+                await cancel_voucher(world.connection, voucher, points_back=True, zone=ZONE, **WHO)
+        assert await _footprint(world) == before
 
 
 async def test_points_of_a_used_voucher_stay(database_url: str) -> None:

@@ -235,9 +235,7 @@ def _acts_on(facts: VoucherFacts, actor: Actor) -> set[str]:
         "unfreeze": facts.frozen_at is not None,
         "extend": facts.run_number is None and (is_alive or facts.state == "expired"),
         "cancel": is_alive or facts.state == "expired",
-        "cancel_with_points": facts.redemption_id is not None
-        and not facts.uses
-        and (is_alive or facts.state == "expired"),
+        "cancel_with_points": bool(facts.order_points) and not facts.uses and (is_alive or facts.state == "expired"),
     }
     return {name for name, makes_sense in sensible.items() if makes_sense and actor.may(NEEDED[name])}
 

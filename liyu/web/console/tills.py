@@ -43,7 +43,7 @@ class RuleForm(Form):
     uses_a_day = IntegerField(N_("A day, each voucher"), required=False, minimum=1, maximum=_MOST_A_DAY)
     member_uses_a_day = IntegerField(N_("A day, each member"), required=False, minimum=1, maximum=_MOST_A_DAY)
     store_uses_a_day = IntegerField(N_("A day, each store"), required=False, minimum=1, maximum=_MOST_A_DAY)
-    paper_confirmed = CheckField(N_("The holder confirms paper and typed codes in the wallet"))
+    paper_confirmed = CheckField(N_("The holder confirms paper and typed codes in the wallet, or tells their PIN"))
 
 
 @get("/tills", guards=[require_permission("vouchers.read")])

@@ -10,7 +10,8 @@ from psycopg import AsyncConnection
 
 from liyu.catalog.dry_run import DryRun, preview_row
 from liyu.catalog.errors import FileFaultyError
-from liyu.catalog.plan import KnownItem, Plan, plan_publication
+from liyu.catalog.known import KnownItem
+from liyu.catalog.plan import Plan, plan_publication
 from liyu.catalog.publish import write_publication
 from liyu.catalog.records import ImportResult, ItemRecord
 

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, field
 from psycopg import AsyncConnection
 
 from liyu.catalog.errors import RowFault
+from liyu.catalog.known import KnownItem, load_known
 from liyu.catalog.models import SCENES, VOUCHER_KINDS
 from liyu.catalog.names import name_kind, name_state
 from liyu.catalog.records import OWN_OF_A_VARIANT, PLAIN_FIELDS, ItemRecord, ItemRow, TierPrice
@@ -22,17 +23,6 @@ SHOWN_CODES = 20
 FULL_PRICE = 10_000
 """In basis points."""
 ONE_WRITER_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('liyu:catalog'))"
-
-
-class KnownItem(Struct):
-    """An item as it stands in the database."""
-
-    id: int
-    state: str
-    row: ItemRow
-    total: int | None
-    taken: int
-    stores: list[int]
 
 
 class PlannedItem(Struct):
@@ -78,7 +68,7 @@ async def plan_publication(
     await connection.execute(ONE_WRITER_AT_A_TIME)
     store_codes = [code for record in records for code in (record.stores or [])]
     references = await load_references(connection, store_codes, local_date(now, zone))
-    known = await _load_known(connection, records)
+    known = await load_known(connection, records)
     found = await connection.execute("SELECT coalesce(max(position), 0) FROM item")
     planning = _Planning(references, known, (await found.fetchone() or (0,))[0], keep_states=keep_states)
     leads, variants = _part(records, known)
@@ -374,28 +364,6 @@ class _Planner:
         if category in SCENES:
             return category
         return "charity" if kind == "donation" else "shopping"
-
-
-async def _load_known(connection: AsyncConnection[Any], records: list[ItemRecord]) -> dict[str, KnownItem]:
-    """The items of the records that are there, those they are variants of, and all variants of them."""
-    columns = ItemRow.__struct_fields__
-    skus = {record.sku for record in records}
-    skus |= {record.variant_of for record in records if isinstance(record.variant_of, str)}
-    found = await connection.execute(
-        "WITH named AS (SELECT id, variant_of FROM item WHERE sku = ANY(%s)) "
-        "SELECT i.id, i.state, s.total, s.taken, "
-        "array(SELECT store_id FROM item_store WHERE item_id = i.id ORDER BY store_id), "
-        f"{', '.join(f'i.{name}' for name in columns)} "
-        "FROM item i JOIN item_stock s ON s.item_id = i.id WHERE i.id IN ("
-        "SELECT id FROM named UNION SELECT variant_of FROM named UNION "
-        "SELECT v.id FROM item v JOIN named n ON n.id = v.variant_of)",
-        (list(skus),),
-    )
-    known = {}
-    for item_id, state, total, taken, stores, *values in await found.fetchall():
-        row = msgspec.convert(dict(zip(columns, values, strict=True)), ItemRow)
-        known[row.sku] = KnownItem(item_id, state, row, total, taken, stores)
-    return known
 
 
 def _tidy(values: dict[str, Any]) -> dict[str, Any]:

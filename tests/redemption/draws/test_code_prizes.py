@@ -105,20 +105,20 @@ async def test_a_bad_code_gives_its_place_to_a_good_one_and_its_winner_waits_for
     assert await world.one(_STOCK) == [3, 2]
 
 
-async def test_codes_that_nobody_claims_go_back_and_bad_ones_do_not(pool: Lottery) -> None:
+async def test_winners_get_the_good_codes_and_bad_ones_do_not_go_back_on_sale(pool: Lottery) -> None:
     world = pool.world
-    number = await pool.open({"codes": 4}, claim_hours=1)
-    await _recall(pool, "A2")
+    await _bring(pool, "Z1")
+    number = await pool.open({"codes": 5}, claim_hours=1)
+    await _recall(pool, "A1\nA2\nA3")
     await pool.enter("m0", "m1")
     await pool.decide()
-    member = await world.one("SELECT id FROM member WHERE external_id = 'm0'")
-    await claim_prize(world.connection, number, member, actor="test", now=world.clock.now(), zone=ZONE)
-    ((codes, waiting),) = await _won(pool)
-    assert (len(codes), waiting) == (1, 0)
-    assert "A2" not in codes
+    for member in ("m0", "m1"):
+        member_id = await world.one("SELECT id FROM member WHERE external_id = %s", member)
+        await claim_prize(world.connection, number, member_id, actor="test", now=world.clock.now(), zone=ZONE)
+    assert sorted(await _won(pool)) == [(["A4"], 0), (["Z1"], 0)]
     for _ in range(4):
         await pool.run(timedelta(hours=1))
-    assert (await world.one(_STOCK), await world.one(_KEPT)) == ([3, 1], 0)
+    assert (await world.one(_STOCK), await world.one(_KEPT)) == ([2, 2], 0)
 
 
 async def test_any_history_keeps_as_many_codes_as_there_are_prizes_and_gives_each_once(pool: Lottery) -> None:

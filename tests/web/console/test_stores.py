@@ -3,9 +3,9 @@
 from liyu.partners.register import import_partners
 from tests.partners.settling import partner_record
 from tests.partners.test_register import STORE
+from tests.web.conftest import NOW
 from tests.web.console.acts import submit
 from tests.web.console.conftest import SignIn
-from tests.web.conftest import NOW
 from tests.world import World
 
 PAGE = "/console/stores/P1-SH01"

@@ -12,7 +12,7 @@ from liyu.web.formats import format_month
 from liyu.web.i18n import current_locale
 
 WIDTH, HEIGHT = 720, 250
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 30
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 20, 30
 
 
 class MonthRow(Protocol):

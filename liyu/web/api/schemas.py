@@ -16,6 +16,14 @@ Sku = Annotated[str, Meta(min_length=1, max_length=200, description="The item's 
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 Reason = Annotated[str, Meta(min_length=1, max_length=200, description="Why; kept with the change.")]
 Code = Annotated[str, Meta(min_length=1, max_length=256, description="The voucher's code, or what its QR code says.")]
+Pin = Annotated[
+    str,
+    Meta(
+        max_length=20,
+        examples=["384 016"],
+        description="Six digits from the wallet, which the member says after `confirmation_needed`.",
+    ),
+]
 StoreCode = Annotated[str, Meta(max_length=200, description="The store's code.")]
 
 

@@ -4,16 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from liyu.web.api.schemas import Code, ExternalId, Instant, Reason, StoreCode, Text
-
-Pin = Annotated[
-    str,
-    Meta(
-        max_length=20,
-        examples=["384 016"],
-        description="Six digits from the wallet, which the member says after `confirmation_needed`.",
-    ),
-]
+from liyu.web.api.schemas import Code, ExternalId, Instant, Pin, Reason, StoreCode, Text
 
 
 class CheckBody(Struct, forbid_unknown_fields=True):

@@ -30,9 +30,11 @@ async def cancel_vouchers(
 ) -> int:
     """Cancel all vouchers of a redemption in the caller's transaction, and return how many there were.
 
-    The caller holds the redemption's lock, which verifying and giving take too. Raises VouchersNotCancellableError when one
-    of them was used, not counting uses that were taken back, has run out, waits as a gift, is another member's by now, or was
-    cancelled alone without its points, which stay spent; with `ran_out` also those go that ran out unused.
+    The caller holds the locks of the member's account, which giving takes too, and of the redemption, which verifying takes.
+
+    Raises VouchersNotCancellableError when one of them was used, not counting uses that were taken back, has run out, waits as a
+    gift, is another member's by now, or was cancelled alone without its points, which stay spent; with `ran_out` also those go
+    that ran out unused.
     """
     values = {"redemption": redemption_id, "reason": reason, "actor": actor, "now": now, "ran_out": ran_out}
     cancelled = await connection.execute(_CANCEL, values)

@@ -182,8 +182,7 @@ async def accept_gift(
     (gift,) = gifts
     handed = await connection.execute(_HAND_OVER, {"member": member_id, "voucher": gift.voucher_id})
     row = await handed.fetchone()
-    if row is None:
-        raise GiftOverError
+    assert row is not None, "a gift is open exactly when its voucher is offered"
     await _keep_step(connection, [gift.voucher_id], "offered", "issued", "gift_accepted", actor, now)
     await tell_members(connection, [_notice(gift, "gift_accepted", str(gift.id), now)])
     return Accepted(gift.id, gift.voucher_id, row[0])
@@ -284,8 +283,7 @@ async def _give_back(
 ) -> None:
     vouchers = [gift.voucher_id for gift in gifts]
     given = await connection.execute(_GIVE_BACK, {"vouchers": vouchers})
-    if given.rowcount != len(vouchers):
-        raise GiftOverError
+    assert given.rowcount == len(vouchers), "a gift is open exactly when its voucher is offered"
     await _keep_step(connection, vouchers, "offered", "issued", reason, actor, now)
 
 

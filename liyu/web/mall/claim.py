@@ -28,7 +28,7 @@ class CodeForm(Form):
 
 @get("/wallet/add")
 async def show_claim(request: AnyRequest) -> Page:
-    """The field for a code, with the camera when it is asked for."""
+    """The field for a code, and the camera, where there is one, on a tap."""
     return _page(request, CodeForm.blank())
 
 
@@ -66,8 +66,7 @@ async def claim(request: AnyRequest, session: NamedDependency[AsyncSession]) -> 
 
 
 def _page(request: AnyRequest, form: CodeForm, *, status: int = 200) -> Page:
-    scans = request.query_params.get("scan") is not None
-    return page(request, "mall/claim.html", tab="wallet", status=status, form=form, scans=scans)
+    return page(request, "mall/claim.html", tab="wallet", status=status, form=form)
 
 
 ROUTES = [show_claim, claim]

@@ -35,9 +35,8 @@ async def test_a_printed_voucher_is_claimed_once_and_guessing_ends(
         answer = await client.post(PAGE, data={"csrf_token": csrf[client], "code": code})
         return answer.status_code, answer.headers.get("location") or texts_of(answer)
 
-    # Looking does nothing, and the camera is there when it is asked for.
-    assert "viewfinder" not in (await member.get(f"{PAGE}?code={codes[0]}")).text
-    assert "viewfinder" in (await member.get(f"{PAGE}?scan")).text
+    # Looking does nothing, and the camera waits for a tap.
+    assert "data-scan-start" in (await member.get(f"{PAGE}?code={codes[0]}")).text
     assert await world.one("SELECT count(holder_id) FROM voucher") == 0
     status, address = await claim(member, codes[0].lower())
     assert status == 303

@@ -17,6 +17,7 @@ from liyu.core.bulk import encode_rows, insert_of
 from liyu.core.desk import TRIES
 from liyu.core.errors import BusyError, DomainError, IdempotencyConflictError, NotFoundError
 from liyu.core.i18n import N_
+from liyu.core.limits import LimitExceededError
 from liyu.vouchers.coupons import coupons_by_id
 from liyu.vouchers.load import NO_VOUCHER
 from liyu.vouchers.save import Batch, UsedUpHook
@@ -117,7 +118,7 @@ async def verify_together(
     """Use all coupons once on a bill, in the caller's transaction or a savepoint of it; the requests' own nonces do not matter.
 
     The same verifier and nonce with the same coupons and amount gets the first answer again. Raises CouponsRefusedError, of which
-    attempts and wrong PINs are kept if the caller commits; IdempotencyConflictError; BusyError.
+    attempts and wrong PINs are kept if the caller commits; IdempotencyConflictError; LimitExceededError; BusyError.
     """
     wishes = [_name(request, nonce, tokens, now) for request in requests]
     for _ in range(TRIES):
@@ -162,9 +163,13 @@ async def _settle(
             if same and known.amount_minor == amount_minor
             else IdempotencyConflictError()
         )
+    excess = next((one for one in decided.outcomes if isinstance(one, LimitExceededError)), None)
+    if excess is not None:
+        return excess
     refused = {place: one for place, one in enumerate(decided.outcomes) if isinstance(one, DomainError)}
     used = [one for one in decided.outcomes if isinstance(one, Verified)]
-    refused |= {place: ShownTwiceError() for place, one in enumerate(wishes) if one in wishes[:place]}
+    nonces = [one.nonce for one in wishes]
+    refused = {place: ShownTwiceError() for place, one in enumerate(nonces) if one in nonces[:place]} | refused
     if refused:
         attempts = structs.replace(decided, batch=Batch(refused=decided.batch.refused))
         await save_decided(connection, attempts, {}, None, commit=False)

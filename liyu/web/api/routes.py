@@ -3,6 +3,7 @@
 from litestar.types import ControllerRouterHandler
 
 from liyu.web.api import (
+    bills,
     campaigns,
     combine,
     draws,
@@ -30,6 +31,7 @@ CALLS: list[ControllerRouterHandler] = [
     *vouchers.CALLS,
     *gifts.CALLS,
     *combine.CALLS,
+    *bills.CALLS,
     *campaigns.CALLS,
     *gift_codes.CALLS,
     *webhooks.CALLS,

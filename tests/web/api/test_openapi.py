@@ -23,7 +23,7 @@ async def test_it_lists_every_call_and_nothing_else(app: Litestar, client: Clien
     }
     listed = {(path, method) for path, operations in document["paths"].items() for method in operations}
     assert listed == routes
-    assert len(routes) == 31
+    assert len(routes) == 32
 
 
 async def test_every_call_is_described(app: Litestar, client: Client) -> None:

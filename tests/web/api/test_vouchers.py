@@ -160,6 +160,42 @@ async def test_a_host_gives_its_members_word_once_for_what_is_on_paper(
     await world.assert_books_balance()
 
 
+async def test_coupons_of_one_bill_are_used_together_or_not_at_all(api: Api, open_api: OpenApi, world: World) -> None:
+    first, second = await api.voucher("k1"), await api.voucher("k2")
+    await world.execute(
+        "UPDATE item SET kind = 'coupon', coupon_purpose = 'ordinary', coupon_form = 'cash', coupon_benefit = 500 "
+        "WHERE sku = 'LATTE'"
+    )
+    wish = {"amount_minor": 2_000, "nonce": "b1", "store": "A1", "coupons": [{"code": first}, {"code": second}]}
+    before = await world.fingerprint()
+    refused = problem_of(await api.post("/vouchers/bills", json=wish), 409, "coupons_refused")
+    assert [(one["code"], one["place"]) for one in refused["reasons"]] == [("too_many_of_item", 1)]
+    mixed = wish | {"coupons": [{"code": first, "pin": "1"}, {"code": "7K3M-P9QX-4TRD"}, {"code": first}]}
+    refused = problem_of(await api.post("/vouchers/bills", json=mixed), 409, "coupons_refused")
+    assert [(one["code"], one["place"]) for one in refused["reasons"]] == [("unknown_voucher", 1), ("shown_twice", 2)]
+    faulty = problem_of(
+        await api.post("/vouchers/bills", json={"coupons": [], "amount_minor": 0}), 422, "invalid_input"
+    )
+    assert fields_of(faulty) >= {"coupons", "amount_minor"}
+    foreign = await open_api("vouchers:verify", partner="BETA")
+    refused = problem_of(await foreign.post("/vouchers/bills", json=wish), 409, "coupons_refused")
+    assert {one["code"] for one in refused["reasons"]} == {"wrong_partner"}
+    assert await world.fingerprint() == before
+
+    await world.execute(
+        "INSERT INTO coupon_rule (item_id, combines, combines_with, most_per_bill, turn, threshold_of, changed_by, changed_at) "
+        "SELECT id, 'nothing', '[]', 2, 5, 'rest', 'staff:1', now() FROM item WHERE sku = 'LATTE'"
+    )
+    used = (await api.post("/vouchers/bills", json=wish)).json()
+    assert (used["result"], used["saved_minor"]) == ("verified", 1_000)
+    assert sorted(one["place"] for one in used["coupons"]) == [0, 1]
+    assert (await api.post("/vouchers/bills", json=wish)).json() == used
+    problem_of(await api.post("/vouchers/bills", json=wish | {"amount_minor": 1}), 409, "idempotency_conflict")
+    undone = await api.post("/vouchers/undo", json={"verification": used["coupons"][0]["verification"], "reason": "x"})
+    assert undone.json()["result"] == "undone"
+    await world.assert_books_balance()
+
+
 async def test_every_faulty_field_is_named(api: Api, world: World) -> None:
     before = await world.fingerprint()
     for path, body, fields in (

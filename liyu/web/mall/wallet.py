@@ -265,10 +265,10 @@ def _stub(request: AnyRequest, facts: VoucherFacts) -> dict[str, Any]:
     }
 
 
-def _say_nearest(facts: NearVoucher) -> str | None:
+def _say_nearest(facts: NearVoucher) -> dict[str, str] | None:
     """The nearest store that takes a voucher, and how far it is."""
     far = _say_distance(facts.metres)
-    return f"{far} · {text_of(facts, 'store')}" if far else None
+    return {"far": far, "store": text_of(facts, "store")} if far else None
 
 
 def _say_distance(metres: int | None) -> str | None:

@@ -12,6 +12,7 @@ import "./sort.js";
 import "./refresh.js";
 import "./live.js";
 import "./scan.js";
+import "./scan-start.js";
 import "./share.js";
 import "./install.js";
 import "./gift-code.js";

@@ -20,7 +20,7 @@ async function readCode(video, detector) {
   }
 }
 
-async function begin(box) {
+whenReady("[data-scan]", async (box) => {
   const [input, video, note] = [document.getElementById(box.dataset.scan), ...box.querySelectorAll("video, [data-scan-note]")];
   if (!navigator.mediaDevices?.getUserMedia) return;
   box.hidden = false;
@@ -37,15 +37,4 @@ async function begin(box) {
     note.textContent = note.dataset.refused;
     input.focus();
   }
-}
-
-// With a button of its own the camera waits for it: what lies before it was scanned a moment ago.
-whenReady("[data-scan]", (box) => {
-  const start = document.querySelector(`[data-scan-start="${box.dataset.scan}"]`);
-  if (!start) return begin(box);
-  start.hidden = !navigator.mediaDevices?.getUserMedia;
-  start.addEventListener("click", () => {
-    start.hidden = true;
-    begin(box);
-  });
 });

@@ -10,7 +10,8 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 
 _COUNT = """
-    SELECT count(*) AS vouchers, count(*) FILTER (WHERE state = 'issued' AND expires_at > %(now)s) AS usable
+    SELECT count(*) AS vouchers, count(*) FILTER (
+        WHERE state IN ('issued', 'partly_used') AND frozen_at IS NULL AND expires_at > %(now)s) AS usable
     FROM voucher WHERE holder_id = %(source)s OR (holder_id IS NULL AND member_id = %(source)s)"""
 _MOVE_HELD = "UPDATE voucher SET holder_id = %(target)s WHERE holder_id = %(source)s"
 _MOVE_GIFTS = """

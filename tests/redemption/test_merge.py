@@ -22,6 +22,7 @@ from liyu.redemption.errors import RefusedError
 from liyu.redemption.merge import Merged, merge, preview_merge
 from liyu.redemption.save import hash_request
 from liyu.redemption.state import RedeemRequest
+from liyu.vouchers.merge import count_vouchers
 from tests.world import NOW, ZONE, World, open_world
 
 MERGED_BY_REDEMPTION = {
@@ -143,6 +144,15 @@ async def test_vouchers_and_orders_go_along_and_can_still_be_cancelled(database_
         await world.member("s", points=300)
         await world.member("t", points=10)
         redeemed = await world.redeem("s", await world.item(points=120), 2)
+        source = await find_member_id(world.connection, "s")
+        async with world.connection.transaction(force_rollback=True):
+            # What was used in part can still be used; what is frozen cannot.
+            await world.connection.execute("UPDATE voucher SET state = 'partly_used', uses_allowed = 3, uses = 1")
+            await world.connection.execute(
+                "UPDATE voucher SET frozen_at = now() WHERE id = (SELECT min(id) FROM voucher)"
+            )
+            counted = await count_vouchers(world.connection, {"source": source, "now": world.clock.now()})
+            assert (counted.vouchers, counted.usable) == (2, 1)
         merged = await join(world)
         assert (merged.redemptions, merged.vouchers.vouchers, merged.vouchers.usable) == (1, 2, 2)
         owners = await world.one(

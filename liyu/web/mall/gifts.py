@@ -77,7 +77,12 @@ async def offer(request: AnyRequest, session: NamedDependency[AsyncSession], vou
             zone=current_zone(),
         )
     except (NotGiftableError, TooManyGiftsError) as refusal:
-        return await _show_offer(request, session, voucher_id, form, status=refusal.status, refusal=refusal)
+        waiting = next((reason.message for reason in refusal.reasons if reason.code == "already_offered"), None)
+        if waiting is None:
+            return await _show_offer(request, session, voucher_id, form, status=refusal.status, refusal=refusal)
+        # A second tap finds the link of the first.
+        leave_notice(request, waiting)
+        return redirect(request, f"/vouchers/{voucher_id}")
     leave_notice(request, N_("Ready to be given: pass the link on."))
     return redirect(request, f"/vouchers/{voucher_id}")
 

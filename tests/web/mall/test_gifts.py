@@ -77,7 +77,10 @@ async def test_what_is_taken_back_is_ones_own_again_and_refusals_say_why(
 ) -> None:
     voucher = await _voucher(shop)
     await _send(member, f"/vouchers/{voucher}/gift")
-    assert "It is waiting as a gift already" in await _send(member, f"/vouchers/{voucher}/gift")
+    again = await _send(member, f"/vouchers/{voucher}/gift")
+    assert "It is waiting as a gift already" in again
+    assert "/gift/" in again[again.index("data-copy") :]
+    assert await shop.world.one("SELECT count(*) FROM voucher_gift") == 1
     assert (await other.get(f"/vouchers/{voucher}/gift")).status_code == 404
     assert "Taken back" in await _send(member, f"/vouchers/{voucher}/gift/take-back")
     assert "not on its way any more" in await _send(member, f"/vouchers/{voucher}/gift/take-back")

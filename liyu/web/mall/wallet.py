@@ -55,6 +55,11 @@ class PlaceForm(Form):
     longitude = DecimalField(minimum=-180, maximum=180, places=3)
 
 
+class RenewalForm(Form):
+    uses = IntegerField(required=False, maximum=2**31, default=None)
+    """How often it had been used when the page was made."""
+
+
 class WalletForm(Form):
     group = ChoiceField(WALLET_GROUPS, required=False, default="usable")
     offset = IntegerField(required=False, maximum=100_000, default=0)
@@ -179,9 +184,11 @@ async def confirm_voucher(
 
 @get("/vouchers/{voucher_id:int}/qr")
 async def renew_qr(request: AnyRequest, session: NamedDependency[AsyncSession], voucher_id: FromPath[int]) -> Page:
-    """The code anew; once the voucher is used up the page is loaded again and says so."""
+    """The code anew; once the voucher was used the page is loaded again, says so, and has another PIN."""
     facts = await voucher_of_member(await driver_connection(session), member_id_of(actor_of(request)), voucher_id)
-    if not _is_usable(request, facts):
+    form = RenewalForm.parse(request.query_params.dict())
+    was_used = form.is_valid and form.uses not in (None, facts.uses)
+    if was_used or not _is_usable(request, facts):
         return Page(b"", headers=[(b"hx-refresh", b"true"), _PRIVATE])
     return fragment(request, "mall/_qr.html", facts=facts, qr=_draw(request, facts), seconds=RENEW_SECONDS)
 

@@ -218,6 +218,11 @@ async def test_the_code_on_the_screen_renews(shop: Shop, clock: FixedClock, memb
     first = (await member.get(f"/vouchers/{voucher}/qr")).text
     clock.instant = clock.instant.replace(minute=clock.instant.minute + 1)
     assert (await member.get(f"/vouchers/{voucher}/qr")).text != first
+    # After a use the page, with its PIN for the next one, is loaded again.
+    kept = [
+        (await member.get(f"/vouchers/{voucher}/qr?uses={uses}")).headers.get("hx-refresh") for uses in ("0", "1", "x")
+    ]
+    assert kept == [None, "true", None]
 
 
 async def test_a_voucher_that_is_no_longer_usable_shows_no_code(shop: Shop, member: Client) -> None:

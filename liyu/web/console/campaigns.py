@@ -1,5 +1,6 @@
 """Campaigns: the list, and drafting one: an item for many members, once or every year; nothing is given before it was looked at."""
 
+import asyncio
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -167,7 +168,8 @@ async def _read_upload(content: bytes) -> ReadList:
     with tempfile.NamedTemporaryFile() as file:
         file.write(content)
         file.flush()
-        return read_list(Path(file.name))
+        # A long list takes seconds; nobody else waits for it.
+        return await asyncio.to_thread(read_list, Path(file.name))
 
 
 async def _choose(connection: Connection, form: CampaignForm) -> Chosen | None:

@@ -105,6 +105,9 @@ def _order(data: dict[str, Any], _rules: dict[str, RuleName]) -> dict[str, Any]:
 
 
 def _voucher(data: dict[str, Any], _rules: dict[str, RuleName]) -> dict[str, Any]:
+    if "claimed" in data:
+        title = f"{gettext(N_('Put into a wallet'))} · {_local(data, 'name')}"
+        return {"title": title, "notes": [data["run"]], "href": f"/console/vouchers/{data['claimed']}"}
     notes = [words.reason(data.get("reason", "")), data["number"]]
     if "state" in data:
         what = words.voucher_state(data["state"])

@@ -5,6 +5,8 @@ from datetime import timedelta
 from liyu.core.clock import FixedClock, local_date
 from liyu.core.database import Sessions
 from liyu.core.settings import Settings
+from liyu.vouchers.runs.claims import claim_voucher
+from liyu.vouchers.tokens import Tokens
 from tests.web.console.acts import submit, texts_of
 from tests.web.console.conftest import SignIn
 from tests.worker import Worker
@@ -63,6 +65,16 @@ async def test_a_run_is_made_printed_and_decided_about_by_its_numbers(
     assert "2 vouchers are void, and back in stock." in page
     for words in ("Activated: no. 1–5, 5 vouchers", "Made void: no. 11–12, 2 vouchers", "Handed to the fair"):
         assert words in page
+
+    # A member's page tells what they put into the wallet.
+    number_one = await world.one("SELECT id FROM voucher WHERE run_number = 1")
+    async with world.connection.transaction():
+        await claim_voucher(
+            world.connection, await world.one("SELECT id FROM member WHERE external_id = 'm-2'"),
+            Tokens(settings.secret_key).codes.code_of(number_one), tokens=Tokens(settings.secret_key), actor="member:2",
+            now=clock.now(), zone=ZONE,
+        )  # fmt: skip
+    assert "Put into a wallet · coupon-1" in texts_of(await client.get("/console/members/m-2"))
 
     # From the code to the number by the search of vouchers, and back by the number.
     found = texts_of(await client.get(f"/console/vouchers?q={lines[1].split(',')[1]}"))

@@ -26,7 +26,11 @@ _EVERY_PAGE = (
 )
 _SHEETS = {
     "mall": (*_EVERY_PAGE, "components/reward", "components/viewfinder", "mall", "mall-pages"),
-    "desk": (*_EVERY_PAGE, *(f"components/{name}" for name in ("reward", "record", "table", "till", "viewfinder")), "desk"),
+    "desk": (
+        *_EVERY_PAGE,
+        *(f"components/{name}" for name in ("reward", "record", "table", "till", "viewfinder")),
+        "desk",
+    ),
     "bare": (*_EVERY_PAGE, "components/record", "components/bare"),
 }
 _IMPORT = re.compile(rb'^import (?:\{.*\} from )?"\./(.*)\.js";$', re.MULTILINE)

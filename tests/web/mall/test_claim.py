@@ -26,7 +26,9 @@ async def test_a_printed_voucher_is_claimed_once_and_guessing_ends(
             world.connection, sku, name="Fair", total=3, last_day=local_date(now, ZONE) + timedelta(days=9), actor="staff:1",
             now=now, zone=ZONE,
         )  # fmt: skip
-        await decide_range(world.connection, run, "activated", first=1, last=2, reason="", actor="staff:1", now=now, zone=ZONE)
+        await decide_range(
+            world.connection, run, "activated", first=1, last=2, reason="", actor="staff:1", now=now, zone=ZONE
+        )
     found = await world.connection.execute("SELECT id FROM voucher WHERE run_id = %s ORDER BY run_number", (run,))
     codes = [tokens.codes.code_of(serial_of(row[0])) for row in await found.fetchall()]
     csrf = {client: token_in(await client.get(PAGE)) for client in (member, other)}
@@ -44,6 +46,8 @@ async def test_a_printed_voucher_is_claimed_once_and_guessing_ends(
     assert "In your wallet. Its paper is void now." in shown
     assert "a printed voucher" in shown
     assert codes[0] not in shown
+    for path in ("/wallet", "/wallet/code", "/wallet/combine", f"{address}/gift", f"{address}/qr"):
+        assert (await member.get(path)).status_code == 200, path
     assert await claim(member, codes[0]) == (303, address)
     assert (await other.get(address)).status_code == 404
     for code, status, words in (

@@ -58,7 +58,13 @@ async def test_an_offer_goes_from_draft_over_the_review_to_the_members(
 async def test_faulty_offers_make_nothing_and_others_offers_are_not_there(portal: Portal, enter: Enter) -> None:
     world, partner = portal.shops.world, await enter("owner")
     before = await world.one("SELECT count(*) FROM item")
-    for faulty in ({"name_zh": ""}, {"coupon_benefit": ""}, {"coupon_form": ""}, {"kind": "donation"}, {"kind": "goods"}):
+    for faulty in (
+        {"name_zh": ""},
+        {"coupon_benefit": ""},
+        {"coupon_form": ""},
+        {"kind": "donation"},
+        {"kind": "goods"},
+    ):
         answer = await submit(partner, "/partner/offers/new", "/partner/offers/new", **(OFFER | faulty))
         assert answer.status_code == 422, faulty
     assert await world.one("SELECT count(*) FROM item") == before

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.audit import AuditEvent, list_events
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_
-from liyu.web.actor import require_permission
+from liyu.web.actor import Actor, actor_of, require_permission
 from liyu.web.console import audit_words
 from liyu.web.console.common import (
     AnyRequest,
@@ -29,25 +29,25 @@ from liyu.web.i18n import gettext
 from liyu.web.pages import Page
 
 PLACES = {
-    "item": "/console/items/",
-    "redemption": "/console/redemptions/",
-    "member": "/console/members/",
-    "partner": "/console/partners/",
-    "statement": "/console/settlements/",
-    "voucher": "/console/vouchers/",
-    "campaign": "/console/campaigns/",
-    "giftcodes": "/console/gift-codes/",
-    "print": "/console/prints/",
-    "drop": "/console/drops/",
-    "draw": "/console/draws/",
-    "shipping": "/console/shipping/",
-    "rule": "/console/rules/",
-    "tag": "/console/tags/",
-    "collection": "/console/storefront/collections/",
-    "import": "/console/imports/",
-    "export": "/console/exports/",
+    "item": ("/console/items/", "items.read"),
+    "redemption": ("/console/redemptions/", "redemptions.read"),
+    "member": ("/console/members/", "members.read"),
+    "partner": ("/console/partners/", "partners.read"),
+    "statement": ("/console/settlements/", "statements.read"),
+    "voucher": ("/console/vouchers/", "vouchers.read"),
+    "campaign": ("/console/campaigns/", "campaigns.read"),
+    "giftcodes": ("/console/gift-codes/", "giftcodes.read"),
+    "print": ("/console/prints/", "vouchers.print"),
+    "drop": ("/console/drops/", "items.read"),
+    "draw": ("/console/draws/", "items.read"),
+    "shipping": ("/console/shipping/", "redemptions.fulfil"),
+    "rule": ("/console/rules/", "rules.read"),
+    "tag": ("/console/tags/", "members.read"),
+    "collection": ("/console/storefront/collections/", "items.publish"),
+    "import": ("/console/imports/", "members.import"),
+    "export": ("/console/exports/", "members.export"),
 }
-"""Where the page of an audited object is, by its noun."""
+"""Where the page of an audited object is, by its noun, and what one needs to see it."""
 
 NAMED = {"member", "item", "partner"}
 """Nouns whose names people chose, also where they are digits alone."""
@@ -80,7 +80,7 @@ async def show_audit(request: AnyRequest, session: NamedDependency[AsyncSession]
     return show(
         request,
         "audit",
-        rows=[_row(event, names) for event in events],
+        rows=[_row(event, names, actor_of(request)) for event in events],
         actor_filter=read_text(request, "actor"),
         actor_filter_name=names.of(read_text(request, "actor")),
         action=action,
@@ -91,16 +91,25 @@ async def show_audit(request: AnyRequest, session: NamedDependency[AsyncSession]
     )
 
 
-def _row(event: AuditEvent, names: Names) -> dict[str, Any]:
-    noun, _, name = event.object.partition(":")
+def _row(event: AuditEvent, names: Names, actor: Actor) -> dict[str, Any]:
+    noun = event.object.partition(":")[0]
     return {
         "event": event,
         "who": names.of(event.actor),
         "action": audit_words.action(event.action),
         "subject": names.of(event.object) if noun == "staff" else _subject(event.object),
-        "href": f"{PLACES[noun]}{segment(name)}" if noun in PLACES and event.object not in MANY else None,
+        "href": _address(event.object, actor),
         "changes": _changes(event.before or {}, event.after or {}),
     }
+
+
+def _address(reference: str, actor: Actor) -> str | None:
+    """The page of what was acted upon, where there is one that this person may see."""
+    noun, _, name = reference.partition(":")
+    path, permission = PLACES.get(noun, (None, ""))
+    if path is None or reference in MANY or not actor.may(permission):
+        return None
+    return f"{path}{segment(name)}"
 
 
 def _subject(reference: str) -> str:

@@ -47,6 +47,7 @@ async def show_today(request: AnyRequest, session: NamedDependency[AsyncSession]
     proofs = await latest_proofs(session, 1)
     terms = await load_terms(connection)
     latest = await list_redemptions(connection, RedemptionFilter(), size=LATEST_SHOWN)
+    points_href = POINTS if actor.may("points.read") else None
     return show(
         request,
         "today",
@@ -55,8 +56,8 @@ async def show_today(request: AnyRequest, session: NamedDependency[AsyncSession]
         proof=proofs[0] if proofs else None,
         figures=[
             await _redemptions_today(request, connection),
-            _liability(health, today, terms.points_per_currency_unit, terms.currency),
-            _redemption_rate(health),
+            _liability(health, today, terms.points_per_currency_unit, terms.currency, href=points_href),
+            _redemption_rate(health, href=points_href),
             _books(proofs[0] if proofs else None, may_read=actor.may("books.read")),
         ],
         counted_at=health and health.at,
@@ -94,7 +95,7 @@ def _compare(counts: DayCounts, weekday: int) -> tuple[str, str]:
     return text, "up" if change > 0 else ""
 
 
-def _liability(health: Health | None, today: date, rate: int, currency: str) -> dict[str, Any]:
+def _liability(health: Health | None, today: date, rate: int, currency: str, *, href: str | None) -> dict[str, Any]:
     figure, fine = "—", gettext(N_("not counted yet"))
     if health is not None:
         figure, fine = format_money(health.outstanding * 100 // rate, currency), gettext(N_("Nothing lapses"))
@@ -103,10 +104,10 @@ def _liability(health: Health | None, today: date, rate: int, currency: str) -> 
             day = format_short_day(first.day, current_locale())
             money = format_money(first.points * 100 // rate, currency)
             fine = count_message(N_("%(money)s of it lapses after %(day)s"), day=day, money=money)
-    return {"label": gettext(N_("Points liability")), "figure": figure, "fine": fine, "href": POINTS}
+    return {"label": gettext(N_("Points liability")), "figure": figure, "fine": fine, "href": href}
 
 
-def _redemption_rate(health: Health | None) -> dict[str, Any]:
+def _redemption_rate(health: Health | None, *, href: str | None) -> dict[str, Any]:
     rate = health.redemption_rate if health is not None else None
     is_healthy = rate is None or REDEMPTION_FLOOR <= rate <= REDEMPTION_LIMIT
     return {
@@ -116,7 +117,7 @@ def _redemption_rate(health: Health | None) -> dict[str, Any]:
             N_("healthy between %(low)s and %(high)s%%"), low=REDEMPTION_FLOOR, high=REDEMPTION_LIMIT
         ),
         "tone": "" if is_healthy else "down",
-        "href": POINTS,
+        "href": href,
     }
 
 

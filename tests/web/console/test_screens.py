@@ -1,5 +1,8 @@
 """Every screen for every role: what a role may not see is refused, what does not exist is not found."""
 
+import re
+from html import unescape
+
 import pytest
 
 from tests.web.console.conftest import SignIn
@@ -48,6 +51,17 @@ async def test_each_role_sees_its_screens_and_no_others(sign_in: SignIn, world: 
         assert (await client.get(path)).status_code == 200, path
     for path, roles in NARROW.items():
         assert (await client.get(path)).status_code == (200 if role in roles else 403), path
+
+
+async def test_no_page_links_to_one_that_its_reader_may_not_see_or_that_is_not_there(sign_in: SignIn) -> None:
+    await (await sign_in("admin")).get("/console/shipping/to-send.xlsx")
+    for role, pages in {"service": ["/console"], "finance": ["/console", "/console/audit"]}.items():
+        client = await sign_in(role)
+        for page in pages:
+            links = {unescape(one) for one in re.findall(r'href="(/console[^"#]*)', (await client.get(page)).text)}
+            assert len(links) > 10
+            for link in sorted(links):
+                assert (await client.get(link)).status_code == 200, (role, page, link)
 
 
 async def test_what_does_not_exist_is_not_found(sign_in: SignIn) -> None:

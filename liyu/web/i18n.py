@@ -103,8 +103,8 @@ def gettext_markup(text: str, /, **values: Any) -> Markup:
 
 
 def ngettext_markup(singular: str, plural: str, number: int, /, **values: Any) -> Markup:
-    """What `ngettext` is in HTML templates; the number is there as `num`."""
-    values.setdefault("num", number)
+    """What `ngettext` is in HTML templates; the number is there as `num`, in groups of three."""
+    values.setdefault("num", f"{number:,}")
     return Markup(ngettext(singular, plural, number)) % values  # noqa: S704 - texts are ours
 
 
@@ -115,7 +115,7 @@ def gettext_plain(text: str, /, **values: Any) -> str:
 
 def ngettext_plain(singular: str, plural: str, number: int, /, **values: Any) -> str:
     """What `ngettext` is in text templates."""
-    values.setdefault("num", number)
+    values.setdefault("num", f"{number:,}")
     return ngettext(singular, plural, number) % values
 
 

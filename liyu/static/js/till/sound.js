@@ -7,6 +7,8 @@ const NOTE_SECONDS = 0.13;
 const PATIENCE = 300;
 
 const isOn = () => localStorage.getItem(CHOICE) !== "off";
+// A tap on this page, or on the one that led here: a browser says no to anything else, and complains of having been asked.
+const isTouched = () => navigator.userActivation?.hasBeenActive || document.referrer.startsWith(`${location.origin}/`);
 
 function schedule(context, pitch, turn) {
   const [note, volume] = [context.createOscillator(), context.createGain()];
@@ -35,7 +37,7 @@ async function play(pitches) {
 export function announce(kind) {
   if (!(kind in NOTES)) return;
   if (navigator.userActivation?.hasBeenActive) navigator.vibrate?.(BUZZ[kind]);
-  if (isOn()) play(NOTES[kind]);
+  if (isOn() && isTouched()) play(NOTES[kind]);
 }
 
 function showChoice(button) {

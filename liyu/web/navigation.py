@@ -10,12 +10,13 @@ from liyu.web.i18n import gettext
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One entry of the table: where it leads and what one needs to be allowed to see it."""
+    """One entry of the table: where it leads, what one needs to be allowed to see it, and what else belongs to it."""
 
     label: str
     href: str
     icon: str
     permission: str
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
             "",
             [
                 Place(N_("Today"), "/partner", "house", "today.read"),
-                Place(N_("Verify"), "/partner/verify", "scan-line", "vouchers.verify"),
-                Place(N_("Verifications"), "/partner/orders", "ticket-check", "orders.read"),
+                Place(N_("Verify"), "/partner/verify", "scan-line", "vouchers.verify", ("/partner/bills",)),
+                Place(
+                    N_("Verifications"), "/partner/orders", "ticket-check", "orders.read", ("/partner/verifications",)
+                ),
                 Place(N_("Shipping"), "/partner/shipping", "truck", "orders.ship"),
                 Place(N_("After-sale"), "/partner/after-sales", "undo-2", "aftersale.decide"),
                 Place(N_("Statements"), "/partner/statements", "receipt-text", "statements.read"),
@@ -57,7 +60,7 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
                 Place(N_("Offers"), "/partner/offers", "gift", "offers.read"),
                 Place(N_("Code pools"), "/partner/codes", "key-round", "codes.read"),
                 Place(N_("Stores"), "/partner/stores", "store", "stores.read"),
-                Place(N_("Devices"), "/partner/devices", "smartphone", "stores.edit"),
+                Place(N_("Devices"), "/partner/devices", "smartphone", "stores.edit", ("/partner/offline-uses",)),
                 Place(N_("Refused at the till"), "/partner/refusals", "shield-alert", "team.read"),
                 Place(N_("Team"), "/partner/team", "users", "team.read"),
             ],
@@ -73,13 +76,19 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
                 Place(N_("Shop window"), "/console/storefront", "layout-grid", "items.publish"),
                 Place(N_("Drops"), "/console/drops", "timer", "items.read"),
                 Place(N_("Draws"), "/console/draws", "dices", "items.read"),
-                Place(N_("Rights evaluation"), "/console/evaluation", "target", "items.read"),
+                Place(N_("Rights evaluation"), "/console/evaluation", "target", "items.read", ("/console/candidates",)),
             ],
         ),
         (
             N_("Vouchers"),
             [
-                Place(N_("Vouchers"), "/console/vouchers", "ticket-check", "vouchers.read"),
+                Place(
+                    N_("Vouchers"),
+                    "/console/vouchers",
+                    "ticket-check",
+                    "vouchers.read",
+                    ("/console/voucher-extensions", "/console/voucher-rules"),
+                ),
                 Place(N_("Vouchers on paper"), "/console/prints", "printer", "vouchers.print"),
                 Place(N_("Print runs"), "/console/voucher-runs", "layers", "vouchers.read"),
                 Place(N_("Code pools"), "/console/pools", "key-round", "codes.read"),
@@ -91,7 +100,9 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
         (
             N_("Orders"),
             [
-                Place(N_("Redemptions"), "/console/redemptions", "ticket", "redemptions.read"),
+                Place(
+                    N_("Redemptions"), "/console/redemptions", "ticket", "redemptions.read", ("/console/order-rules",)
+                ),
                 Place(N_("Shipping"), "/console/shipping", "truck", "redemptions.fulfil"),
                 Place(N_("After-sale"), "/console/after-sales", "undo-2", "redemptions.read"),
                 Place(N_("Top-ups"), "/console/top-ups", "smartphone", "topups.edit"),
@@ -117,7 +128,7 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
         (
             N_("Partners"),
             [
-                Place(N_("Partners"), "/console/partners", "store", "partners.read"),
+                Place(N_("Partners"), "/console/partners", "store", "partners.read", ("/console/stores",)),
                 Place(N_("Settlements"), "/console/settlements", "receipt-text", "statements.read"),
                 Place(N_("Offline conflicts"), "/console/offline-conflicts", "wifi-off", "statements.read"),
             ],
@@ -155,7 +166,13 @@ def _navigation(audience: str, permissions: frozenset[str], current: str, _local
 
 
 def _current_href(audience: str, path: str) -> str:
-    """The place that a path belongs to: the longest that it starts with."""
-    hrefs = [place.href for _, places in PLACES.get(audience, []) for place in places]
-    fitting = [href for href in hrefs if path == href or (href != HOMES.get(audience) and path.startswith(f"{href}/"))]
-    return max(fitting, key=len, default="")
+    """The place that a path belongs to: the one with the longest address that it starts with."""
+    addresses = {
+        address: place.href
+        for _, places in PLACES.get(audience, [])
+        for place in places
+        for address in (place.href, *place.others)
+    }
+    home = HOMES.get(audience)
+    fitting = [one for one in addresses if path == one or (one != home and path.startswith(f"{one}/"))]
+    return addresses[max(fitting, key=len)] if fitting else ""

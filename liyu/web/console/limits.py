@@ -23,7 +23,7 @@ _MOST_UNITS = 200_000
 
 class LimitsForm(Form):
     adjustment_limit = IntegerField(N_("Points to or from one member a day"), minimum=0, maximum=_MOST_POINTS)
-    issue_limit = IntegerField(N_("Units given away by campaigns a day"), minimum=0, maximum=_MOST_UNITS)
+    issue_limit = IntegerField(N_("Units given away a day"), minimum=0, maximum=_MOST_UNITS)
 
 
 @get("/limits", guards=[require_permission(READ)])

@@ -44,7 +44,7 @@ class Campaign(Struct, frozen=True, kw_only=True):
     reason: str
     audience: Chosen
     audience_zh: str | None
-    """What the tier or tag is called now; None for all else, and for one that is gone."""
+    """What the tiers or the tag are called now; None for all else, and for one that is gone."""
     audience_en: str | None
     skips_holders: bool
     state: str
@@ -110,7 +110,9 @@ _SELECT = """
         c.finished_at, jsonb_array_length(c.faults) AS faults, n.given, n.waiting, n.left_out
     FROM campaign c JOIN item i ON i.id = c.item_id
     LEFT JOIN LATERAL (
-        SELECT t.name_zh, t.name_en FROM tier t WHERE c.audience ->> 'how' = 'tier' AND t.code = c.audience ->> 'name'
+        SELECT string_agg(t.name_zh, '、' ORDER BY t.rank) AS name_zh, string_agg(t.name_en, ', ' ORDER BY t.rank) AS name_en
+        FROM tier t WHERE c.audience ->> 'how' = 'tier' AND t.code = ANY (string_to_array(c.audience ->> 'name', '; '))
+        HAVING count(*) > 0
         UNION ALL
         SELECT t.name_zh, t.name_en FROM tag t WHERE c.audience ->> 'how' = 'tag' AND t.code = c.audience ->> 'name'
     ) AS p ON true

@@ -19,7 +19,7 @@ from liyu.partners.scope import PartnerScope
 from liyu.partners.settlement.document import load_document
 from liyu.partners.settlement.export import export_csv, export_json, export_xlsx
 from liyu.partners.settlement.queries import find_statement_id
-from liyu.web.attachments import PDF, XLSX, attach, headers_of
+from liyu.web.attachments import CSV, PDF, XLSX, attach, headers_of
 from liyu.web.audit import record_act
 from liyu.web.formats import current_zone
 from liyu.web.i18n import current_locale, gettext, text_of
@@ -59,7 +59,7 @@ async def send_csv(partner: PartnerScope, request: AnyRequest, session: AsyncSes
     def write(connection: AsyncConnection[Any], statement_id: int) -> Pieces:
         return export_csv(partner, connection, statement_id, zone=zone, language=language, translate=gettext)
 
-    return await _stream(partner, request, session, number, "csv", "text/csv; charset=utf-8", write)
+    return await _stream(partner, request, session, number, "csv", CSV, write)
 
 
 async def send_xlsx(partner: PartnerScope, request: AnyRequest, session: AsyncSession, number: str) -> Stream:

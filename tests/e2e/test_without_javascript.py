@@ -101,7 +101,7 @@ def settle(plain: OpenVisitor) -> None:
     partner.press("Recompute")
     partner.sees("Recomputed from the entries and the ledger: every line, every total and the check value agree.")
     partner.press("Confirm")
-    partner.sees("Confirmed. The program’s finance team approves and pays it next.")
+    partner.sees("Confirmed. The program’s finance team approves it next; there is nothing to pay.")
 
     second.sign_in_by_password("console", SECOND_FINANCE)
     second.open(f"/console/settlements/{number}")

@@ -110,6 +110,11 @@ class StatementPage(Struct, frozen=True):
     carried_minor: int
     """The partner's debt that the next payout takes off; 0 or negative."""
 
+    @property
+    def to_pay_minor(self) -> int:
+        """What a payout of this statement comes to; 0 or less where its balance is carried over."""
+        return self.head.net_minor + self.carried_minor
+
 
 class EntryView(Struct, frozen=True):
     """One entry of a statement."""

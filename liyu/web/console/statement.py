@@ -51,6 +51,7 @@ DONE = {
     "payout.pay": N_("Booked as paid."),
 }
 """What was done, said after each step."""
+_WITHOUT_PAYOUT = N_("Approved and frozen. There is nothing to pay: close it, and its balance goes into the next one.")
 
 
 class PayoutForm(Form):
@@ -189,8 +190,12 @@ async def _after(
         before={"state": before.head.state, "net_minor": before.head.net_minor},
         after={"state": after.head.state, "net_minor": after.head.net_minor, **details},
     )
-    leave_notice(request, DONE[action])
+    leave_notice(request, _WITHOUT_PAYOUT if _is_approved_without_payout(action, after) else DONE[action])
     return redirect(request, f"/console/settlements/{segment(number)}")
+
+
+def _is_approved_without_payout(action: str, after: StatementPage) -> bool:
+    return action == "statement.approve" and after.to_pay_minor <= 0
 
 
 async def _show(
@@ -221,7 +226,7 @@ async def _show(
         month=month_label(head.period),
         lines=[{"line": line, "basis": translate(describe_basis(line))} for line in found.lines],
         entries=_history(found, names),
-        to_pay=head.net_minor + found.carried_minor,
+        to_pay=found.to_pay_minor,
         is_own=head.prepared_by == own,
         is_own_payout=payout is not None and payout.prepared_by == own,
         proof=await verify_statement(connection, head.id) if request.query_params.get("recompute") else None,

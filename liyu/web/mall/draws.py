@@ -32,7 +32,7 @@ from liyu.redemption.draws.queries import (
 )
 from liyu.redemption.draws.records import Draw, list_prizes
 from liyu.web.actor import actor_of
-from liyu.web.attachments import attach
+from liyu.web.attachments import CSV, attach
 from liyu.web.draw_words import PLACE_REASONS, claim_rule, phase_label, phase_of, place_label, points_rule
 from liyu.web.formats import current_zone
 from liyu.web.forms import Form, IntegerField
@@ -106,7 +106,7 @@ async def download_list(request: AnyRequest, session: NamedDependency[AsyncSessi
     connection = await driver_connection(session)
     draw = await find_published(connection, number)
     entries = await read_list(connection, draw.id)
-    return attach(list_file(entries).encode(), "text/csv; charset=utf-8", f"{draw.number}-entries.csv")
+    return attach(list_file(entries).encode(), CSV, f"{draw.number}-entries.csv")
 
 
 @get("/draws/{number:str}/draw.json")

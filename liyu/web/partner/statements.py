@@ -96,7 +96,11 @@ async def confirm(request: AnyRequest, session: NamedDependency[AsyncSession], n
     statement_id = await find_statement_id(partner_id, connection, number)
     await confirm_statement(connection, partner_id, statement_id, actor=actor.reference, now=now_of(request))
     await record_act(request, session, "statement.confirm", f"statement:{number}", after={"state": "confirmed"})
-    leave_notice(request, N_("Confirmed. The program’s finance team approves and pays it next."))
+    found = await statement_page(partner_id, connection, statement_id)
+    if found.to_pay_minor > 0:
+        leave_notice(request, N_("Confirmed. The program’s finance team approves and pays it next."))
+    else:
+        leave_notice(request, N_("Confirmed. The program’s finance team approves it next; there is nothing to pay."))
     return redirect(request, f"/partner/statements/{number}")
 
 
@@ -155,7 +159,7 @@ async def _load(request: AnyRequest, session: AsyncSession, number: str) -> Stat
 
 def _statement_page(request: AnyRequest, found: StatementPage, proof: StatementProof | None) -> Page:
     head = found.head
-    next_step = describe_next_step(head.state)
+    next_step = describe_next_step(head.state, found.to_pay_minor)
     steps: list[dict[str, Any]] = [
         {"text": gettext(describe_step(step)), "when": step.at, "by": step.actor_name or gettext(N_("System"))}
         for step in found.transitions
@@ -172,6 +176,7 @@ def _statement_page(request: AnyRequest, found: StatementPage, proof: StatementP
         lines=[_line_row(line) for line in found.lines],
         steps=steps,
         payout=found.payout,
+        to_pay=found.to_pay_minor,
         paid_on=local_date(found.payout.paid_at, current_zone()) if found.payout and found.payout.paid_at else None,
         digest=group_digest(head.digest),
         proof=proof,

@@ -249,9 +249,9 @@ def _say(refusal: DomainError) -> str:
 
 def _amount_of(form: BillForm) -> int | None:
     """The amount of the bill in minor units; none where it is missing or not one."""
-    if not form.is_valid:
+    if "amount" in form.faults:
         return None
-    amount: int | None = form.amount
+    amount: int | None = form.values.get("amount")
     if amount is not None and not 0 < amount <= LARGEST_BILL:
         form.refuse(N_("Enter a smaller amount.") if amount else N_("This field is needed."), "amount")
         return None

@@ -54,8 +54,10 @@ def describe_step(step: TransitionView) -> str:
     return _STEPS[step.to_state]
 
 
-def describe_next_step(state: str) -> str | None:
+def describe_next_step(state: str, to_pay_minor: int) -> str | None:
     """What a statement waits for; None when it is done."""
+    if state == "approved" and to_pay_minor <= 0:
+        return N_("Waiting to be closed: there is nothing to pay")
     return _NEXT_STEPS.get(state)
 
 

@@ -95,6 +95,7 @@ async def test_a_debt_is_carried_over(sign_in: SignIn, world: World) -> None:
     page = f"/console/settlements/{await prepare(first, world)}"
     await submit(first, page, f"{page}/send")
     await submit(second, page, f"{page}/approve")
+    assert "There is nothing to pay" in (await second.get(page)).text
     assert (await submit(first, page, f"{page}/payout", due_on="2026-11-30")).status_code == 409
     assert (await submit(second, page, f"{page}/carry-over")).status_code == 303
     assert await state_of(world) == "closed"

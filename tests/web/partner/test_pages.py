@@ -144,6 +144,7 @@ async def test_the_files_of_a_statement_are_attachments(portal: Portal, enter: E
     client, address = await enter("finance"), f"/partner/statements/{number}"
     csv = await client.get(f"{address}/entries.csv")
     assert csv.headers["content-disposition"] == f'attachment; filename="{number}.csv"'
+    assert csv.headers["content-type"] == "text/csv; charset=utf-8"
     assert csv.text.startswith("\ufeffTime,Event")
     assert len(csv.text.strip().splitlines()) == 3
     xlsx = await client.get(f"{address}/entries.xlsx")

@@ -57,6 +57,7 @@ async def test_coupons_are_added_explained_and_used_at_once(portal: Portal, ente
         assert refused.status_code == 422
         assert words in refused.text
         assert len(bill_of(refused)["ticket"]) == 2
+        assert format_money(8_800, "CNY") in refused.text
     crowded = await add(client, paired, code=portal.code(third), amount="100")
     assert "At most 2 of these on one bill" in crowded.text
     assert "Leave out what is marked" in crowded.text

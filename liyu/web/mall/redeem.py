@@ -17,11 +17,13 @@ from liyu.core.i18n import N_
 from liyu.core.ids import make_token
 from liyu.members.account import MemberAccount
 from liyu.members.personal.addresses import MOST_ADDRESSES, find_address, list_addresses
+from liyu.members.personal.locking import read_record
 from liyu.redemption.addresses import Delivery, is_sent_to, snapshot_of
 from liyu.redemption.errors import RefusedError
 from liyu.redemption.save import hash_request
 from liyu.redemption.state import RedeemRequest
-from liyu.web.actor import actor_of
+from liyu.web.actor import Actor, actor_of
+from liyu.web.formats import mask_phone
 from liyu.web.forms import Form, IntegerField, TextField
 from liyu.web.i18n import translate
 from liyu.web.limits import count_hit
@@ -133,6 +135,7 @@ async def _show_sheet(
         "remaining": account.balance - price * quantity,
         "lots": draw_lots(account, price * quantity),
         "terms": list_facts(request, item),
+        "credited_to": await _credited_to(session, actor_of(request), item),
         **await address_choice(request, session, item, quantity, address_id),
         "key": make_token(),
         "refused": bool(faults),
@@ -141,6 +144,13 @@ async def _show_sheet(
     if visit_of(request).is_fragment:
         return fragment(request, "mall/_redeem.html", status=status, **context)
     return page(request, "mall/redeem.html", status=status, tab="categories", **context)
+
+
+async def _credited_to(session: AsyncSession, actor: Actor, item: ItemView) -> str | None:
+    """The member's own number, to be recognised, for what is credited to it."""
+    if item.kind != "top_up":
+        return None
+    return mask_phone((await read_record(await driver_connection(session), member_id_of(actor))).phone)
 
 
 async def find_delivery(

@@ -37,6 +37,17 @@ async def test_the_sheet_says_what_it_costs_and_which_points_go(member: Client) 
         assert figure in page
 
 
+@pytest.fixture
+async def airtime(shop: Shop) -> str:
+    return await shop.world.item("AIRTIME", kind="top_up", points=10)
+
+
+async def test_a_top_up_says_whose_number_it_is_for(airtime: str, member: Client) -> None:
+    page = (await member.get(f"/items/{airtime}/redeem")).text
+    assert re.search(r"Credited to</dt><dd[^>]*>\d{3}\*{4}\d{4}<", page)
+    assert "Credited to" not in (await member.get("/items/CUP/redeem")).text
+
+
 HOME = {
     "recipient": "林岚", "phone": "138 0000 2002", "province": "浙江省", "city": "杭州市", "district": "西湖区",
     "detail": "文三路 1 号", "label": "家",

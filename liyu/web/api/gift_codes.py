@@ -7,8 +7,6 @@ from litestar import Request, post
 from msgspec import Meta, Struct
 from psycopg import AsyncConnection
 
-from liyu.core import limits
-from liyu.core.database import unit_of_work
 from liyu.redemption.giftcodes.errors import UnknownGiftCodeError
 from liyu.redemption.giftcodes.redeem import redeem_gift_code
 from liyu.web.api.auth import caller_of
@@ -16,7 +14,7 @@ from liyu.web.api.bodies import read_body
 from liyu.web.api.calls import Call, route
 from liyu.web.api.problems import json_answer
 from liyu.web.api.schemas import Text
-from liyu.web.limits import count_hit
+from liyu.web.limits import guessing
 from liyu.web.pages import Page
 from liyu.web.services import services_of
 
@@ -93,26 +91,22 @@ async def post_gift_code(request: Request[Any, Any, Any]) -> Page:
     """Redeem a code for a member."""
     services, caller = services_of(request.app), caller_of(request).reference
     body = await read_body(request, _body)
-    now = services.clock.now()
-    async with unit_of_work(services.sessions) as session:
-        await limits.ensure_within(session, GUESSES, caller, now=now)
     assert services.settings.database_url is not None
-    async with await AsyncConnection.connect(
-        services.settings.database_url, autocommit=True, options="-c timezone=UTC -c lock_timeout=5s"
-    ) as own:
-        try:
-            got = await redeem_gift_code(
-                own,
-                body.code,
-                body.member,
-                secret_key=services.settings.secret_key,
-                actor=caller,
-                now=now,
-                zone=services.settings.timezone,
-            )
-        except UnknownGiftCodeError:
-            await count_hit(services, GUESSES, caller)
-            raise
+    async with (
+        guessing(services, ((GUESSES, caller),), UnknownGiftCodeError),
+        await AsyncConnection.connect(
+            services.settings.database_url, autocommit=True, options="-c timezone=UTC -c lock_timeout=5s"
+        ) as own,
+    ):
+        got = await redeem_gift_code(
+            own,
+            body.code,
+            body.member,
+            secret_key=services.settings.secret_key,
+            actor=caller,
+            now=services.clock.now(),
+            zone=services.settings.timezone,
+        )
     return json_answer(GiftCodeAnswer(got.batch, got.points, got.sku, got.quantity, got.order, got.repeated))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.database import driver_connection, unit_of_work
 from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
-from liyu.core.limits import Subject, ensure_within
+from liyu.core.limits import Subject
 from liyu.members.queries import find_member_id
 from liyu.vouchers.check import check_at_till
 from liyu.vouchers.confirm import confirm_use
@@ -36,7 +36,7 @@ from liyu.web.api.voucher_schemas import (
     VerifyBody,
 )
 from liyu.web.i18n import ENGLISH, negotiate_locale
-from liyu.web.limits import count_hit
+from liyu.web.limits import guessing
 from liyu.web.pages import Page
 from liyu.web.services import Services, services_of
 from liyu.web.visit import visit_of
@@ -210,27 +210,20 @@ async def post_undo(request: ApiRequest) -> Page:
     if body.code is None and body.verification is None:
         fault = Message(N_("Send a code or a verification."))
         raise InvalidInputError.of_fields({"code": fault, "verification": fault})
-    now, guesses = services.clock.now(), _guesses_of(request) if body.code is not None else ()
-    try:
-        async with unit_of_work(services.sessions) as session:
-            for name, subject in guesses:
-                await ensure_within(session, name, subject, now=now)
-            undone = await undo(
-                await driver_connection(session),
-                verification_id=body.verification,
-                text=body.code,
-                reason=body.reason,
-                actor=caller.reference,
-                partner_id=caller.partner_id,
-                now=now,
-                zone=services.settings.timezone,
-                window_minutes=services.program.current(services.sessions).undo_minutes,
-                tokens=services.tokens,
-            )
-    except UnknownVerificationError:
-        for name, subject in guesses:
-            await count_hit(services, name, subject)
-        raise
+    guesses = _guesses_of(request) if body.code is not None else ()
+    async with guessing(services, guesses, UnknownVerificationError), unit_of_work(services.sessions) as session:
+        undone = await undo(
+            await driver_connection(session),
+            verification_id=body.verification,
+            text=body.code,
+            reason=body.reason,
+            actor=caller.reference,
+            partner_id=caller.partner_id,
+            now=services.clock.now(),
+            zone=services.settings.timezone,
+            window_minutes=services.program.current(services.sessions).undo_minutes,
+            tokens=services.tokens,
+        )
     return json_answer(UndoAnswer("undone", undone.verification_id, undone.state, undone.uses_left))
 
 

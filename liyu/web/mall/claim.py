@@ -4,8 +4,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from liyu.core import limits
-from liyu.core.database import driver_connection, unit_of_work
+from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError
 from liyu.core.i18n import N_
 from liyu.vouchers.errors import UnknownVoucherError
@@ -13,7 +12,7 @@ from liyu.vouchers.runs.claims import claim_voucher
 from liyu.web.actor import actor_of
 from liyu.web.formats import current_zone
 from liyu.web.forms import Form, TextField
-from liyu.web.limits import count_hit
+from liyu.web.limits import guessing
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
 from liyu.web.pages import Page, leave_notice, page, redirect
 from liyu.web.visit import visit_of
@@ -40,20 +39,14 @@ async def claim(request: AnyRequest, session: NamedDependency[AsyncSession]) -> 
         return _page(request, form, status=422)
     services, now = visit_of(request).services, now_of(request)
     subjects = (("claim_code", actor.reference), ("claim_code_address", visit_of(request).address))
-    async with unit_of_work(services.sessions) as counting:
-        for name, subject in subjects:
-            await limits.ensure_within(counting, name, subject, now=now)
     connection = await driver_connection(session)
     try:
-        async with connection.transaction():
+        async with guessing(services, subjects, UnknownVoucherError), connection.transaction():
             claimed = await claim_voucher(
                 connection, member_id_of(actor), form.code, tokens=services.tokens, actor=actor.reference, now=now,
                 zone=current_zone(),
             )  # fmt: skip
     except DomainError as refusal:
-        if isinstance(refusal, UnknownVoucherError):
-            for name, subject in subjects:
-                await count_hit(services, name, subject)
         form.refuse(refusal.text, "code")
         return _page(request, form, status=refusal.status)
     words = (

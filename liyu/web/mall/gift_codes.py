@@ -7,8 +7,6 @@ from litestar.di import NamedDependency
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from liyu.core import limits
-from liyu.core.database import unit_of_work
 from liyu.core.errors import DomainError, NotFoundError
 from liyu.core.i18n import N_
 from liyu.redemption.giftcodes.errors import UnknownGiftCodeError
@@ -17,7 +15,7 @@ from liyu.web.actor import actor_of
 from liyu.web.formats import current_zone
 from liyu.web.forms import Form, TextField
 from liyu.web.i18n import text_of, translate
-from liyu.web.limits import count_hit
+from liyu.web.limits import guessing
 from liyu.web.mall.member import AnyRequest, now_of, own_account
 from liyu.web.pages import Page, page
 from liyu.web.visit import visit_of
@@ -41,28 +39,26 @@ async def redeem(request: AnyRequest, session: NamedDependency[AsyncSession]) ->
     form, actor = await CodeForm.read(request), actor_of(request)
     if not form.is_valid:
         return _page(request, form, status=422)
-    services, address = visit_of(request).services, visit_of(request).address
-    async with unit_of_work(services.sessions) as counting:
-        for name, subject in ((GUESSES, actor.reference), (GUESSES_AT, address)):
-            await limits.ensure_within(counting, name, subject, now=now_of(request))
+    services = visit_of(request).services
+    subjects = ((GUESSES, actor.reference), (GUESSES_AT, visit_of(request).address))
     account = own_account(request)
     assert account is not None
     # It is given as the desk does, in a transaction of its own; this one must not hold a snapshot meanwhile.
     await session.rollback()
     assert services.settings.database_url is not None
     try:
-        async with await AsyncConnection.connect(
-            services.settings.database_url, autocommit=True, options="-c timezone=UTC -c lock_timeout=5s"
-        ) as own:
+        async with (
+            guessing(services, subjects, UnknownGiftCodeError),
+            await AsyncConnection.connect(
+                services.settings.database_url, autocommit=True, options="-c timezone=UTC -c lock_timeout=5s"
+            ) as own,
+        ):
             received = await redeem_gift_code(
                 own, form.code, account.external_id, secret_key=services.settings.secret_key, actor=actor.reference,
                 now=now_of(request), zone=current_zone(),
             )  # fmt: skip
     except DomainError as refusal:
-        if isinstance(refusal, UnknownGiftCodeError):
-            await count_hit(services, GUESSES, actor.reference)
-            await count_hit(services, GUESSES_AT, address)
-        elif isinstance(refusal, NotFoundError):
+        if isinstance(refusal, NotFoundError) and not isinstance(refusal, UnknownGiftCodeError):
             raise
         form.refuse(refusal.text, "code")
         return _page(

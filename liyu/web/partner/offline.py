@@ -10,7 +10,6 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from liyu.core import limits
 from liyu.core.database import driver_connection, unit_of_work
 from liyu.core.errors import BusyError, IdempotencyConflictError, InvalidInputError
 from liyu.core.i18n import N_
@@ -27,7 +26,7 @@ from liyu.web.csrf import make_token
 from liyu.web.formats import current_zone
 from liyu.web.forms import Form, IntegerField, TextField
 from liyu.web.i18n import current_locale, text_of
-from liyu.web.limits import count_hit
+from liyu.web.limits import guessing
 from liyu.web.pages import Page, leave_notice, page, redirect
 from liyu.web.partner.offline_words import use_words
 from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of
@@ -69,17 +68,16 @@ async def bind_this_device(request: AnyRequest, session: NamedDependency[AsyncSe
     """Bind this browser to the device whose code is typed."""
     form, visit, actor = await PairForm.read(request), visit_of(request), actor_of(request)
     if form.is_valid:
-        await limits.ensure_within(session, _GUESSES, actor.reference, now=now_of(request))
         try:
-            device_id, token = await pair(
-                await driver_connection(session),
-                partner_id_of(actor),
-                form.code,
-                store_id=actor.store_id,
-                now=now_of(request),
-            )
+            async with guessing(visit.services, ((_GUESSES, actor.reference),), WrongPairingCodeError):
+                device_id, token = await pair(
+                    await driver_connection(session),
+                    partner_id_of(actor),
+                    form.code,
+                    store_id=actor.store_id,
+                    now=now_of(request),
+                )
         except WrongPairingCodeError as refusal:
-            await count_hit(visit.services, _GUESSES, actor.reference)
             form.refuse(refusal.message, "code")
     if not form.is_valid:
         return _device_page(request, await _own_device(request, session), form, status=422)

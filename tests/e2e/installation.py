@@ -35,6 +35,11 @@ class Installation:
         command = [str(Path(sys.executable).with_name("liyu")), *arguments]
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=240, check=False)
 
+    def upgrade(self) -> None:
+        """Make the database ready for use: a migrated one has no program yet."""
+        done = self.call("db", "upgrade")
+        assert done.returncode == 0, done.stderr
+
     def load_demo(self) -> None:
         """Load the demo program."""
         done = self.call("demo")

@@ -23,6 +23,8 @@ def test_every_answer_is_one_that_the_document_describes(database_url: str, tmp_
     installation = Installation(tmp_path, database_url, free_port)
     if FULL:
         installation.load_demo()
+    else:
+        installation.upgrade()
     key = installation.call("apikey", "create", "--name", "anybody", "--scopes", "all").stdout.strip()
     with installation.running(), requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {key}"

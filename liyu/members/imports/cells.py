@@ -13,8 +13,9 @@ EXACT_DIGITS = 15
 """Spreadsheets keep no more digits of a number."""
 NEVER_WORDS = frozenset({"never", "永久", "永久有效", "长期"})
 
-_CHINESE_MOBILE = re.compile(r"(?:\+?86)?(1[3-9]\d{9})")
+_CHINESE_MOBILE = re.compile(r"(?:(?:\+|00)?86)?(1[3-9]\d{9})")
 _PHONE_MARKS = re.compile(r"[\s\-()（）.]")
+_FRACTION = re.compile(r"\.0+$")
 _ROUNDED = re.compile(r"(\d)(?:\.(\d+))?[eE]\+?(\d+)")
 _DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?")
 _DAY_IN_DIGITS = re.compile(r"(\d{4})(\d{2})(\d{2})")
@@ -51,7 +52,7 @@ def read_id(text: str) -> str:
 
 def read_phone(text: str) -> str:
     """A phone number in E.164. Raises CellError."""
-    plain = _PHONE_MARKS.sub("", unicodedata.normalize("NFKC", undo_rounding(text)))
+    plain = _PHONE_MARKS.sub("", _FRACTION.sub("", unicodedata.normalize("NFKC", undo_rounding(text))))
     found = _CHINESE_MOBILE.fullmatch(plain)
     number = f"+86{found.group(1)}" if found else parse_phone(plain)
     if number is None or (number.startswith("+86") and not found):
@@ -90,7 +91,7 @@ def read_day(text: str) -> date:
 def read_number(text: str, most: int = LARGEST_POINTS) -> int:
     """A whole number, thousands separators allowed. Raises CellError."""
     plain = unicodedata.normalize("NFKC", undo_rounding(text)).replace(",", "").replace(" ", "")
-    plain = re.sub(r"\.0+$", "", plain)
+    plain = _FRACTION.sub("", plain)
     if not re.fullmatch(r"-?\d+", plain):
         raise CellError(N_("Must be a whole number in digits."))
     if plain.startswith("-") and plain.strip("-0"):

@@ -10,6 +10,7 @@ from msgspec import Struct, to_builtins
 from psycopg import AsyncConnection
 
 from liyu.core.bulk import encode_rows
+from liyu.core.errors import Reason
 from liyu.core.i18n import N_, Message
 from liyu.members.imports.cells import CellError, read_id, read_phone
 from liyu.members.imports.columns import find_column
@@ -21,6 +22,8 @@ MOST_PEOPLE = 200_000
 """Members of one campaign; beyond that it is several."""
 MOST_ROWS = 100_000
 _MANY = 1_000
+_NAMED = 20
+"""Faulty rows that a refusal names; of a list that is taken in part all of them are kept."""
 _NUMBER, _PHONE = "external_id", "phone"
 
 
@@ -55,11 +58,12 @@ _NOTE = """
     SELECT %(campaign)s, m.id, '', 'waiting', %(now)s FROM {tables} WHERE {predicate} ORDER BY m.id"""
 
 _FIND = """
-    SELECT r.row, m.id, m.state = 'closed' AS is_gone
+    SELECT r.row, m.id, m.state = 'closed' AS is_gone, coalesce(p.merged_into, p.id) <> m.id AS is_contradicted
     FROM json_to_recordset(%s::json) AS r(row bigint, external_id text, phone text)
     LEFT JOIN member n ON n.external_id = r.external_id
-    LEFT JOIN member p ON r.external_id IS NULL AND p.phone = r.phone
-    LEFT JOIN member m ON m.id = coalesce(n.merged_into, n.id, p.merged_into, p.id)
+    LEFT JOIN member p ON p.phone = r.phone
+    LEFT JOIN member m ON m.id = CASE WHEN r.external_id IS NULL THEN coalesce(p.merged_into, p.id)
+        ELSE coalesce(n.merged_into, n.id) END
     ORDER BY r.row"""
 
 
@@ -126,22 +130,27 @@ async def note_list(
 ) -> list[Fault]:
     """Note the members of a list, and give the rows that could not be taken.
 
-    Raises NobodyMeantError when there is no member among them; then nothing was noted.
+    Raises NobodyMeantError with the first faults when there is no member among them; then nothing was noted.
     """
     asked = [{"row": row.row, "external_id": row.external_id, "phone": row.phone} for row in listed.rows]
-    found = {row: (member, gone) for row, member, gone in await _find(connection, asked)}
+    found = {row: facts for row, *facts in await _find(connection, asked)}
     faults, first = list(listed.faults), dict[int, int]()
     for row in listed.rows:
-        member, is_gone = found[row.row]
+        member, is_gone, is_contradicted = found[row.row]
         if member is None:
-            faults.append(Fault(row.row, row.given, N_("There is no member with this number or phone.")))
+            nobody = N_("No member has this number.") if row.external_id else N_("No member has this phone number.")
+            faults.append(Fault(row.row, row.given, nobody))
+        elif is_contradicted:
+            faults.append(Fault(row.row, row.given, N_("The number and the phone are those of two members.")))
         elif is_gone:
             faults.append(Fault(row.row, row.given, N_("This membership is closed.")))
         elif member in first:
             faults.append(Fault(row.row, row.given, N_("The same member as in row %(row)s."), {"row": first[member]}))
         else:
             first[member] = row.row
-    _check_count(len(first))
+    faults.sort(key=lambda one: one.row)
+    if not first:
+        raise NobodyMeantError(reasons=_name(faults))
     await connection.execute(
         "INSERT INTO campaign_gift (campaign_id, member_id, period, state, at) "
         "SELECT %s, id, '', 'waiting', %s FROM json_array_elements_text(%s::json) AS r(text), "
@@ -151,13 +160,27 @@ async def note_list(
     await _count_anew(connection, len(first))
     await connection.execute(
         "UPDATE campaign SET faults = %s::jsonb WHERE id = %s",
-        (encode_rows(to_builtins(sorted(faults, key=lambda one: one.row))), campaign_id),
+        (encode_rows(to_builtins(faults)), campaign_id),
     )
     return faults
 
 
-async def _find(connection: AsyncConnection[Any], asked: list[dict[str, Any]]) -> list[tuple[int, int | None, bool]]:
+async def _find(connection: AsyncConnection[Any], asked: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return await (await connection.execute(_FIND, (encode_rows(asked),))).fetchall()
+
+
+def _name(faults: list[Fault]) -> list[Reason]:
+    """The first faults as reasons of a refusal, and how many more there are."""
+    reasons = [
+        Reason(
+            "row",
+            Message(N_("Row %(row)s: %(fault)s"), {"row": one.row, "fault": Message(one.text, one.values)}),
+            {"row": one.row},
+        )
+        for one in faults[:_NAMED]
+    ]
+    more = len(faults) - len(reasons)
+    return [*reasons, Reason("rows", Message(N_("And %(rows)s more rows."), {"rows": more}))] if more else reasons
 
 
 def _cell(cells: list[str], place: int | None, read: Any) -> str | None:

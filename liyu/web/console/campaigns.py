@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
+from liyu.core.errors import DomainError
 from liyu.core.i18n import N_, Message
 from liyu.members.account import list_tiers
 from liyu.members.imports.errors import FileUnreadableError
@@ -55,6 +56,8 @@ READ = require_permission("campaigns.read")
 EDIT = require_permission("campaigns.edit")
 LARGEST_UPLOAD = 20 * 1024 * 1024
 PEOPLE = ("segment", "tag", "tier", "list", "everybody")
+_FIELDS = {"name_taken": "name", "item_does_not_fit": "sku"}
+"""The fields that refusals are about."""
 _TABS = {"once": (ONCE,), "yearly": tuple(kind for kind in KINDS if kind != ONCE)}
 
 
@@ -149,10 +152,11 @@ async def draft(request: AnyRequest, session: NamedDependency[AsyncSession]) -> 
         made.append(campaign_id)
 
     refusal = adopt_faults(form, await try_act(connection, act()))
-    if refusal is not None or not form.is_valid:
-        if refusal is not None:
-            form.refuse(refusal.text, {"name_taken": "name", "item_does_not_fit": "sku"}.get(refusal.code, ""))
-        return await _form_page(request, connection, form, status=422)
+    if refusal is not None and refusal.code in _FIELDS:
+        form.refuse(refusal.text, _FIELDS[refusal.code])
+        refusal = None
+    if refusal is not None or form.faults:
+        return await _form_page(request, connection, form, refusal=refusal, status=422)
     after = {
         "name": wanted.name,
         "item": wanted.sku,
@@ -191,10 +195,18 @@ async def _choose(connection: Connection, form: CampaignForm) -> Chosen | None:
             return Chosen("everybody")
 
 
-async def _form_page(request: AnyRequest, connection: Connection, form: CampaignForm, *, status: int = 200) -> Page:
+async def _form_page(
+    request: AnyRequest,
+    connection: Connection,
+    form: CampaignForm,
+    *,
+    refusal: DomainError | None = None,
+    status: int = 200,
+) -> Page:
     return show(
         request,
         "campaign_form",
+        refusal=refusal,
         status=status,
         form=form,
         items=[(one.sku, f"{text_of(one, 'name')} · {one.sku}") for one in await list_givable(connection)],

@@ -323,7 +323,7 @@ async def test_a_list_is_read_by_number_or_phone_and_its_faults_are_named(databa
     path = tmp_path / "list.csv"
     path.write_text(
         "手机号,会员号,备注\n13800138001,,x\n,m-2,\n138,,\n,,only a remark\n,nobody,\n+86 138 0013 8001,,again\n,closed,\n"
-        "13900139000,,merged\n",
+        "13900139000,,merged\n13800138001,m-2,two people\n",
         "gb18030",
     )
     async with open_world(database_url) as world:
@@ -343,13 +343,19 @@ async def test_a_list_is_read_by_number_or_phone_and_its_faults_are_named(databa
             )  # fmt: skip
         assert set(await outcomes(world, made)) == {"m-1", "m-2"}
         kept = await list_faults(world.connection, made)
-        assert [one["row"] for one in kept] == [4, 5, 6, 7, 8, 9]
-        assert len(faults) == 6
+        assert [one["row"] for one in kept] == [4, 5, 6, 7, 8, 9, 10]
+        assert len(faults) == 7
         # The phone of a membership that was merged leads to the one that lives on.
         assert [kept[place]["values"] for place in (3, 5)] == [{"row": 2}, {"row": 3}]
         await start(world, made)
         await run(world, made)
         assert await list_faults(world.connection, made) == []
+        # A list of which nothing can be taken says why, row by row, and leaves nothing behind.
+        with pytest.raises(NobodyMeantError) as refusal:
+            await draft(world, "cup", [f"nobody-{number}" for number in range(25)])
+        said = [str(reason.message) for reason in refusal.value.reasons]
+        assert (said[0], said[-1], len(said)) == ("Row 1: No member has this number.", "And 5 more rows.", 21)
+        assert await world.one("SELECT count(*) FROM campaign") == 1
     path.write_text("name,remark\na,b\n")
     with pytest.raises(FileUnreadableError):
         read_list(path)

@@ -66,6 +66,10 @@ async def test_a_list_is_uploaded_and_its_faulty_rows_come_back(sign_in: SignIn,
     fields = {"csrf_token": token_in(await client.get(NEW)), **FORM, "people": "list"}
     answer = await client.post(NEW, data=fields, files={"file": ("list.csv", b"a,b\n1,2\n", "text/csv")})
     assert answer.status_code == 422
+    answer = await client.post(NEW, data=fields, files={"file": ("list.csv", b"id\nnobody\n", "text/csv")})
+    assert answer.status_code == 422
+    assert "Row 2: No member has this number." in texts_of(answer)
+    assert await world.one("SELECT count(*) FROM campaign") == 0
     listed = "会员号\nm-1\nnobody\n".encode("gb18030")
     answer = await client.post(NEW, data=fields, files={"file": ("list.csv", listed, "text/csv")})
     page = await client.get(answer.headers["location"])

@@ -8,28 +8,13 @@ import rich_click as click
 from liyu.core.errors import DomainError
 from liyu.core.settings import SettingsError
 
-COMMANDS = {
-    "apikey": "keys of the API",
-    "db": "upgrade the database, prove the books",
-    "demo": "load the demo program",
-    "events": "import purchases, returns and other events",
-    "items": "import the catalog",
-    "members": "import members and opening balances",
-    "partners": "import partners, their stores and agreements",
-    "points": "lapse points, remind of them, forecast",
-    "run": "database, server and worker together",
-    "serve": "the web server",
-    "settle": "prepare the statements of a month",
-    "tiers": "decide whose validity has ended",
-    "user": "staff accounts",
-    "vouchers": "print vouchers",
-    "worker": "background jobs",
-}
+COMMANDS = ("apikey", "db", "demo", "events", "items", "members", "partners", "points", "run", "serve", "settle", "tiers",
+    "user", "vouchers", "worker")  # fmt: skip
 
 
 class _LazyGroup(click.RichGroup):
     def list_commands(self, context: click.Context) -> list[str]:
-        return sorted(COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:

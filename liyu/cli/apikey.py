@@ -1,17 +1,20 @@
 """`liyu apikey`: keys with which other systems call the API."""
 
-import rich_click as click
+from datetime import datetime
 
-from liyu.cli.installation import clock, load_settings, run
-from liyu.core.access.keys import create_api_key
-from liyu.core.database import make_engine, make_sessions, unit_of_work
+import rich_click as click
+from msgspec import Struct
+from psycopg.rows import class_row
+
+from liyu.cli.installation import clock, connect, json_option, load_settings, open_unit_of_work, report, run, show
+from liyu.core.access.keys import create_api_key, revoke_api_key
 from liyu.core.settings import Settings
 from liyu.partners.find import find_partner_id
 
 
 @click.group()
 def command() -> None:
-    """Keys of the API."""
+    """Keys with which other systems call the API."""
 
 
 @command.command()
@@ -27,11 +30,55 @@ def create(name: str, scopes: str, partner_code: str | None) -> None:
 
 
 async def _create(settings: Settings, name: str, scopes: list[str], partner_code: str | None) -> str:
-    assert settings.database_url is not None
-    engine = make_engine(settings.database_url, pool_size=1)
-    try:
-        async with unit_of_work(make_sessions(engine)) as session:
-            partner_id = None if partner_code is None else await find_partner_id(session, partner_code)
-            return await create_api_key(session, name=name, scopes=scopes, partner_id=partner_id, now=clock().now())
-    finally:
-        await engine.dispose()
+    async with open_unit_of_work(settings) as session:
+        partner_id = None if partner_code is None else await find_partner_id(session, partner_code)
+        return await create_api_key(session, name=name, scopes=scopes, partner_id=partner_id, now=clock().now())
+
+
+class KeyLine(Struct, frozen=True):
+    """A key as it is listed: by the beginning of its text, which is all of it that is kept."""
+
+    id: int
+    prefix: str
+    name: str
+    scopes: list[str]
+    partner: str | None
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@command.command("list")
+@json_option
+def list_keys(as_json: bool) -> None:
+    """List all keys, the revoked ones too."""
+    keys = run(_list(load_settings()))
+    show(keys, as_json=as_json, words=lambda: "\n".join(_describe(key) for key in keys) or "There are no keys.")
+
+
+def _describe(key: KeyLine) -> str:
+    end = f", revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else ""
+    reach = f" of {key.partner}" if key.partner else ""
+    return f"{key.id:>4}  {key.prefix}…  {key.name}{reach}: {','.join(key.scopes)}, made {key.created_at:%Y-%m-%d}{end}"
+
+
+async def _list(settings: Settings) -> list[KeyLine]:
+    async with connect(settings) as connection:
+        cursor = connection.cursor(row_factory=class_row(KeyLine))
+        await cursor.execute("""
+            SELECT k.id, k.prefix, k.name, k.scopes, p.code AS partner, k.created_at, k.revoked_at
+            FROM api_key k LEFT JOIN partner p ON p.id = k.partner_id ORDER BY k.id""")
+        return await cursor.fetchall()
+
+
+@command.command()
+@click.argument("key_id", type=click.IntRange(min=1))
+def revoke(key_id: int) -> None:
+    """End the key with this id, such as one that was seen by others. It is refused within seconds, and for ever."""
+    run(_revoke(load_settings(), key_id))
+    report(f"Key {key_id} is revoked.")
+
+
+async def _revoke(settings: Settings, key_id: int) -> None:
+    async with open_unit_of_work(settings) as session:
+        if not await revoke_api_key(session, key_id, now=clock().now()):
+            raise click.ClickException(f"no key in use has the id {key_id}; `liyu apikey list` shows them")

@@ -4,13 +4,13 @@ import sys
 
 import rich_click as click
 
-from liyu.cli.installation import clock, connect, json_option, load_settings, report, run, show
+from liyu.cli.installation import clock, connect, json_option, load_settings, report, run, show, told_when_unreachable
 from liyu.core.settings import Settings
 
 
 @click.group()
 def command() -> None:
-    """The database."""
+    """Bring the database up to date, and prove that the books balance."""
 
 
 @command.command()
@@ -25,7 +25,8 @@ def upgrade_database(settings: Settings) -> None:
     from liyu.core import migrations
 
     assert settings.database_url is not None
-    migrations.upgrade(settings.database_url)
+    with told_when_unreachable():
+        migrations.upgrade(settings.database_url)
     run(_ensure_program(settings))
 
 

@@ -8,10 +8,8 @@ from typing import Any, TextIO
 
 import rich_click as click
 from msgspec import Struct
-from rich.console import Console
-from rich.progress import Progress
 
-from liyu.cli.installation import clock, connect, json_option, load_settings, run, show
+from liyu.cli.installation import clock, connect, json_option, load_settings, run, show, show_progress, tell_faults
 from liyu.core.i18n import N_, Message
 from liyu.core.settings import Settings
 from liyu.members.points.events import Event, Posted, check_event, check_source
@@ -22,12 +20,11 @@ COLUMNS = ("external_id", "type", "amount_minor", "currency", "occurred_at", "re
 PURCHASE, POINTS_PART = OPTIONAL = ("purchase", "points_part_minor")
 """Columns that may be missing: the purchase that a return is of, the part of a purchase that was paid with points."""
 PORTION = 1_000
-FAULTS_SHOWN = 20
 
 
 @click.group()
 def command() -> None:
-    """Purchases, returns and other events."""
+    """Import purchases, returns and other events."""
 
 
 @command.command("import")
@@ -57,23 +54,19 @@ def _refuse_other_encodings(text: TextIO) -> None:
 
 
 def _in_words(result: dict[str, Any]) -> str:
-    lines = [f"{result['ok']} ok, {result['duplicate']} duplicate, {result['failed']} failed."]
-    lines += [f"  row {fault['row']}: {fault['message']}" for fault in result["failures"][:FAULTS_SHOWN]]
-    if len(result["failures"]) > FAULTS_SHOWN:
-        lines.append(f"  … and {len(result['failures']) - FAULTS_SHOWN} more; --json lists them all")
-    return "\n".join(lines)
+    counts = f"{result['ok']} ok, {result['duplicate']} duplicate, {result['failed']} failed."
+    return "\n".join([counts, *tell_faults([f"row {one['row']}: {one['message']}" for one in result["failures"]])])
 
 
 async def _import(settings: Settings, text: TextIO, size: int) -> dict[str, Any]:
     result: dict[str, Any] = {"ok": 0, "duplicate": 0, "failed": 0, "points": 0, "failures": []}
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Posting events", total=size)
+    with show_progress("Posting events", size) as move:
         rows = _read(text, settings)
         async with connect(settings) as connection:
             terms = await load_terms(connection)
             while portion := [row for _, row in zip(range(PORTION), rows, strict=False)]:
                 await _post(connection, portion, settings, result, terms.currency)
-                progress.update(task, advance=sum(row.size for row in portion))
+                move(advance=sum(row.size for row in portion))
     return result
 
 

@@ -6,10 +6,8 @@ from typing import Any
 import rich_click as click
 from msgspec import structs, to_builtins
 from psycopg import AsyncConnection
-from rich.console import Console
-from rich.progress import Progress
 
-from liyu.cli.installation import clock, connect, json_option, load_settings, run, show
+from liyu.cli.installation import clock, connect, json_option, load_settings, run, show, show_progress, tell_faults
 from liyu.core.clock import local_date
 from liyu.core.errors import DomainError
 from liyu.core.settings import Settings
@@ -22,7 +20,6 @@ from liyu.redemption.campaigns.records import Campaign, Chosen, count_reasons, f
 from liyu.redemption.campaigns.service import Draft, discard_campaign, draft_campaign, resume_campaign, start_campaign
 
 ACTOR = "cli"
-FAULTS_SHOWN = 20
 
 
 @click.command("issue")
@@ -121,11 +118,10 @@ async def _choose(connection: AsyncConnection[Any], how: str, options: dict[str,
 
 
 async def _carry_out(connection: AsyncConnection[Any], campaign: Campaign, settings: Settings) -> None:
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("Giving", total=None)
+    with show_progress("Giving") as move:
         await carry_out(
             connection, campaign.id, actor=ACTOR, now=clock().now, zone=settings.timezone,
-            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+            progress=lambda done, total: move(completed=done, total=total),
         )  # fmt: skip
 
 
@@ -146,7 +142,5 @@ def _in_words(result: dict[str, Any]) -> str:
     if result["state"] == "asked":
         lines.append("It is more than one person may give away in a day: somebody has to approve it in the console.")
     lines += [f"  {reason}: {members}" for reason, members in result["reasons"].items()]
-    lines += [f"  row {one['row']}: {one['message']}" for one in result["faults"][:FAULTS_SHOWN]]
-    if len(result["faults"]) > FAULTS_SHOWN:
-        lines.append(f"  … and {len(result['faults']) - FAULTS_SHOWN} more; --json lists them all")
+    lines += tell_faults([f"row {one['row']}: {one['message']}" for one in result["faults"]])
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from liyu.core.settings import Settings
 
 @click.group()
 def command() -> None:
-    """The catalog."""
+    """Import the catalog."""
 
 
 @command.command("import")
@@ -23,14 +23,13 @@ def command() -> None:
 def import_file(context: click.Context, file: Path, as_json: bool) -> None:
     """Publish the items of a CSV file; known ones are changed. A faulty file changes nothing, and every fault is named.
 
-    Columns: sku,kind,name_zh,name_en,points,cash_minor,stock,per_member_limit,tier,on_sale_from,on_sale_to,partner,scene.
-    Needed are sku, kind, name_zh and points.
+    Needed are the columns sku, kind, name_zh and points; the README lists all.
     """
     try:
         result = run(_import(load_settings(), file))
     except FileFaultyError as fault:
         faults = [{"row": one.row, "column": one.column, "message": str(one.message)} for one in fault.faults]
-        lines = [f"row {one['row']}, {one['column']}: {one['message']}" for one in faults]
+        lines = [f"row {one['row']}{', ' if one['column'] else ''}{one['column']}: {one['message']}" for one in faults]
         if as_json:
             show({"created": 0, "changed": 0, "unchanged": 0, "faults": faults}, as_json=True, words=str)
         click.echo("\n".join([f"liyu: {fault}", *(f"  {line}" for line in lines)]), err=True)

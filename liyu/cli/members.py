@@ -6,10 +6,8 @@ from typing import Any
 import rich_click as click
 from msgspec import to_builtins
 from psycopg import AsyncConnection
-from rich.console import Console
-from rich.progress import Progress
 
-from liyu.cli.installation import clock, connect, json_option, load_settings, run, show
+from liyu.cli.installation import clock, connect, json_option, load_settings, run, show, show_progress, tell_faults
 from liyu.core.clock import local_date
 from liyu.core.i18n import Message
 from liyu.core.settings import Settings
@@ -20,12 +18,11 @@ from liyu.members.imports.read import digest_of
 from liyu.members.imports.service import Work, dry_run, move, take_in
 
 ACTOR = "cli"
-FAULTS_SHOWN = 20
 
 
 @click.group()
 def command() -> None:
-    """Members."""
+    """Import members, opening balances, tiers and tags."""
 
 
 @command.command("import")
@@ -49,14 +46,13 @@ async def _import(settings: Settings, file: Path, *, only_compare: bool) -> dict
         if import_id is None:
             async with connection.transaction():
                 import_id = await take_in(connection, file.name, digest, storage=None, actor=ACTOR, now=now)
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            bar = progress.add_task("Reading", total=None)
-            work = Work(import_id, ACTOR, now, lambda rows: progress.update(bar, completed=rows))
+        with show_progress("Reading") as move_bar:
+            work = Work(import_id, ACTOR, now, lambda rows: move_bar(completed=rows))
             if (await load_import(connection, import_id)).state != "applying":
                 await dry_run(connection, work, file, local_date(now, settings.timezone))
             if not only_compare:
                 rows = (await load_import(connection, import_id)).to_do
-                progress.update(bar, description="Importing", completed=0, total=rows)
+                move_bar(description="Importing", completed=0, total=rows)
                 await _apply(connection, work, settings)
         found = await load_import(connection, import_id)
         faulty = await list_rows(connection, import_id, status="faulty", size=max(found.counts.get("faulty", 0), 1))
@@ -104,9 +100,9 @@ def _in_words(result: dict[str, Any]) -> str:
         f"{points['before']}, still to come: {points['to_come']}, in faulty rows: {points['faulty']}; "
         f"difference: {points['difference']}."
     )
-    for failure in result["failures"][:FAULTS_SHOWN]:
-        words = "; ".join(": ".join(filter(None, (one["column"], one["message"]))) for one in failure["faults"])
-        lines.append(f"  row {failure['row']}: {words}")
-    if len(result["failures"]) > FAULTS_SHOWN:
-        lines.append(f"  … and {len(result['failures']) - FAULTS_SHOWN} more; --json lists them all")
-    return "\n".join(lines)
+    return "\n".join([*lines, *tell_faults([_fault_line(failure) for failure in result["failures"]])])
+
+
+def _fault_line(failure: dict[str, Any]) -> str:
+    words = (": ".join(filter(None, (one["column"], one["message"]))) for one in failure["faults"])
+    return f"row {failure['row']}: {'; '.join(words)}"

@@ -13,7 +13,7 @@ from liyu.partners.register import Imported, import_partners
 
 @click.group()
 def command() -> None:
-    """Partners."""
+    """Import partners, their stores and agreements."""
 
 
 @command.command("import")

@@ -1,16 +1,20 @@
 """`liyu points`: lapse what is past its last day, remind members of what lapses soon, forecast it, count the roll-ups."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
 
 import rich_click as click
-from rich.console import Console
-from rich.progress import Progress
 
-from liyu.cli.installation import clock, connect, json_option, load_settings, run, show
-from liyu.core.clock import local_date
+from liyu.cli.installation import (
+    as_of_option,
+    clock,
+    connect,
+    json_option,
+    load_settings,
+    now_and_day,
+    run,
+    show,
+    show_progress,
+)
 from liyu.core.settings import Settings
 from liyu.members.points.forecast import LapseMonth, forecast_lapses
 from liyu.members.points.health_count import count_points
@@ -18,16 +22,14 @@ from liyu.members.points.inactivity import lapse_inactive
 from liyu.members.points.lapse import count_due_to_lapse, lapse_points
 from liyu.members.points.portions import Moved
 
-AS_OF = click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="The day that has begun; today when not given.")
-
 
 @click.group()
 def command() -> None:
-    """Points."""
+    """Lapse points, remind members of what lapses, forecast it, count the figures of points health."""
 
 
 @command.command()
-@AS_OF
+@as_of_option
 @json_option
 def expire(as_of: datetime | None, as_json: bool) -> None:
     """Lapse every lot whose last day is over: one transfer per lot. It can be stopped and run again at any time."""
@@ -40,7 +42,7 @@ def expire(as_of: datetime | None, as_json: bool) -> None:
 
 
 @command.command()
-@AS_OF
+@as_of_option
 @json_option
 def remind(as_of: datetime | None, as_json: bool) -> None:
     """Tell members of points that lapse soon, once for each month. It can be stopped and run again at any time."""
@@ -69,12 +71,12 @@ def _line(month: LapseMonth) -> str:
 
 
 async def _expire(settings: Settings, as_of: datetime | None) -> Moved:
-    now, day = _moment(settings, as_of)
+    now, day = now_and_day(settings, as_of)
     async with connect(settings) as connection:
         due = await count_due_to_lapse(connection, day)
-        with _progress("Lapsing lots", due) as (bar, task):
+        with show_progress("Lapsing lots", due) as move:
             moved = await lapse_points(
-                connection, day, actor="system", now=now, report=lambda moved: bar.update(task, completed=moved.lots)
+                connection, day, actor="system", now=now, report=lambda moved: move(completed=moved.lots)
             )
             silent = await lapse_inactive(connection, day, zone=settings.timezone, actor="system", now=now)
             return Moved(moved.lots + silent.lots, moved.points + silent.points)
@@ -85,9 +87,9 @@ async def _remind(settings: Settings, as_of: datetime | None) -> int:
     from liyu.web.i18n import load_catalogs, translate
 
     load_catalogs()
-    now, day = _moment(settings, as_of)
+    now, day = now_and_day(settings, as_of)
     async with connect(settings) as connection:
-        with _progress("Writing reminders", None) as (bar, task):
+        with show_progress("Writing reminders") as move:
             return await remind_of_lapses(
                 connection,
                 day,
@@ -95,7 +97,7 @@ async def _remind(settings: Settings, as_of: datetime | None) -> int:
                 translate=translate,
                 base_url=settings.base_url,
                 locale=settings.locale,
-                report=lambda told: bar.update(task, completed=told),
+                report=lambda told: move(completed=told),
             )
 
 
@@ -107,14 +109,3 @@ async def _forecast(settings: Settings) -> list[LapseMonth]:
 async def _count(settings: Settings, anew: bool) -> None:
     async with connect(settings) as connection, connection.transaction():
         await count_points(connection, now=clock().now(), zone=settings.timezone, anew=anew)
-
-
-def _moment(settings: Settings, as_of: datetime | None) -> tuple[datetime, date]:
-    now = clock().now()
-    return now, as_of.date() if as_of else local_date(now, settings.timezone)
-
-
-@contextmanager
-def _progress(label: str, total: int | None) -> Iterator[tuple[Progress, Any]]:
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        yield progress, progress.add_task(label, total=total)

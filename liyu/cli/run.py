@@ -16,7 +16,7 @@ from types import FrameType
 import rich_click as click
 
 from liyu.cli.db import upgrade_database
-from liyu.cli.installation import connect, load_settings, report, run
+from liyu.cli.installation import load_settings, report
 from liyu.core.embedded import EmbeddedPostgres
 from liyu.core.settings import Settings
 from liyu.demo.logins import describe_logins
@@ -75,12 +75,6 @@ def _database() -> Iterator[Settings]:
         EmbeddedPostgres(settings.data_dir).release(wait=True)
 
 
-async def _has_members(settings: Settings) -> bool:
-    async with connect(settings) as connection:
-        found = await connection.execute("SELECT EXISTS (SELECT FROM member)")
-        return await found.fetchone() == (True,)
-
-
 class Supervisor:
     """Server and worker as children that end when this process ends, however it ends."""
 
@@ -101,8 +95,8 @@ class Supervisor:
         Raises StopRequestedError, or RunFailedError when a child ends by itself.
         """
         try:
-            if not run(_has_members(self.settings)):
-                self._call("demo", "--if-empty")
+            # Also where members have joined: it refuses a demo that was left half-way.
+            self._call("demo", "--if-empty")
             self._start("serve", "--host", self.host, "--port", str(self.port))
             self._start("worker")
             self._wait_until_ready()

@@ -7,7 +7,7 @@ import rich_click as click
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from liyu.cli.installation import load_settings
+from liyu.cli.installation import load_settings, require_tables, run
 from liyu.cli.ports import reserve_port
 
 
@@ -19,6 +19,7 @@ def command(host: str, port: int, workers: int) -> None:
     """Serve the mall, the partner portal, the console and the API."""
     settings = load_settings()
     assert settings.database_url is not None
+    run(require_tables(settings))
     # The server processes are spawned afresh and read the environment: they must find the database that was started here.
     os.environ["LIYU_DATABASE_URL"] = settings.database_url
     os.environ["LIYU_DATA_DIR"] = str(settings.data_dir)

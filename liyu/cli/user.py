@@ -2,16 +2,15 @@
 
 import rich_click as click
 
-from liyu.cli.installation import clock, load_settings, report, run
+from liyu.cli.installation import clock, load_settings, open_unit_of_work, report, run
 from liyu.core.access.staff import create_staff
-from liyu.core.database import make_engine, make_sessions, unit_of_work
 from liyu.core.settings import Settings
 from liyu.partners.find import find_partner_id
 
 
 @click.group()
 def command() -> None:
-    """Staff accounts."""
+    """Accounts of staff, the operator's and partners'."""
 
 
 @command.command()
@@ -33,20 +32,15 @@ def create(email: str, name: str, role: str, partner_code: str | None, password:
 async def _create(
     settings: Settings, email: str, name: str, role: str, partner_code: str | None, password: str
 ) -> None:
-    assert settings.database_url is not None
-    engine = make_engine(settings.database_url, pool_size=1)
-    try:
-        async with unit_of_work(make_sessions(engine)) as session:
-            partner_id = None if partner_code is None else await find_partner_id(session, partner_code)
-            await create_staff(
-                session,
-                email=email,
-                name=name,
-                password=password,
-                audience="operator" if partner_id is None else "partner",
-                role=role,
-                partner_id=partner_id,
-                now=clock().now(),
-            )
-    finally:
-        await engine.dispose()
+    async with open_unit_of_work(settings) as session:
+        partner_id = None if partner_code is None else await find_partner_id(session, partner_code)
+        await create_staff(
+            session,
+            email=email,
+            name=name,
+            password=password,
+            audience="operator" if partner_id is None else "partner",
+            role=role,
+            partner_id=partner_id,
+            now=clock().now(),
+        )

@@ -6,10 +6,8 @@ from typing import Any
 
 import rich_click as click
 from psycopg import AsyncConnection
-from rich.console import Console
-from rich.progress import Progress
 
-from liyu.cli.installation import clock, connect, load_settings, report, run
+from liyu.cli.installation import clock, connect, load_settings, report, run, show_progress
 from liyu.cli.issue import issue
 from liyu.core.ids import make_token
 from liyu.core.settings import Settings
@@ -33,7 +31,7 @@ class NumberRange(click.ParamType[tuple[int, int]]):
 
 @click.group()
 def command() -> None:
-    """Vouchers."""
+    """Print vouchers, give them to many, rotate their secret."""
 
 
 command.add_command(issue)
@@ -72,6 +70,8 @@ def print_vouchers(
         raise click.UsageError("Name an item, or a run with --run.")
     if run_id is None and (numbers is not None or form not in FORMS):
         raise click.UsageError("Only the vouchers of a run have numbers, and their data as a file.")
+    if not target.parent.is_dir():
+        raise click.UsageError(f"There is no folder {target.parent} to write {target.name} into.")
     run(_print(load_settings(), sku, run_id, numbers, form, layout, locale, target))
     report(f"{target}: {target.stat().st_size:,} bytes")
 
@@ -123,15 +123,9 @@ async def _print(
     from liyu.web.paper import open_sheets
 
     storage, maker, now = open_storage(settings), PdfMaker(seconds=BATCH_SECONDS), clock().now()
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Printing", total=None)
-
-        def show_progress(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
+    with show_progress("Printing") as move:
         try:
             async with connect(settings) as connection:
-                await connection.set_autocommit(True)
                 wanted = None
                 if run_id is None:
                     item_id = await _find_item(connection, sku)
@@ -142,7 +136,7 @@ async def _print(
                     connection, item_id, locale=locale, layout=layout, form=form, actor=ACTOR, now=now, numbers=wanted
                 )
                 if (await load_print(connection, print_id)).state == "stopped":
-                    await resume_print(connection, print_id)
+                    await resume_print(connection, print_id, now)
                 await carry_out(
                     connection,
                     print_id,
@@ -150,7 +144,7 @@ async def _print(
                     maker=maker,
                     to_sheets=await open_sheets(settings)(connection),
                     now=now,
-                    progress=show_progress,
+                    progress=lambda done, total: move(completed=done, total=total),
                 )
                 printed = await load_print(connection, print_id)
             with target.open("wb") as file:

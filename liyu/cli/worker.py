@@ -4,7 +4,7 @@ import asyncio
 
 import rich_click as click
 
-from liyu.cli.installation import clock, load_settings, run
+from liyu.cli.installation import clock, load_settings, require_tables, run
 from liyu.core.settings import Settings
 
 CONCURRENCY = 4
@@ -27,6 +27,7 @@ async def _work(settings: Settings) -> None:
     from liyu.web.paper import open_sheets
 
     assert settings.database_url is not None
+    await require_tables(settings)
     engine = make_engine(settings.database_url, pool_size=2)
     load_catalogs()
     services = WorkerServices(settings, clock(), make_sessions(engine), translate)

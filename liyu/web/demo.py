@@ -10,7 +10,6 @@ from liyu.core.access.models import MEMBER, Staff
 from liyu.members.models import Member
 from liyu.web.visit import AnyConnection, visit_of
 
-DEMO_PASSWORD = "liyu-demo"  # noqa: S105 - shown on purpose: the demo's data are no secret
 _SHOWN = 6
 
 

@@ -1,19 +1,33 @@
-"""The commands as other programs call them: what they print, and the status they end with."""
+"""The commands as other programs call them: what they print, and the status they end with.
+
+They run in this process, since starting one takes longer than most of them; `test_run.py` starts the command itself.
+"""
 
 import json
-import os
-import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import psycopg
 import pytest
+from msgspec import Struct
 
+from liyu.cli import main
 from liyu.core.embedded import EmbeddedPostgres
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+
+class Ended(Struct):
+    """What is left of a command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Ended]
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +55,17 @@ def liyu(database_url: str, tmp_path: Path) -> Run:
 
 
 def liyu_on(database_url: str, folder: Path) -> Run:
-    environment = os.environ | {"LIYU_DATABASE_URL": database_url, "LIYU_DATA_DIR": str(folder / "var")}
-    command = str(Path(sys.executable).with_name("liyu"))
-
-    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [command, *arguments], env=environment | more, capture_output=True, text=True, check=False, cwd=folder
-        )
+    def run(*arguments: str, **settings: str) -> Ended:
+        output, complaints = StringIO(), StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(complaints):
+            patch.setattr(sys, "argv", ["liyu", *arguments])
+            patch.chdir(folder)
+            settings = {"LIYU_DATABASE_URL": database_url, "LIYU_DATA_DIR": str(folder / "var"), **settings}
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return Ended(int(ended.value.code or 0), output.getvalue(), complaints.getvalue())
 
     return run
 
@@ -85,30 +103,43 @@ def test_a_faulty_catalog_names_every_fault_ends_with_1_and_changes_nothing(liyu
     assert (published.returncode, json.loads(published.stdout)["created"]) == (0, 1)
 
 
-def test_a_key_is_printed_alone(liyu: Run) -> None:
+def test_a_key_is_printed_alone_listed_without_its_text_and_revoked_once(liyu: Run) -> None:
     made = liyu("apikey", "create", "--name", "till", "--scopes", "all")
     assert made.returncode == 0
-    assert made.stdout.strip().startswith("lk_")
-    assert len(made.stdout.split()) == 1
+    (key,) = made.stdout.split()
+    assert key.startswith("lk_")
+    listed = liyu("apikey", "list", "--json")
+    (line,) = json.loads(listed.stdout)
+    assert (line["name"], line["scopes"], line["partner"], line["revoked_at"]) == ("till", ["all"], None, None)
+    assert key.startswith(line["prefix"])
+    assert key not in listed.stdout
+    number = str(line["id"])
+    assert [liyu("apikey", "revoke", number).returncode for _ in range(2)] == [0, 1]
+    assert json.loads(liyu("apikey", "list", "--json").stdout)[0]["revoked_at"] is not None
 
 
 def test_staff_are_made_from_the_command_line(liyu: Run) -> None:
-    arguments = (
-        "user",
-        "create",
-        "--email",
-        "a@example.com",
-        "--name",
-        "甲",
-        "--role",
-        "admin",
-        "--password",
-        "long enough",
-    )
-    assert liyu(*arguments).returncode == 0
-    again = liyu(*arguments)
+    person = ("--email", "a@example.com", "--name", "甲", "--role", "admin", "--password", "long enough")
+    assert liyu("user", "create", *person).returncode == 0
+    again = liyu("user", "create", *person)
     assert again.returncode == 1
     assert len(again.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [("serve",), ("worker",), ("apikey", "create", "--name", "a", "--scopes", "all")])
+def test_a_database_without_tables_is_told_in_one_line(
+    cluster: EmbeddedPostgres, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    refused = liyu_on(cluster.url("postgres"), tmp_path)(*arguments)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "liyu: the database is empty: run `liyu db upgrade` first\n"
+
+
+def test_a_database_that_cannot_be_reached_is_told_without_a_trace(tmp_path: Path, free_port: int) -> None:
+    refused = liyu_on(f"postgresql://nobody@127.0.0.1:{free_port}/nothing", tmp_path)("db", "upgrade")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("liyu: the database cannot be reached: ")
+    assert "Traceback" not in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -119,6 +150,7 @@ def test_staff_are_made_from_the_command_line(liyu: Run) -> None:
         ("items", "import", "missing.csv"),
         ("points", "expire", "--as-of", "tomorrow"),
         ("apikey", "create", "--scopes", "all"),
+        ("vouchers", "print", "CUP-1", "--to", "no-such-folder/vouchers.pdf"),
     ],
 )
 def test_a_wrong_argument_gives_one_line_and_ends_with_2(liyu: Run, arguments: tuple[str, ...]) -> None:

@@ -6,10 +6,14 @@ import time
 import urllib.request
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from liyu.cli.run import find_free_port
+from liyu.cli.run import RunFailedError, Supervisor, find_free_port
 from liyu.core.embedded import EmbeddedPostgres
+from liyu.core.settings import Settings
+from liyu.demo.program import TERMS
+from tests.world import open_world
 
 pytestmark = pytest.mark.slow
 
@@ -73,3 +77,17 @@ def test_port_in_use_is_passed_over() -> None:
     finally:
         server.terminate()
         server.wait()
+
+
+async def test_a_demo_that_was_left_half_way_is_not_served(
+    database_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with open_world(database_url) as world:
+        await world.members("m-1")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE program SET name_zh = %s, demo = false", (TERMS.name_zh,))
+    monkeypatch.setenv("LIYU_DATABASE_URL", database_url)
+    monkeypatch.setenv("LIYU_DATA_DIR", str(settings.data_dir))
+    with pytest.raises(RunFailedError):
+        Supervisor(settings, "127.0.0.1", 1).run()
+    assert "interrupted" in capfd.readouterr().err

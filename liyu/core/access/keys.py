@@ -84,6 +84,7 @@ async def authenticate_api_key(session: AsyncSession, key: str) -> ApiCaller | N
     return ApiCaller(row.id, row.name, frozenset(row.scopes), row.partner_id) if row else None
 
 
-async def revoke_api_key(session: AsyncSession, key_id: int, *, now: datetime) -> None:
-    """End a key; web processes notice within their few seconds of memory."""
-    await session.execute(update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now))
+async def revoke_api_key(session: AsyncSession, key_id: int, *, now: datetime) -> bool:
+    """End a key; web processes notice within their few seconds of memory. False when no key in use has the id."""
+    in_use = update(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
+    return await session.scalar(in_use.values(revoked_at=now).returning(ApiKey.id)) is not None

@@ -106,6 +106,12 @@ _RECORD = f"""
     FROM {record_of(_Decided, "%(rows)s")}
     WHERE g.campaign_id = %(campaign)s AND g.member_id = r.member_id AND g.period = r.period AND g.state = 'waiting'"""
 
+# Of the session: it ends with the connection of a worker that is killed.
+_TAKE_CARE = "SELECT pg_advisory_lock_shared(hashtext('liyu:campaign'), %s::int)"
+_LEFT = """
+    SELECT id FROM campaign c WHERE state = 'issuing' AND (kind = 'once' OR EXISTS (
+        SELECT FROM campaign_gift g WHERE g.campaign_id = c.id AND g.state = 'waiting'))
+    AND pg_try_advisory_xact_lock(hashtext('liyu:campaign'), id::int) ORDER BY id"""
 
 # As at the desk: every portion looks some hundred rows up by their keys, whatever the statistics say of tables that grow under it.
 _PLAN_BY_KEY = """
@@ -128,9 +134,11 @@ async def carry_out(
 ) -> None:
     """Give to everybody who waits, until it is done or somebody stops it. The connection is in autocommit.
 
-    Any number of workers may do this at once. `progress` hears how many of how many are decided.
+    Any number of workers may do this at once; the campaign counts as taken care of (`list_left`) until the connection ends.
+    `progress` hears how many of how many are decided.
     """
     await connection.execute(_PLAN_BY_KEY)
+    await connection.execute(_TAKE_CARE, (campaign_id,))
     while (campaign := await load_campaign(connection, campaign_id)).state == "issuing":
         if progress is not None:
             progress(campaign.people - campaign.waiting, campaign.people)
@@ -142,13 +150,9 @@ async def carry_out(
             await finish_decided(connection, campaign_id, actor=actor, now=now())
 
 
-async def list_at_work(connection: AsyncConnection[Any]) -> list[int]:
-    """Campaigns with somebody who waits, which nobody has stopped: what a worker that died has left."""
-    found = await connection.execute(
-        "SELECT id FROM campaign c WHERE state = 'issuing' AND (kind = 'once' OR EXISTS ("
-        "SELECT FROM campaign_gift g WHERE g.campaign_id = c.id AND g.state = 'waiting')) ORDER BY id"
-    )
-    return [row[0] for row in await found.fetchall()]
+async def list_left(connection: AsyncConnection[Any]) -> list[int]:
+    """Campaigns with somebody who waits, which nobody has stopped and no worker is at: what one that died has left."""
+    return [row[0] for row in await (await connection.execute(_LEFT)).fetchall()]
 
 
 async def issue_next(

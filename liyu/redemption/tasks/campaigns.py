@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from liyu.core.clock import local_date
 from liyu.core.storage import open_storage
 from liyu.redemption.campaigns.calendar import MADE_UP_DAYS, list_yearly, note_due
-from liyu.redemption.campaigns.issue import carry_out, list_at_work
+from liyu.redemption.campaigns.issue import carry_out, list_left
 from liyu.redemption.campaigns.records import load_campaign
 from liyu.redemption.campaigns.service import KEPT_DRAFT_DAYS, finish_campaign, forget_drafts
 from liyu.redemption.giftcodes.batches import forget_lists
@@ -29,14 +29,12 @@ async def issue_campaign(context: JobContext, campaign_id: int) -> None:
 
 
 @tasks.periodic(cron="* * * * *")
-@tasks.task(
-    name="issue_campaigns", pass_context=True, queueing_lock="issue_campaigns", lock="issue_campaigns", retry=RETRY
-)
+@tasks.task(name="issue_campaigns", pass_context=True, queueing_lock="issue_campaigns", retry=RETRY)
 async def issue_campaigns(context: JobContext, timestamp: int) -> None:
     """Take up what a worker that died has left."""
     services = services_of(context)
     async with await services.connect() as connection:
-        waiting = await list_at_work(connection)
+        waiting = await list_left(connection)
 
     async def give(connection: AsyncConnection[Any], campaign_id: int) -> None:
         await carry_out(connection, campaign_id, actor=ACTOR, now=services.clock.now, zone=services.settings.timezone)

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 import structlog
 from msgspec import convert
 from procrastinate import JobContext
+from procrastinate.exceptions import UniqueViolation
+from procrastinate.jobs import Status
 
 from liyu.core.clock import local_date
 from liyu.core.database import unit_of_work
@@ -100,6 +102,10 @@ async def forget_old_limits(context: JobContext, timestamp: int) -> None:
 @tasks.periodic(cron="*/10 * * * *")
 @tasks.task(name="retry_stalled", pass_context=True, queueing_lock="retry_stalled")
 async def retry_stalled(context: JobContext, timestamp: int) -> None:
-    """Take up the jobs of workers that died."""
-    for job in await context.app.job_manager.get_stalled_jobs():
-        await context.app.job_manager.retry_job(job, retry_at=datetime.now(UTC))
+    """Take up the jobs of workers that died; one of which another of its kind waits already is given up for that one."""
+    jobs = context.app.job_manager
+    for job in await jobs.get_stalled_jobs():
+        try:
+            await jobs.retry_job(job, retry_at=datetime.now(UTC))
+        except UniqueViolation:
+            await jobs.finish_job(job, status=Status.FAILED, delete_job=False)

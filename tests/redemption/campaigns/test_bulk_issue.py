@@ -17,7 +17,7 @@ from liyu.redemption.campaigns.errors import (
     OwnCampaignError,
     StepNotPossibleError,
 )
-from liyu.redemption.campaigns.issue import carry_out, issue_next
+from liyu.redemption.campaigns.issue import carry_out, issue_next, list_left
 from liyu.redemption.campaigns.people import list_of, read_list
 from liyu.redemption.campaigns.preview import preview
 from liyu.redemption.campaigns.records import Chosen, count_reasons, list_faults, list_gifts, list_steps, load_campaign
@@ -160,7 +160,10 @@ async def test_several_workers_and_a_killed_one_give_to_each_once(
                 patch.setattr("liyu.redemption.giving.save", die)
                 with pytest.raises(asyncio.CancelledError):
                     await carry_out(dying, one, actor="system", now=world.clock.now, zone=ZONE)
+            assert await list_left(world.connection) == []  # As long as it lives, it is at it.
         assert await world.one("SELECT count(*) FROM redemption") == 0
+        await world.connection.execute("SELECT pg_advisory_xact_lock(hashtext('liyu:campaign'), %s::int)", (one,))
+        assert await list_left(world.connection) == [one]
 
         async def work() -> None:
             async with await AsyncConnection.connect(world.url, autocommit=True) as own:

@@ -9,10 +9,10 @@ import importlib
 from itertools import pairwise
 from pathlib import Path
 
+from liyu.core.transitions import Transitions
 from scripts.steps import ROOT, say
 
 FOLDER = ROOT / "docs" / "states"
-Transitions = dict[str | None, tuple[str, ...]]
 
 TITLES = {
     "liyu.members.states": ("member", "A membership 会员"),

@@ -1,6 +1,10 @@
-"""The allowed transitions of an item, as data: code, buttons, diagrams and tests all read this table."""
+"""The allowed transitions of an item, as data."""
 
-TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+from functools import partial
+
+from liyu.core.transitions import Transitions, allows
+
+TRANSITIONS: Transitions = {
     None: ("draft", "live"),
     "draft": ("submitted", "live", "ended"),
     "submitted": ("approved", "returned", "ended"),
@@ -11,10 +15,6 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
     "ended": (),
 }
 """An operator's own items, and those of an operator's file, may go live without a review; a partner's may not."""
+may_become = partial(allows, TRANSITIONS)
 
 STATES = tuple(state for state in TRANSITIONS if state is not None)
-
-
-def may_become(state: str | None, wanted: str) -> bool:
-    """Whether the table allows the transition."""
-    return wanted in TRANSITIONS[state]

@@ -5,8 +5,6 @@ from typing import Any
 from procrastinate import App, PsycopgConnector
 from psycopg import AsyncConnection
 
-PERIODIC_QUEUE = "periodic"
-
 
 def make_job_app(database_url: str, blueprints: list[Any]) -> App:
     """The job app of one process, with the tasks of the given blueprints."""

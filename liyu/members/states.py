@@ -1,6 +1,10 @@
-"""The allowed transitions of a membership, as data: code, buttons, diagrams and tests all read this table."""
+"""The allowed transitions of a membership, as data."""
 
-TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+from functools import partial
+
+from liyu.core.transitions import Transitions, allows
+
+TRANSITIONS: Transitions = {
     None: ("pre_registered", "active"),
     "pre_registered": ("active", "frozen", "closed", "merged"),
     "active": ("frozen", "closed", "merged"),
@@ -8,8 +12,4 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
     "closed": (),
     "merged": (),
 }
-
-
-def may_become(state: str | None, wanted: str) -> bool:
-    """Whether the table allows the transition."""
-    return wanted in TRANSITIONS[state]
+may_become = partial(allows, TRANSITIONS)

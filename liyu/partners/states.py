@@ -1,8 +1,11 @@
-"""The allowed transitions of a partner, as data: code, buttons, diagrams and tests all read this table."""
+"""The allowed transitions of a partner, as data."""
+
+from functools import partial
 
 from liyu.core.i18n import N_, Message
+from liyu.core.transitions import Transitions, states_before
 
-TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+TRANSITIONS: Transitions = {
     None: ("applied", "active"),
     "applied": ("reviewing", "terminated"),
     "reviewing": ("approved", "applied", "terminated"),
@@ -12,6 +15,7 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
     "terminated": (),
 }
 """A partner that is imported has its contract already and begins as active; all others apply."""
+may_precede = partial(states_before, TRANSITIONS)
 
 
 STATE_NAMES: dict[str, str] = {
@@ -22,16 +26,6 @@ STATE_NAMES: dict[str, str] = {
     "suspended": N_("Suspended"),
     "terminated": N_("Terminated"),
 }
-
-
-def may_become(state: str | None, wanted: str) -> bool:
-    """Whether the table allows the transition."""
-    return wanted in TRANSITIONS[state]
-
-
-def may_precede(wanted: str) -> list[str]:
-    """The states from which the table allows to go to `wanted`."""
-    return [state for state, following in TRANSITIONS.items() if state is not None and wanted in following]
 
 
 def name_of(state: str) -> Message:

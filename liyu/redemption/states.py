@@ -1,6 +1,10 @@
-"""The allowed transitions of a redemption, as data: code, buttons, diagrams and tests all read this table."""
+"""The allowed transitions of a redemption, as data."""
 
-TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+from functools import partial
+
+from liyu.core.transitions import Transitions, allows
+
+TRANSITIONS: Transitions = {
     None: ("held", "confirmed", "completed"),
     "held": ("confirmed", "released"),
     "confirmed": ("fulfilling", "completed", "cancelled"),
@@ -10,11 +14,7 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
     "cancelled": (),
     "refunded": (),
 }
+may_become = partial(allows, TRANSITIONS)
 
 GIVEN_BACK = ("released", "cancelled", "refunded")
 """States in which points and stock have been given back."""
-
-
-def may_become(state: str | None, wanted: str) -> bool:
-    """Whether the table allows the transition."""
-    return wanted in TRANSITIONS[state]

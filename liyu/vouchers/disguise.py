@@ -6,7 +6,6 @@ random, tell neither order nor count, and a random number is a voucher's with pr
 
 from hashlib import blake2b
 
-BITS = 55
 HIGHEST_ID = 2**35 - 1
 
 _MAC_BITS = 20

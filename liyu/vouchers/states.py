@@ -1,6 +1,10 @@
-"""The allowed transitions of a voucher, as data: code, buttons, diagrams and tests all read this table."""
+"""The allowed transitions of a voucher, as data."""
 
-TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+from functools import partial
+
+from liyu.core.transitions import Transitions, allows
+
+TRANSITIONS: Transitions = {
     None: ("issued", "printed"),
     "printed": ("issued", "expired", "cancelled"),
     "issued": ("offered", "partly_used", "used_up", "expired", "cancelled"),
@@ -15,16 +19,12 @@ picked up and was not is cancelled with its order after its last day. An `offere
 lapsed it is `issued` again, to whomever. A `printed` one is of a campaign and not activated yet. From `expired` back leads a
 later last day, which operators give.
 """
+may_become = partial(allows, TRANSITIONS)
 
 OPEN = ("issued", "partly_used")
 """States in which a voucher can be used, as long as it has not run out."""
 PRINTABLE = ("printed", *OPEN)
 """States in which a numbered voucher of a campaign is worth its paper: used now, or once it is activated."""
-
-
-def may_become(state: str | None, wanted: str) -> bool:
-    """Whether the table allows the transition."""
-    return wanted in TRANSITIONS[state]
 
 
 def state_after(uses: int, uses_allowed: int) -> str:

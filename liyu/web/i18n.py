@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from babel.core import Locale
 from babel.messages.pofile import read_po
 from markupsafe import Markup
 
@@ -44,18 +43,6 @@ def read_catalog(folder: Path) -> Catalog:
     for _, name, words in iterate_messages(folder):
         catalog.setdefault(name, words)
     return catalog
-
-
-def find_contradictions(folder: Path) -> list[str]:
-    """The message ids that two files translate differently, for the tests: a page should not depend on which is read first."""
-    catalog: Catalog = {}
-    origins: dict[str, str] = {}
-    found = []
-    for file, name, words in iterate_messages(folder):
-        if catalog.setdefault(name, words) != words:
-            found.append(f"“{name}” stands in {origins[name]} and in {file}")
-        origins.setdefault(name, file)
-    return found
 
 
 def iterate_messages(folder: Path) -> Iterator[tuple[str, str, str | tuple[str, ...]]]:
@@ -190,9 +177,3 @@ def text_of(thing: Any, name: str) -> str:
     if _locale.get() == ENGLISH and (english := get(f"{name}_en")):
         return str(english)
     return str(get(f"{name}_zh"))
-
-
-@lru_cache(maxsize=4)
-def babel_locale(locale: str) -> Locale:
-    """Babel's data for a language."""
-    return Locale.parse(locale)

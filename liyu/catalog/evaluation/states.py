@@ -1,8 +1,9 @@
 """The allowed transitions of a candidate, as data."""
 
 from liyu.core.i18n import N_
+from liyu.core.transitions import Transitions
 
-TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+TRANSITIONS: Transitions = {
     None: ("open",),
     "open": ("planned", "listed", "dropped"),
     "planned": ("open", "listed", "dropped"),

@@ -10,7 +10,6 @@ from liyu.core.database import Base
 MEMBER = "member"
 PARTNER = "partner"
 OPERATOR = "operator"
-AUDIENCES = (MEMBER, PARTNER, OPERATOR)
 
 
 class Staff(Base):

@@ -25,7 +25,6 @@ SYSTEM_ACCOUNTS: dict[str, str] = {
 MEMBER_POINTS = "member_points"
 MEMBER_PENDING = "member_pending"
 MEMBER_DEBT = "member_debt"
-PARTNER_PAYABLE = "partner_payable"
 
 
 class Account(Base):

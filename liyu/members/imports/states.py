@@ -1,6 +1,10 @@
 """The allowed transitions of an import, as data."""
 
-TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+from functools import partial
+
+from liyu.core.transitions import Transitions, allows
+
+TRANSITIONS: Transitions = {
     None: ("uploaded",),
     "uploaded": ("reading", "discarded"),
     "reading": ("ready", "refused"),
@@ -15,11 +19,7 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
 }
 """`refused`: the file cannot be read at all; a faulty row refuses nothing but itself. A dry run may be done again.
 `archived`: the rows are gone after some time, so nothing can be undone any more."""
+may_become = partial(allows, TRANSITIONS)
 
 AT_WORK = ("uploaded", "reading", "applying", "undoing")
 """The worker has something to do."""
-
-
-def may_become(state: str | None, wanted: str) -> bool:
-    """Whether the table allows the transition."""
-    return wanted in TRANSITIONS[state]

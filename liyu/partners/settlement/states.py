@@ -1,8 +1,11 @@
-"""The allowed transitions of a statement, as data: code, buttons, diagrams and tests all read this table."""
+"""The allowed transitions of a statement, as data."""
+
+from functools import partial
 
 from liyu.core.i18n import N_, Message
+from liyu.core.transitions import Transitions, allows, states_before
 
-TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+TRANSITIONS: Transitions = {
     None: ("draft",),
     "draft": ("draft", "sent"),
     "sent": ("draft", "confirmed", "approved"),
@@ -12,10 +15,10 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
     "closed": (),
 }
 """A draft that is recalculated stays a draft. The partner's confirmation is welcome, but approval does not wait for it."""
+may_become = partial(allows, TRANSITIONS)
+may_precede = partial(states_before, TRANSITIONS)
 
 STATES = tuple(state for state in TRANSITIONS if state is not None)
-FINAL = ("approved", "paid", "closed")
-"""States whose figures count for the partner's payouts."""
 
 CARRIED_OVER = "carried over"
 """The reason of closing a statement that leaves nothing to pay."""
@@ -29,16 +32,6 @@ STATE_NAMES: dict[str, str] = {
     "paid": N_("Paid"),
     "closed": N_("Closed"),
 }
-
-
-def may_become(state: str | None, wanted: str) -> bool:
-    """Whether the table allows the transition."""
-    return wanted in TRANSITIONS[state]
-
-
-def may_precede(wanted: str) -> list[str]:
-    """The states from which the table allows to go to `wanted`."""
-    return [state for state, following in TRANSITIONS.items() if state is not None and wanted in following]
 
 
 def name_of(state: str) -> Message:

@@ -1,6 +1,10 @@
 """The allowed transitions of an after-sale request, as data, and who takes which."""
 
-TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+from functools import partial
+
+from liyu.core.transitions import Transitions, allows
+
+TRANSITIONS: Transitions = {
     None: ("requested",),
     "requested": ("returning", "refunded", "declined", "withdrawn"),
     "returning": ("sent_back", "withdrawn", "lapsed"),
@@ -11,12 +15,8 @@ TRANSITIONS: dict[str | None, tuple[str, ...]] = {
     "withdrawn": (),
     "lapsed": (),
 }
+may_become = partial(allows, TRANSITIONS)
 
 OPEN = ("requested", "returning", "sent_back")
 WAITS_FOR_US = ("requested", "sent_back")
 """What an operator or the partner is to decide."""
-
-
-def may_become(state: str | None, wanted: str) -> bool:
-    """Whether the table allows the transition."""
-    return wanted in TRANSITIONS[state]

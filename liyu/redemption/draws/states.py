@@ -1,6 +1,8 @@
 """The allowed transitions of a draw, as data; how a place in the drawn order moves stands beside it."""
 
-TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+from liyu.core.transitions import Transitions
+
+TRANSITIONS: Transitions = {
     None: ("draft",),
     "draft": ("announced",),
     "announced": ("frozen", "called_off"),
@@ -16,7 +18,7 @@ RUNNING = ("announced", "frozen", "decided")
 WITH_LIST = ("frozen", "decided", "finished")
 WITH_SEED = ("decided", "finished")
 
-PLACE_TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+PLACE_TRANSITIONS: Transitions = {
     None: ("won", "offered", "waiting", "passed_over"),
     "offered": ("won", "lapsed"),
     "waiting": ("offered", "passed_over", "missed"),
@@ -25,8 +27,3 @@ PLACE_TRANSITIONS: dict[str | None, tuple[str, ...]] = {
     "passed_over": (),
     "missed": (),
 }
-
-
-def may_become(state: str | None, wanted: str) -> bool:
-    """Whether the table allows the transition of a draw."""
-    return wanted in TRANSITIONS[state]

@@ -13,8 +13,6 @@ from psycopg import AsyncConnection
 from liyu.core.bulk import encode_rows, insert_of
 
 GRANTED = "granted"
-ROBOT_REFUSALS = ("too_many_requests", "too_many_from_address", "attention_missing", "attention_wrong")
-"""Refusals before the desk: what holds robots back. The account or address is kept with them."""
 SUBJECTS_KEPT = timedelta(days=30)
 MOST_SUBJECTS = 2_000
 """Accounts and addresses that are told apart between two writes; further ones are counted without a name."""

@@ -1,6 +1,8 @@
 """The states of a top-up, as data. `unknown` is left by an answer or by an operator who has asked the other side."""
 
-TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+from liyu.core.transitions import Transitions
+
+TRANSITIONS: Transitions = {
     None: ("waiting",),
     "waiting": ("unknown", "delivered", "given_up"),
     "unknown": ("waiting", "delivered", "given_up"),

@@ -1,6 +1,8 @@
-"""The allowed transitions of a gift, as data: code, diagrams and tests all read this table."""
+"""The allowed transitions of a gift, as data."""
 
-TRANSITIONS: dict[str | None, tuple[str, ...]] = {
+from liyu.core.transitions import Transitions
+
+TRANSITIONS: Transitions = {
     None: ("open",),
     "open": ("accepted", "taken_back", "lapsed"),
     "accepted": (),

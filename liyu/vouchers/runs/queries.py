@@ -164,16 +164,6 @@ async def list_runnable_items(connection: AsyncConnection[Any]) -> list[Runnable
         return await cursor.fetchall()
 
 
-async def find_number(connection: AsyncConnection[Any], voucher_id: int) -> tuple[int, int] | None:
-    """The run and the number of a voucher; None for one that was not printed for a campaign."""
-    row = await (
-        await connection.execute(
-            "SELECT run_id, run_number FROM voucher WHERE id = %s AND run_id IS NOT NULL", (voucher_id,)
-        )
-    ).fetchone()
-    return (int(row[0]), int(row[1])) if row else None
-
-
 async def _fetch(connection: AsyncConnection[Any], query: str, values: dict[str, Any]) -> list[Run]:
     async with connection.cursor(row_factory=class_row(Run)) as cursor:
         await cursor.execute(query, values)

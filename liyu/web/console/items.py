@@ -42,7 +42,6 @@ from liyu.web.pictures import address_of
 
 REDEMPTIONS_SHOWN = 8
 SUGGESTED = 30
-PUBLISHED = ("live",)
 
 
 class StateForm(Form):

@@ -13,6 +13,7 @@ from liyu.catalog.records import ItemRecord
 from liyu.catalog.service import set_stock
 from liyu.core.errors import InvalidInputError
 from liyu.core.sealing import unseal
+from liyu.core.transitions import allows
 from liyu.members.personal.addresses import AddressDraft, save_address
 from liyu.redemption.draws.algorithm import draw_order, hash_list
 from liyu.redemption.draws.claims import claim_prize
@@ -20,6 +21,7 @@ from liyu.redemption.draws.entries import entry_code, person_code, read_list
 from liyu.redemption.draws.errors import AddressNeededError, DrawNotReadyError, DrawStateError, NothingToClaimError
 from liyu.redemption.draws.prepare import SEED_PURPOSE, call_off, discard_draft
 from liyu.redemption.draws.records import TierTickets
+from liyu.redemption.draws.states import PLACE_TRANSITIONS
 from liyu.redemption.errors import RefusedError
 from tests.redemption.draws.conftest import CLOSES, DRAWS, OPENS, SECRET, Lottery
 from tests.world import ZONE
@@ -224,6 +226,8 @@ async def test_unclaimed_prizes_go_down_the_drawn_order_and_back_on_sale(lottery
         await claim(0)
     assert (await lottery.run(timedelta(hours=24))).finished == 1
     assert [state for _, state in await lottery.places()] == ["lapsed", "won", "passed_over", "lapsed"]
+    moves = await world.connection.execute("SELECT DISTINCT from_state, to_state FROM draw_place_change")
+    assert all(allows(PLACE_TRANSITIONS, *move) for move in await moves.fetchall())
     assert await lottery.prizes_of(order[1]) == ["prize"]
     assert await world.one("SELECT taken FROM item_stock s JOIN item i ON i.id = s.item_id WHERE sku = 'prize'") == 1
     # Whoever was drawn and did not answer had the chance; who was passed over had none.

@@ -34,8 +34,8 @@ def current_zone() -> ZoneInfo:
 
 
 def format_points(points: int) -> str:
-    """12,850"""
-    return f"{points:,}"
+    """12,850, −60"""
+    return f"{points:,}".replace("-", _MINUS)
 
 
 @lru_cache(maxsize=8192)

@@ -45,7 +45,9 @@ PLACES: dict[str, list[tuple[str, list[Place]]]] = {
             "",
             [
                 Place(N_("Today"), "/partner", "house", "today.read"),
-                Place(N_("Verify"), "/partner/verify", "scan-line", "vouchers.verify", ("/partner/bills",)),
+                Place(
+                    N_("Verify"), "/partner/verify", "scan-line", "vouchers.verify", ("/partner/bills", "/partner/till")
+                ),
                 Place(
                     N_("Verifications"), "/partner/orders", "ticket-check", "orders.read", ("/partner/verifications",)
                 ),

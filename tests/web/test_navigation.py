@@ -18,6 +18,7 @@ from liyu.web.navigation import PLACES, navigation_for
         (OPERATOR, "/console/account/security", None),
         (PARTNER, "/partner/verifications/12/undo", "/partner/orders"),
         (PARTNER, "/partner/bills/3", "/partner/verify"),
+        (PARTNER, "/partner/till", "/partner/verify"),
     ],
 )
 def test_a_page_marks_the_entry_that_it_belongs_to(audience: str, path: str, entry: str | None) -> None:

@@ -45,8 +45,7 @@ async def show_books(request: AnyRequest, session: NamedDependency[AsyncSession]
         "books",
         proofs=proofs,
         last=proofs[0] if proofs else None,
-        points=[_account_row(figure) for figure in figures if figure.unit == "PTS"],
-        money=[_account_row(figure) for figure in figures if figure.unit != "PTS"],
+        units=_by_unit(figures),
     )
 
 
@@ -76,6 +75,7 @@ async def show_account(request: AnyRequest, session: NamedDependency[AsyncSessio
         request,
         "account",
         kind=kind,
+        sign=-1 if kind in COUNTED_DOWN else 1,
         title=ledger_words.account(kind),
         month=month,
         moves=moves,
@@ -88,6 +88,19 @@ def _order(figure: AccountFigure) -> tuple[int, str]:
     """Accounts as their words are listed: the program's, then what members hold, then money."""
     kinds = list(ledger_words.ACCOUNTS)
     return (kinds.index(figure.kind) if figure.kind in kinds else len(kinds)), figure.unit
+
+
+def _by_unit(figures: list[AccountFigure]) -> list[dict[str, object]]:
+    """The accounts of each unit, points first, with what came in and went out of all of them: the same, if the books balance."""
+    return [
+        {
+            "unit": unit,
+            "rows": [_account_row(one) for one in figures if one.unit == unit],
+            "came": sum(one.came for one in figures if one.unit == unit),
+            "went": sum(one.went for one in figures if one.unit == unit),
+        }
+        for unit in sorted({one.unit for one in figures}, key=lambda unit: (unit != "PTS", unit))
+    ]
 
 
 def _account_row(figure: AccountFigure) -> dict[str, object]:

@@ -68,7 +68,7 @@ class RunForm(Form):
     name = TextField(N_("Name"), maximum=LONGEST_NAME)
     sku = TextField(N_("Item"), maximum=64)
     total = IntegerField(N_("How many"), minimum=1, maximum=MOST)
-    last_day = DateField(N_("Last day"))
+    last_day = DateField(N_("Good until"))
 
 
 class ActForm(Form):

@@ -41,9 +41,9 @@ _MAY_EDIT = require_permission("stores.edit")
 class DeviceForm(Form):
     store = TextField(N_("Store"), maximum=60)
     name = TextField(N_("Name"), maximum=40)
-    quota = IntegerField(N_("Vouchers"), minimum=1, maximum=MOST_VOUCHERS)
-    cap = MoneyField(N_("Value together, in CNY"))
-    hours = IntegerField(N_("Hours"), minimum=1, maximum=MOST_HOURS)
+    quota = IntegerField(N_("Vouchers at most"), minimum=1, maximum=MOST_VOUCHERS)
+    cap = MoneyField(N_("Worth at most, in CNY"))
+    hours = IntegerField(N_("Hours at most"), minimum=1, maximum=MOST_HOURS)
 
 
 class UsesForm(Form):

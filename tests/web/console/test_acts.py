@@ -1,5 +1,6 @@
 """What staff do: it happens once, with its reason and its audit event; a refusal changes nothing and says why."""
 
+import re
 from typing import Any
 
 from tests.web.console.acts import submit, texts_of
@@ -110,6 +111,21 @@ async def test_a_partner_moves_along_its_states_only(sign_in: SignIn, world: Wor
     assert await world.one("SELECT state FROM partner WHERE code = 'P1'") == "suspended"
     finance = await sign_in("finance")
     assert (await submit(finance, page, f"{page}/state", wanted="active", reason="x")).status_code == 403
+
+
+async def test_the_books_sum_up_and_each_account_counts_as_people_expect(sign_in: SignIn, world: World) -> None:
+    await world.redeem("m-1", "coupon-1")
+    client = await sign_in("finance")
+    sums = re.search(r'<tr class="sum">.*?</tr>', (await client.get("/console/books")).text, re.DOTALL)
+    assert sums
+    came, went = re.findall(r'class="end">([\d,]+)<', sums.group())
+    assert came == went != "0"
+    given = await world.one(
+        "SELECT sum(t.amount) FROM transfer t JOIN account a ON a.id = t.debit_account_id WHERE a.kind = 'points_issued'"
+    )
+    account = (await client.get("/console/books/points_issued")).text
+    amounts = re.findall(r'data-label="Amount" class="end num">([−\d,]+)<', account)
+    assert sum(int(one.replace(",", "")) for one in amounts) == given > 0
 
 
 async def test_the_books_are_proven_from_the_page(sign_in: SignIn, world: World) -> None:

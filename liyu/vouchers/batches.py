@@ -19,11 +19,12 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row
 
 from liyu.core.errors import NotFoundError
+from liyu.core.i18n import N_
 from liyu.core.ids import make_token
 from liyu.core.storage import Storage
 from liyu.vouchers.errors import NothingToPrintError, PrintNotReadyError, TooManyToPrintError
 from liyu.vouchers.facts import StoreFacts, VoucherFacts, fetch_facts, stores_of_item
-from liyu.vouchers.pdf import PdfFailedError, PdfMaker
+from liyu.vouchers.pdf import PdfFailedError, PdfMaker, PdfTooLargeError, PdfTooSlowError
 from liyu.vouchers.sheets import Form, Layout, Sheet
 from liyu.vouchers.states import OPEN, PRINTABLE
 
@@ -38,6 +39,12 @@ PART = 500
 AT_ONCE = 2
 KEPT = timedelta(days=7)
 """How long a finished file lies in storage: whoever has it has the vouchers."""
+BROKE_OFF = "broke_off"
+PROBLEMS: dict[str, str] = {
+    **{fault.code: fault.message for fault in (PdfFailedError, PdfTooSlowError, PdfTooLargeError)},
+    BROKE_OFF: N_("It broke off several times; the log of the worker says why."),
+}
+"""Why the worker stopped a print, in words."""
 _FIRST_MOMENT = (1980, 1, 1, 0, 0, 0)
 
 
@@ -122,10 +129,15 @@ _ORDER = """
 _SELECT = """
     SELECT p.*, i.sku, i.name_zh AS item_zh, i.name_en AS item_en, r.name AS run_name
     FROM voucher_print p JOIN item i ON i.id = p.item_id LEFT JOIN voucher_run r ON r.id = p.run_id"""
+# Two jobs of one print: the one that was stopped and resumed while its worker was busy, and the one that resuming started.
+_ALONE = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
+_LET_GO = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 _COUNT = "UPDATE voucher_print SET done = %s WHERE id = %s AND done = %s AND state = 'printing'"
 _FINISH = "UPDATE voucher_print SET state = 'finished', finished_at = %s WHERE id = %s AND state = 'printing'"
 _STOP = "UPDATE voucher_print SET state = 'stopped', problem = %s WHERE id = %s AND state = 'printing'"
-_RESUME = "UPDATE voucher_print SET state = 'printing', problem = NULL WHERE id = %s AND state = 'stopped'"
+# Not when its days are over: its parts may be going at this moment.
+_RESUME = """
+    UPDATE voucher_print SET state = 'printing', problem = NULL WHERE id = %s AND state = 'stopped' AND made_at >= %s"""
 
 
 async def order_print(
@@ -207,14 +219,17 @@ async def items_on_press(connection: AsyncConnection[Any]) -> list[int]:
 
 
 async def stop_print(connection: AsyncConnection[Any], print_id: int, problem: str | None = None) -> None:
-    """Let the worker stop after the parts in hand; they stay. Raises PrintNotReadyError for one that is not printing."""
+    """Let the worker stop after the parts in hand; they stay. `problem` is the code of what stopped it, if not a person.
+
+    Raises PrintNotReadyError for one that is not printing.
+    """
     if not (await connection.execute(_STOP, (problem, print_id))).rowcount:
         raise PrintNotReadyError
 
 
-async def resume_print(connection: AsyncConnection[Any], print_id: int) -> None:
-    """Let it go on; the caller defers the job. Raises PrintNotReadyError for one that is not stopped."""
-    if not (await connection.execute(_RESUME, (print_id,))).rowcount:
+async def resume_print(connection: AsyncConnection[Any], print_id: int, now: datetime) -> None:
+    """Let it go on; the caller defers the job. Raises PrintNotReadyError for one that is not stopped, or whose days are over."""
+    if not (await connection.execute(_RESUME, (print_id, now - KEPT))).rowcount:
         raise PrintNotReadyError
 
 
@@ -228,10 +243,12 @@ async def carry_out(
     now: datetime,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Print what is not printed yet, until it is finished or somebody stops it. A second worker at once does no harm.
+    """Print what is not printed yet, until it is finished or somebody stops it. A second worker waits until the first is done.
 
     Vouchers that have meanwhile been cancelled or used up are left out. Raises PdfFailedError, with the print stopped.
     """
+    name = (f"printing:{print_id}",)
+    await connection.execute(_ALONE, name)
     try:
         while (found := await load_print(connection, print_id)).state == "printing":
             if progress is not None:
@@ -243,8 +260,10 @@ async def carry_out(
                 return
             await _print_next(connection, found, storage, maker, to_sheets)
     except PdfFailedError as fault:
-        await connection.execute(_STOP, (str(fault), print_id))
+        await connection.execute(_STOP, (fault.code, print_id))
         raise
+    finally:
+        await connection.execute(_LET_GO, name)
 
 
 async def forget_old_prints(connection: AsyncConnection[Any], storage: Storage, now: datetime) -> int:

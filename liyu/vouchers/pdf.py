@@ -21,6 +21,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from liyu.core.errors import DomainError
+from liyu.core.i18n import N_
 from liyu.vouchers.sheets import Layout, Sheet
 
 if TYPE_CHECKING:
@@ -46,8 +48,26 @@ Made = TypeVar("Made")
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
-class PdfFailedError(Exception):
-    """The document could not be made: it took too long, twice broke its process, or is faulty."""
+class PdfFailedError(DomainError):
+    """The document could not be made: twice it broke the process that set it."""
+
+    status = 503
+    code = "pdf_failed"
+    message = N_("The PDF could not be made: setting its pages broke off twice.")
+
+
+class PdfTooSlowError(PdfFailedError):
+    """It took longer than one document may."""
+
+    code = "pdf_too_slow"
+    message = N_("The PDF could not be made: setting its pages took too long.")
+
+
+class PdfTooLargeError(PdfFailedError):
+    """It took more memory than one document may."""
+
+    code = "pdf_too_large"
+    message = N_("The PDF could not be made: setting its pages took too much memory.")
 
 
 class PdfMaker:
@@ -98,10 +118,10 @@ class PdfMaker:
                 # Another document may have broken the process, so each gets a second try.
                 self._drop(pool)
             except _TooSlowError as fault:
-                raise PdfFailedError(f"the document took longer than {self.seconds} s") from fault
+                raise PdfTooSlowError from fault
             except MemoryError as fault:
-                raise PdfFailedError(f"the document needed more than {self.megabytes} MB") from fault
-        raise PdfFailedError("the document broke the process that made it")
+                raise PdfTooLargeError from fault
+        raise PdfFailedError
 
     async def warm_up(self) -> None:
         """Start the processes and load their fonts, so that the first document does not wait for it."""

@@ -12,12 +12,13 @@ from liyu.core.clock import Clock
 from liyu.core.errors import NotFoundError
 from liyu.core.settings import Settings
 from liyu.core.storage import open_storage
-from liyu.vouchers.batches import ToSheets, carry_out, forget_old_prints
+from liyu.vouchers.batches import BROKE_OFF, ToSheets, carry_out, forget_old_prints, stop_print
 from liyu.vouchers.pdf import PdfFailedError, PdfMaker
 
 log = structlog.get_logger()
 print_tasks = Blueprint()
-RETRY = RetryStrategy(max_attempts=5, exponential_wait=3)
+ATTEMPTS = 5
+RETRY = RetryStrategy(max_attempts=ATTEMPTS, exponential_wait=3)
 
 
 OpenSheets = Callable[[AsyncConnection[Any]], Awaitable[ToSheets]]
@@ -41,7 +42,7 @@ class PrintServices:
 
 @print_tasks.task(name="print_vouchers", pass_context=True, retry=RETRY)
 async def print_vouchers(context: JobContext, print_id: int) -> None:
-    """Print what was ordered, or the rest of it; what cannot be set stops it, and its page says why."""
+    """Print what was ordered, or the rest of it; what cannot be set or kept stops it, and its page says why."""
     services: PrintServices = context.additional_context["printing"]
     async with await services.connect() as connection:
         try:
@@ -56,7 +57,12 @@ async def print_vouchers(context: JobContext, print_id: int) -> None:
         except NotFoundError:
             return
         except PdfFailedError as fault:
-            log.warning("print_stopped", print_id=print_id, problem=str(fault))
+            log.warning("print_stopped", print_id=print_id, problem=fault.code)
+        except Exception:
+            # After the last try nobody would be printing it any more, and its page would say so for ever.
+            if context.job.attempts >= ATTEMPTS:
+                await stop_print(connection, print_id, BROKE_OFF)
+            raise
 
 
 @print_tasks.periodic(cron="50 * * * *")

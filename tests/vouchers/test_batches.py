@@ -1,14 +1,17 @@
 """Many vouchers on paper: a job with progress that is stopped and goes on, and a file that is gone after its days."""
 
+import asyncio
 import io
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pikepdf import Pdf
+from psycopg import AsyncConnection
 from psycopg.errors import CheckViolation
 
 from liyu.core.storage import FolderStorage
@@ -56,7 +59,7 @@ class _Counting(PdfMaker):
 
     def _count(self, sheets: Sequence[Sheet]) -> None:
         if any(one.marks.qr == str(self.fails_at) for one in sheets):
-            raise PdfFailedError("on purpose")
+            raise PdfFailedError
         self.made += len(sheets)
 
 
@@ -109,7 +112,7 @@ async def test_a_print_is_stopped_fails_and_goes_on(
         with pytest.raises(PdfFailedError):
             await press.print(print_id)
         stopped = await load_print(world.connection, print_id)
-        assert (stopped.state, stopped.done, stopped.problem) == ("stopped", 2, "on purpose")
+        assert (stopped.state, stopped.done, stopped.problem) == ("stopped", 2, "pdf_failed")
         with pytest.raises(PrintNotReadyError):
             await stop_print(world.connection, print_id)
         made = press.maker.made
@@ -119,7 +122,7 @@ async def test_a_print_is_stopped_fails_and_goes_on(
         # One is cancelled meanwhile: it is left out, and nothing is made twice.
         await world.connection.execute("UPDATE voucher SET state = 'cancelled' WHERE id = %s", (vouchers[4],))
         press.maker.fails_at, press.maker.made = 0, 0
-        await resume_print(world.connection, print_id)
+        await resume_print(world.connection, print_id, NOW)
         finished = await press.print(print_id)
         assert (finished.state, finished.done, finished.problem) == ("finished", 5, None)
         assert press.maker.made == 2
@@ -128,9 +131,10 @@ async def test_a_print_is_stopped_fails_and_goes_on(
                 f"%PDF {one}".encode() for one in vouchers[:4]
             ]
         assert press.files() == [".zip"]
-        for act in (stop_print, resume_print):
-            with pytest.raises(PrintNotReadyError):
-                await act(world.connection, print_id)
+        with pytest.raises(PrintNotReadyError):
+            await stop_print(world.connection, print_id)
+        with pytest.raises(PrintNotReadyError):
+            await resume_print(world.connection, print_id, NOW)
         with pytest.raises(CheckViolation):
             await world.connection.execute("UPDATE voucher_print SET done = 1 WHERE id = %s", (print_id,))
 
@@ -138,6 +142,66 @@ async def test_a_print_is_stopped_fails_and_goes_on(
         assert await forget_old_prints(world.connection, press.storage, NOW + KEPT + timedelta(seconds=1)) == 1
         assert press.files() == []
         assert (await load_print(world.connection, print_id)).voucher_ids == []
+
+
+async def test_a_stopped_print_is_not_resumed_when_its_days_are_over(database_url: str, tmp_path: Path) -> None:
+    async with open_world(database_url) as world:
+        press = Press(
+            world, await (await open_shops(world)).vouchers(1), await world.one("SELECT id FROM item"), tmp_path
+        )
+        print_id, _ = await press.order()
+        await stop_print(world.connection, print_id)
+        # Its parts may be going at this moment, and the rest of it would be taken for the whole.
+        with pytest.raises(PrintNotReadyError):
+            await resume_print(world.connection, print_id, NOW + KEPT + timedelta(seconds=1))
+        assert (await load_print(world.connection, print_id)).state == "stopped"
+        await resume_print(world.connection, print_id, NOW + KEPT)
+
+
+class _HeldStorage(FolderStorage):
+    """The second worker comes when the first one joins the parts, and reads after that one has ended."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.first_reads, self.second_reads, self.first_is_done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def get(self, name: str) -> bytes:
+        if self.first_reads.is_set() and asyncio.current_task().get_name() == "second":  # type: ignore[union-attr]
+            self.second_reads.set()
+            await self.first_is_done.wait()
+        elif not self.first_reads.is_set():
+            self.first_reads.set()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.second_reads.wait(), 0.3)
+        return await super().get(name)
+
+
+async def test_two_workers_at_one_print_lose_nothing(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped and resumed at once, a print has two jobs: the one in hand goes on, and so does the new one."""
+    monkeypatch.setattr(batches, "PART", 1)
+    async with open_world(database_url) as world, await AsyncConnection.connect(world.url, autocommit=True) as other:
+        vouchers = await (await open_shops(world)).vouchers(3)
+        press = Press(world, vouchers, await world.one("SELECT id FROM item"), tmp_path)
+        storage = press.storage = _HeldStorage(tmp_path)
+        print_id, _ = await press.order()
+        tools: dict[str, Any] = {"storage": storage, "maker": press.maker, "to_sheets": to_sheets, "now": NOW}
+
+        async def work_first() -> None:
+            await carry_out(world.connection, print_id, **tools)
+            storage.first_is_done.set()
+
+        async def work_second() -> None:
+            await storage.first_reads.wait()
+            await carry_out(other, print_id, **tools)
+
+        async with asyncio.timeout(20):
+            await asyncio.gather(asyncio.create_task(work_first()), asyncio.create_task(work_second(), name="second"))
+        finished = await load_print(world.connection, print_id)
+        with zipfile.ZipFile(io.BytesIO(await storage.get(finished.file_name))) as archive:
+            assert len(archive.namelist()) == 3
+        assert press.maker.made == 3
 
 
 async def test_one_document_of_all_parts(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

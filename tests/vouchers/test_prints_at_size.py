@@ -45,7 +45,7 @@ class _FailsOnce(PdfMaker):
     def _count(self, sheets: Sequence[Sheet]) -> None:
         before, self.left = self.left, self.left - len(sheets)
         if before > 0 >= self.left:
-            raise PdfFailedError("on purpose")
+            raise PdfFailedError
 
 
 def _make_to_sheets() -> ToSheets:
@@ -76,7 +76,7 @@ async def _print(world: World, maker: _FailsOnce, folder: Path, form: str, layou
         except PdfFailedError:
             assert not is_last
             assert 0 < (await load_print(connection, print_id)).done < TOTAL
-            await resume_print(connection, print_id)
+            await resume_print(connection, print_id, NOW)
     made = await load_print(connection, print_id)
     assert (made.state, made.done, len(set(made.voucher_ids))) == ("finished", TOTAL, TOTAL)
     return folder / made.file_name, [TOKENS.codes.code_of(one) for one in made.voucher_ids]

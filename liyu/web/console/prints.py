@@ -19,6 +19,7 @@ from liyu.vouchers.batches import (
     KEPT,
     MEDIA_TYPES,
     PAGE,
+    PROBLEMS,
     Numbers,
     Print,
     list_printable_items,
@@ -31,7 +32,7 @@ from liyu.vouchers.batches import (
 from liyu.vouchers.sheets import FORMS, LAYOUTS, Form, Layout
 from liyu.web import forms
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.attachments import headers_of
+from liyu.web.attachments import headers_of, open_pieces
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
     AnyRequest,
@@ -92,7 +93,9 @@ async def order(request: AnyRequest, session: NamedDependency[AsyncSession]) -> 
     form = await PrintForm.read(request)
     connection = await driver_connection(session)
     items = {one.sku: one.id for one in await list_printable_items(connection, now_of(request))}
-    if not form.is_valid or form.sku not in items:
+    if form.is_valid and form.sku not in items:
+        form.refuse(N_("Choose an item of the list."), "sku")
+    if not form.is_valid:
         return await _show_list(request, session, form, status=422)
     print_id, refusal = await order_and_start(request, session, items[form.sku], form)
     if refusal:
@@ -161,7 +164,7 @@ async def stop(request: AnyRequest, session: NamedDependency[AsyncSession], prin
 async def resume(request: AnyRequest, session: NamedDependency[AsyncSession], print_id: FromPath[int]) -> Page:
     """Let it go on where it was."""
     connection = await driver_connection(session)
-    refusal = await try_act(connection, resume_print(connection, print_id))
+    refusal = await try_act(connection, resume_print(connection, print_id, now_of(request)))
     if refusal:
         return await _show(request, connection, print_id, refusal=refusal)
     await defer(connection, "print_vouchers", print_id=print_id)
@@ -183,7 +186,7 @@ async def make_address(request: AnyRequest, session: NamedDependency[AsyncSessio
 async def download_print(
     request: AnyRequest, session: NamedDependency[AsyncSession], print_id: FromPath[int], ticket: FromPath[str]
 ) -> Stream:
-    """The file, noted in the audit log. Raises NotFoundError for an address that is over or another's."""
+    """The file, noted in the audit log. Raises NotFoundError for an address that is over or another's, or a file that is gone."""
     try:
         meant = _tickets(request).loads(ticket, max_age=ADDRESS_SECONDS)
     except BadSignature as fault:
@@ -191,8 +194,8 @@ async def download_print(
     found = await load_print(await driver_connection(session), print_id)
     if meant != [print_id, actor_of(request).reference] or found.state != "finished":
         raise NotFoundError
+    pieces = await open_pieces(open_storage(visit_of(request).services.settings).pieces(found.file_name))
     await record_act(request, session, "print.fetch", f"print:{print_id}", after={"vouchers": found.total})
-    pieces = open_storage(visit_of(request).services.settings).pieces(found.file_name)
     numbers = f"-{found.first_number}-{found.last_number}" if found.run_id else ""
     name = f"vouchers-{found.sku}-{found.id}{numbers}.{found.form}"
     return Stream(pieces, media_type=MEDIA_TYPES[found.form], headers=headers_of(name))
@@ -237,6 +240,7 @@ async def _show(
         refusal=refusal,
         found=found,
         line=words_of_print(found),
+        problem=translate(PROBLEMS[found.problem]) if found.problem else "",
         kept_days=KEPT.days,
         minutes=ADDRESS_SECONDS // 60,
     )

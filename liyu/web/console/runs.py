@@ -13,7 +13,16 @@ from liyu.core.errors import DomainError
 from liyu.core.i18n import N_, Message
 from liyu.vouchers.batches import Numbers, list_prints
 from liyu.vouchers.facts import write_number
-from liyu.vouchers.runs.queries import STATES, RunAct, list_acts, list_numbers, list_runnable_items, list_runs, load_run
+from liyu.vouchers.runs.queries import (
+    STATES,
+    Run,
+    RunAct,
+    list_acts,
+    list_numbers,
+    list_runnable_items,
+    list_runs,
+    load_run,
+)
 from liyu.vouchers.runs.service import ACTS, MOST, decide_range, make_run
 from liyu.vouchers.sheets import LAYOUTS, RUN_FORMS
 from liyu.web.actor import actor_of, require_permission
@@ -158,12 +167,15 @@ async def decide(request: AnyRequest, session: NamedDependency[AsyncSession], ru
     if not form.is_valid:
         return await _show(request, connection, run_id, act=form, status=422)
     run, changed = await load_run(connection, run_id, now_of(request)), list[int]()
+    if form.first > run.total:
+        form.refuse(_beyond(run), "first")
+        return await _show(request, connection, run_id, act=form, status=422)
     last = min(form.last, run.total)
 
     async def act() -> None:
         changed.append(
             await decide_range(
-                connection, run_id, form.act, first=min(form.first, last), last=last, reason=form.reason,
+                connection, run_id, form.act, first=form.first, last=last, reason=form.reason,
                 actor=actor_of(request).reference, now=now_of(request), zone=current_zone(),
             )
         )  # fmt: skip
@@ -184,6 +196,9 @@ async def print_numbers(request: AnyRequest, session: NamedDependency[AsyncSessi
     if not form.is_valid:
         return await _show(request, connection, run_id, printing=form, status=422)
     run = await load_run(connection, run_id, now_of(request))
+    if form.print_first > run.total:
+        form.refuse(_beyond(run), "print_first")
+        return await _show(request, connection, run_id, printing=form, status=422)
     numbers = Numbers(run_id, form.print_first, min(form.print_last, run.total))
     print_id, refusal = await order_and_start(request, session, run.item_id, form, numbers=numbers)
     if refusal:
@@ -236,6 +251,10 @@ async def _show(
         **choices_of_print(RUN_FORMS),
         **cursor_links(request, following),
     )
+
+
+def _beyond(run: Run) -> Message:
+    return Message(N_("The last number of this run is %(total)s."), {"total": run.total})
 
 
 def _state(name: str) -> tuple[str, str]:

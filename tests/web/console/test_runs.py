@@ -41,7 +41,7 @@ async def test_a_run_is_made_printed_and_decided_about_by_its_numbers(
 
     # A print shop gets the data of numbers that nobody can use yet.
     paper = {"print_first": "3", "print_last": "99", "language": "en", "layout": "a6", "form": "csv"}
-    for wrong in ({"print_last": "2"}, {"form": "xlsx"}, {"print_first": ""}):
+    for wrong in ({"print_last": "2"}, {"form": "xlsx"}, {"print_first": ""}, {"print_first": "13"}):
         assert (await submit(client, address, f"{address}/print", **paper | wrong)).status_code == 422, wrong
     ordered = (await submit(client, address, f"{address}/print", **paper)).headers["location"]
     await Worker(settings, clock, sessions).run()
@@ -54,7 +54,8 @@ async def test_a_run_is_made_printed_and_decided_about_by_its_numbers(
     assert "3–12" in texts_of(await client.get(address))
 
     act = {"first": "1", "last": "5", "act": "activated", "reason": "Handed to the fair"}
-    for wrong in ({"reason": ""}, {"act": "used"}, {"last": "0"}, {"first": "6"}):
+    # The last one has no number of this run: number 12 is not what was meant.
+    for wrong in ({"reason": ""}, {"act": "used"}, {"last": "0"}, {"first": "6"}, {"first": "13", "last": "20"}):
         assert (await submit(client, address, f"{address}/range", **act | wrong)).status_code == 422, wrong
     assert await world.one("SELECT count(*) FROM voucher WHERE state = 'printed'") == 12
     assert (await submit(client, address, f"{address}/range", **act)).status_code == 303

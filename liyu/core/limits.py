@@ -13,16 +13,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from liyu.core.bulk import encode_rows, record_of
 from liyu.core.database import Base
-from liyu.core.errors import DomainError
-from liyu.core.i18n import N_
+from liyu.core.errors import DomainError, Reason
+from liyu.core.i18n import N_, Message
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many hits in a window of so many seconds, counted from the first hit."""
+    """So many hits in a window of so many seconds, counted from the first hit; `why` tells who went past it whose doing it was."""
 
     hits: int
     seconds: int
+    why: str | None = None
 
 
 LIMITS = {
@@ -40,12 +41,23 @@ LIMITS = {
     "claim_code": Limit(10, 3600),
     "claim_code_address": Limit(60, 3600),
     "verify": Limit(120, 60),
-    "verify_failure": Limit(20, 600),
-    "verify_failure_key": Limit(60, 600),
-    "verify_failure_device": Limit(30, 600),
-    "verify_failure_store": Limit(120, 600),
-    "verify_failure_address": Limit(120, 600),
-    "verify_failure_all": Limit(3_000, 600),
+    "verify_address": Limit(1_200, 60),
+    "verify_failure": Limit(20, 600, N_("You tried many codes that no voucher has. Scanning a QR code still works.")),
+    "verify_failure_key": Limit(
+        60, 600, N_("This key sent many codes that no voucher has. What a QR code says is still taken.")
+    ),
+    "verify_failure_device": Limit(
+        30, 600, N_("Many codes that no voucher has were tried on this device. Scanning a QR code still works.")
+    ),
+    "verify_failure_store": Limit(
+        120, 600, N_("Many codes that no voucher has were tried at this store. Scanning a QR code still works.")
+    ),
+    "verify_failure_address": Limit(
+        120, 600, N_("Many codes that no voucher has came from this network. Scanning a QR code still works.")
+    ),
+    "verify_failure_all": Limit(
+        3_000, 600, N_("Somebody is trying very many codes just now. Scanning a QR code still works.")
+    ),
     "voucher_pin": Limit(5, 3600),
     "api": Limit(30, 60),
 }
@@ -67,15 +79,17 @@ class RateLimit(Base):
 
 
 class LimitExceededError(DomainError):
-    """Too many in too short a time; `retry_after` says how many seconds to wait."""
+    """Too many in too short a time; `retry_after` says how many seconds to wait, the reason which limit it is."""
 
     status = 429
     code = "too_many_requests"
     message = N_("Too many attempts. Please try again in %(minutes)s min.")
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, name: str, retry_after: int) -> None:
         self.retry_after = retry_after
-        super().__init__(minutes=max(1, -(-retry_after // 60)), retry_after=retry_after)
+        why = LIMITS[name].why
+        reasons = [Reason(name, Message(why))] if why else []
+        super().__init__(reasons=reasons, minutes=max(1, -(-retry_after // 60)), retry_after=retry_after)
 
 
 async def hit(session: AsyncSession, name: str, subject: str, *, now: datetime) -> None:
@@ -100,7 +114,7 @@ async def hit(session: AsyncSession, name: str, subject: str, *, now: datetime) 
         )
     ).one()
     if row.hits > limit.hits:
-        raise LimitExceededError(_seconds_left(limit, row.window_start, now))
+        raise LimitExceededError(name, _seconds_left(limit, row.window_start, now))
 
 
 async def ensure_within(session: AsyncSession, name: str, subject: str, *, now: datetime) -> None:
@@ -108,7 +122,7 @@ async def ensure_within(session: AsyncSession, name: str, subject: str, *, now: 
     limit = LIMITS[name]
     row = await session.get(RateLimit, (name, subject))
     if row and row.hits >= limit.hits and (left := _seconds_left(limit, row.window_start, now)) > 0:
-        raise LimitExceededError(left)
+        raise LimitExceededError(name, left)
 
 
 class _Hits(Struct):
@@ -149,7 +163,7 @@ class Windows:
         for subject in subjects if self.known or self.counted else ():
             limit, (began, hits) = LIMITS[subject[0]], self._window_of(subject)
             if hits >= limit.hits:
-                return LimitExceededError(_seconds_left(limit, began, self.now))
+                return LimitExceededError(subject[0], _seconds_left(limit, began, self.now))
         return None
 
     def count_left(self, subject: Subject) -> int:

@@ -9,7 +9,7 @@ LONGEST_INPUT = 256
 _VALUES = {letter: value for value, letter in enumerate(LETTERS)}
 _PAIRS = [first + second for first in LETTERS for second in LETTERS]
 _MISREAD = str.maketrans("OIL", "011")
-_SEPARATORS = re.compile(r"[\s\-‐-―−_.·]+")
+_NO_LETTERS = re.compile(r"[^0-9A-Z]+")
 # Multiplication by x in the field of 32 elements (x⁵ + x² + 1).
 _TIMES_X = [(value << 1) ^ (0b100101 if value & 16 else 0) for value in range(32)]
 
@@ -43,8 +43,11 @@ def check_letter(letters: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """What someone typed or scanned, as it was meant: upper case, half width, without spaces, hyphens and dots."""
-    return _SEPARATORS.sub("", unicodedata.normalize("NFKC", text[:LONGEST_INPUT]).upper())
+    """What someone typed, pasted or scanned, as it was meant: upper case, half width, letters and digits alone.
+
+    What chats and forms put around a code goes with spaces and hyphens: quotes, signs that nobody sees, words in Chinese.
+    """
+    return _NO_LETTERS.sub("", unicodedata.normalize("NFKC", text[:LONGEST_INPUT]).upper())
 
 
 def repair(letters: str) -> str:

@@ -19,6 +19,7 @@ from liyu.core.errors import BusyError, DomainError, IdempotencyConflictError, N
 from liyu.core.i18n import N_
 from liyu.core.limits import LimitExceededError
 from liyu.vouchers.coupons import coupons_by_id
+from liyu.vouchers.errors import UnknownVoucherError
 from liyu.vouchers.load import NO_VOUCHER
 from liyu.vouchers.save import Batch, UsedUpHook
 from liyu.vouchers.stacking import Combination, Objection, check
@@ -117,8 +118,8 @@ async def verify_together(
 ) -> Bill:
     """Use all coupons once on a bill, in the caller's transaction or a savepoint of it; the requests' own nonces do not matter.
 
-    The same verifier and nonce with the same coupons and amount gets the first answer again. Raises CouponsRefusedError, of which
-    attempts and wrong PINs are kept if the caller commits; IdempotencyConflictError; LimitExceededError; BusyError.
+    The same verifier and nonce with the same coupons, amount and store gets the first answer again. Raises CouponsRefusedError,
+    of which attempts and wrong PINs are kept if the caller commits; IdempotencyConflictError; LimitExceededError; BusyError.
     """
     wishes = [_name(request, nonce, tokens, now) for request in requests]
     for _ in range(TRIES):
@@ -145,6 +146,11 @@ async def bill_of_partner(
     return bill
 
 
+async def bill_of_nonce(connection: AsyncConnection[Any], verifier: str, nonce: str) -> Bill | None:
+    """The bill that a verifier made under a nonce, if there is one."""
+    return await _find(connection, _KNOWN, {"verifier": verifier, "nonce": nonce})
+
+
 async def _settle(
     connection: AsyncConnection[Any],
     wishes: Sequence[VerifyRequest],
@@ -154,19 +160,17 @@ async def _settle(
     on_used_up: UsedUpHook | None,
 ) -> Bill | DomainError:
     """Save all, or of what was refused the attempts alone; a refusal is returned and not raised, so that they stay."""
-    values = {"verifier": wishes[0].verifier, "nonce": nonce}
-    known = await _find(connection, _KNOWN, values)
-    if known is not None:
-        same = sorted(_nonce_of(nonce, use.voucher_id) for use in known.uses) == sorted(one.nonce for one in wishes)
-        return (
-            structs.replace(known, repeated=True)
-            if same and known.amount_minor == amount_minor
-            else IdempotencyConflictError()
-        )
     excess = next((one for one in decided.outcomes if isinstance(one, LimitExceededError)), None)
     if excess is not None:
         return excess
     refused = {place: one for place, one in enumerate(decided.outcomes) if isinstance(one, DomainError)}
+    values = {"verifier": wishes[0].verifier, "nonce": nonce}
+    known = await _find(connection, _KNOWN, values)
+    if known is not None and not refused and _is_same(known, wishes, nonce, amount_minor):
+        return structs.replace(known, repeated=True)
+    # A known nonce is no place to try codes: those that are none are counted whatever else is wrong.
+    if known is not None and not any(isinstance(one, UnknownVoucherError) for one in refused.values()):
+        return IdempotencyConflictError()
     used = [one for one in decided.outcomes if isinstance(one, Verified)]
     nonces = [one.nonce for one in wishes]
     refused = {place: ShownTwiceError() for place, one in enumerate(nonces) if one in nonces[:place]} | refused
@@ -181,6 +185,12 @@ async def _settle(
         return combination
     await save_decided(connection, decided, {}, on_used_up, commit=False)
     return await _keep(connection, values, used, combination, amount_minor, decided.state.now)
+
+
+def _is_same(bill: Bill, wishes: Sequence[VerifyRequest], nonce: str, amount_minor: int) -> bool:
+    """Whether a bill that was sent again is the one of before. Another store would be refused by its coupons' nonces."""
+    same = sorted(_nonce_of(nonce, use.voucher_id) for use in bill.uses) == sorted(one.nonce for one in wishes)
+    return same and bill.amount_minor == amount_minor
 
 
 async def _combine(

@@ -20,7 +20,7 @@ from liyu.vouchers.verify import (
     find_excess,
     find_limits,
     find_misplaced,
-    keep_refusal,
+    keep_attempt,
     note_refusal,
     place,
     read_request,
@@ -87,8 +87,7 @@ async def check(
     await count_uses_of_the_day(connection, state, find_limits(state, [placed]))
     refusal = find_refusal(state, shown.presented, voucher, asked, in_hand=request.in_hand)
     if refusal is not None:
-        note_refusal(state, placed, refusal)
-        await keep_refusal(connection, refusal)
+        await keep_attempt(connection, note_refusal(state, placed, refusal))
         if state.guesses.counted:
             await state.guesses.save(connection)
     if voucher is None or isinstance(refusal, UnknownVoucherError | WrongPartnerError):

@@ -24,7 +24,7 @@ class VoucherRefusedError(DomainError):
     """The voucher is not accepted here and now; nothing has changed."""
 
     attempt: Attempt | None = None
-    """Set when the attempt is to be kept (`keep_refusal`)."""
+    """Set when the attempt was noted to be kept."""
 
     def __init__(self, **details: object) -> None:
         super().__init__(reasons=[Reason(self.code, Message(self.message, details), details)], **details)

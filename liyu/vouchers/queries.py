@@ -162,13 +162,6 @@ async def voucher_of_member(connection: AsyncConnection[Any], member_id: int, vo
     return found[0]
 
 
-async def vouchers_of_redemption(connection: AsyncConnection[Any], redemption_id: int) -> list[VoucherFacts]:
-    """The vouchers of a redemption, for callers who have established that the redemption is theirs to see."""
-    return await fetch_facts(
-        connection, "WHERE v.redemption_id = %(redemption)s ORDER BY v.id", {"redemption": redemption_id}
-    )
-
-
 async def facts_of(connection: AsyncConnection[Any], voucher_ids: list[int]) -> list[VoucherFacts]:
     """Vouchers by id in the order of ids, for jobs of the operator such as printing; unknown ids are left out."""
     return await fetch_facts(connection, "WHERE v.id = ANY(%(ids)s) ORDER BY v.id", {"ids": voucher_ids})
@@ -207,6 +200,15 @@ async def verification_of_partner(
     if found is None:
         raise UnknownVerificationError
     return found
+
+
+async def verification_of_nonce(connection: AsyncConnection[Any], verifier: str, nonce: str) -> int | None:
+    """The id of the verification that a verifier made under a nonce, if there is one."""
+    found = await connection.execute(
+        "SELECT id FROM verification WHERE verifier = %s AND nonce = %s", (verifier, nonce)
+    )
+    row = await found.fetchone()
+    return row[0] if row else None
 
 
 async def count_verifications(

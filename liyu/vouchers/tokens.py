@@ -45,6 +45,10 @@ class Form(StrEnum):
     STATIC = "static"
 
 
+_TOKENS = {(_DYNAMIC, _HEAD + _MAC_LETTERS): Form.DYNAMIC, (_STATIC, _STATIC_HEAD + _SIGNATURE_LETTERS): Form.STATIC}
+"""Tokens by their first two letters and how many they have."""
+
+
 class Presented(Struct, frozen=True):
     """A voucher as it was shown: genuine by its letters, whatever the database says of it."""
 
@@ -121,9 +125,10 @@ class Tokens:
     def read(self, text: str, now: datetime) -> Presented | None:
         """What was shown: a typed code or either token; None for everything that is not ours, without saying why."""
         letters = tidy(text)
-        if letters.startswith(_DYNAMIC) and len(letters) == _HEAD + _MAC_LETTERS:
+        form = _form_of_token(letters)
+        if form is Form.DYNAMIC:
             return self._read_dynamic(letters, now)
-        if letters.startswith(_STATIC) and len(letters) == _STATIC_HEAD + _SIGNATURE_LETTERS:
+        if form is Form.STATIC:
             return self._read_static(letters)
         voucher_id = self.codes.voucher_id_of(text)
         return Presented(voucher_id, Form.CODE) if voucher_id else None
@@ -159,6 +164,15 @@ class Tokens:
 
     def _head(self, form: str, voucher_id: int, time: int) -> str:
         return form + self.disguised(voucher_id) + write_letters(time, _TIME_LETTERS)
+
+
+def may_be_token(text: str) -> bool:
+    """Whether a text has the shape of a voucher's QR code; only the installation that made it can tell whether it is one."""
+    return _form_of_token(tidy(text)) is not None
+
+
+def _form_of_token(letters: str) -> Form | None:
+    return _TOKENS.get((letters[:2], len(letters)))
 
 
 def _window_of(instant: datetime) -> int:

@@ -40,7 +40,6 @@ class _Found(Struct):
     store_id: int | None
     partner_id: int | None
     partner: str | None
-    generation: int
     verifier: str
     """Who verified; of what a device took without a network, whoever it was set up by."""
     verified_at: datetime
@@ -55,14 +54,15 @@ _OVER = ("expired", "cancelled")
 
 _FIND = """
     SELECT f.id, f.voucher_id, v.redemption_id, v.item_id, coalesce(v.holder_id, v.member_id) AS member_id, f.store_id,
-        f.partner_id, o.code AS partner, v.generation, coalesce('staff:' || l.staff_id, f.verifier) AS verifier,
+        f.partner_id, o.code AS partner, coalesce('staff:' || l.staff_id, f.verifier) AS verifier,
         f.verified_at, coalesce(u.received_at, f.verified_at) AS known_at, f.undone_at,
         coalesce(i.value_minor > p.undo_alone_minor, false) AS needs_another
     FROM verification f JOIN voucher v ON v.id = f.voucher_id JOIN item i ON i.id = v.item_id
     LEFT JOIN till_policy p ON p.id = 1 LEFT JOIN partner o ON o.id = f.partner_id
     LEFT JOIN offline_use u ON u.verification_id = f.id LEFT JOIN offline_lease l ON l.id = u.lease_id
     WHERE (%(partner)s::bigint IS NULL OR f.partner_id = %(partner)s)
-        AND CASE WHEN %(verification)s::bigint IS NULL THEN f.voucher_id = %(voucher)s ELSE f.id = %(verification)s END
+        AND (%(verification)s::bigint IS NULL OR f.id = %(verification)s)
+        AND (%(voucher)s::bigint IS NULL OR (f.voucher_id = %(voucher)s AND v.generation = %(generation)s))
     ORDER BY f.undone_at IS NULL DESC, f.id DESC LIMIT 1"""
 
 _MARK = """
@@ -102,7 +102,7 @@ async def undo(
     window_minutes: int,
     tokens: Tokens,
 ) -> Undone:
-    """Take back a verification by its id, or the last one of the voucher that `text` shows.
+    """Take back a verification by its id, or the last one of the voucher that `text` shows; given both, they must agree.
 
     `partner_id` None is the operator. The partner's account is set right in the same transaction or savepoint. Raises
     InvalidInputError without a reason, UnknownVerificationError (also for another partner's), AlreadyUndoneError,
@@ -112,9 +112,12 @@ async def undo(
     if not reason:
         raise InvalidInputError.of_fields({"reason": Message(N_("Please give a reason."))})
     presented = tokens.read(text, now) if text is not None else None
+    if presented is None and (text is not None or verification_id is None):
+        raise UnknownVerificationError
     values = {
         "verification": verification_id,
         "voucher": presented.voucher_id if presented else None,
+        "generation": presented.generation if presented else None,
         "partner": partner_id,
         "reason": reason,
         "actor": actor,
@@ -123,8 +126,6 @@ async def undo(
     async with connection.transaction():
         found = await _find(connection, values)
         values |= {"verification": found.id, "voucher": found.voucher_id}
-        if presented is not None and presented.generation != found.generation:
-            raise UnknownVerificationError
         if found.undone_at is not None:
             raise AlreadyUndoneError
         if now >= found.known_at + timedelta(minutes=window_minutes):

@@ -38,8 +38,8 @@ from liyu.vouchers.states import state_after
 from liyu.vouchers.tokens import Form, Presented, Tokens
 
 NONCE_CONSTRAINT = "uq_verification_verifier_nonce"
-EVERYBODY = "all"
-_ALL_GUESSES: Subject = ("verify_failure_all", EVERYBODY)
+ALL_GUESSES: Subject = ("verify_failure_all", "all")
+"""Under which limit everybody's unknown codes are counted together."""
 
 
 class VerifyRequest(Struct, frozen=True, kw_only=True):
@@ -61,7 +61,8 @@ class VerifyRequest(Struct, frozen=True, kw_only=True):
     pin: str | None = None
     """What the holder said, where the item wants their word and it was not confirmed in the wallet."""
     subjects: tuple[Subject, ...] = ()
-    """Under which limits unknown codes are counted, such as a key and an address; none where they were counted before."""
+    """Under which limits unknown codes are counted, such as a key and an address; none for a voucher that was shown here before,
+    which is no guess."""
 
 
 class Verified(Struct, kw_only=True):
@@ -116,19 +117,24 @@ def read_request(request: VerifyRequest, tokens: Tokens, now: datetime) -> Shown
     """What a till shows, as far as it can be told without the database."""
     presented = tokens.read(request.text, now)
     store_code = (request.store_code or "").strip() or None
-    subjects = request.subjects
-    if subjects:
-        subjects = (*subjects, *([("verify_failure_store", store_code.upper())] if store_code else ()), _ALL_GUESSES)
     question = Question(
         presented.voucher_id if presented else NO_VOUCHER,
         request.verifier,
         request.nonce,
         store_code,
         request.allowed_store_id,
-        subjects,
+        _guesses_of(request, store_code),
         (tries_of(presented.voucher_id),) if request.pin and presented else (),
     )
     return Shown(request, presented, question)
+
+
+def _guesses_of(request: VerifyRequest, store_code: str | None) -> tuple[Subject, ...]:
+    """Under which limits an unknown code counts. A store's is its partner's own: others who name it count for themselves."""
+    if not request.subjects:
+        return ()
+    store = (("verify_failure_store", f"{request.partner_id} {store_code.upper()}"),) if store_code else ()
+    return (*request.subjects, *store, ALL_GUESSES)
 
 
 async def settle(
@@ -267,10 +273,13 @@ def _settle_one(
     if excess is not None:
         return excess
     done = state.done.get((request.verifier, request.nonce))
-    if done is not None:
-        if presented is None or presented.voucher_id != done.voucher_id:
+    if done is not None and presented is not None and presented.voucher_id == done.voucher_id:
+        if asked.store is not None and asked.store.code != done.store_code:
             return IdempotencyConflictError()
         return _answer(state, state.vouchers[done.voucher_id], done, shown, tokens, repeated=True)
+    # A known nonce tells of a code that is none no more than a new one does, and it counts as much.
+    if done is not None and voucher is not None:
+        return IdempotencyConflictError()
     refusal = find_refusal(state, presented, voucher, asked, in_hand=request.in_hand)
     if isinstance(refusal, ConfirmationNeededError) and request.pin and voucher is not None:
         refusal = refuse_by_pin(state, voucher, tokens.pins, request.pin)
@@ -385,7 +394,6 @@ def _code_for(shown: Shown, voucher: VoucherState, tokens: Tokens) -> str:
     return write_code(shown.request.text)
 
 
-async def keep_refusal(connection: AsyncConnection[Any], refusal: VoucherRefusedError) -> None:
-    """Keep an attempt that was refused when a voucher was looked at, in a transaction that the refusal cannot roll back."""
-    if refusal.attempt is not None:
-        await connection.execute(KEEP_REFUSALS, (encode_rows([refusal.attempt]),))
+async def keep_attempt(connection: AsyncConnection[Any], attempt: Attempt) -> None:
+    """Keep an attempt that was refused elsewhere than in a batch, in a transaction that the refusal cannot roll back."""
+    await connection.execute(KEEP_REFUSALS, (encode_rows([attempt]),))

@@ -54,9 +54,18 @@ async def test_all_are_used_and_a_repeat_answers_as_before(database_url: str) ->
         before = await footprint(shops)
         again = await use(shops, [first, second, third])
         assert (again.id, again.repeated, len(again.uses)) == (bill.id, True, 3)
-        for other in ({"vouchers": [first, second]}, {"vouchers": [first, second, third], "amount": AMOUNT + 1}):
+        everything = [first, second, third]
+        for other in (
+            {"vouchers": [first, second]},
+            {"vouchers": everything, "amount": AMOUNT + 1},
+            {"vouchers": everything, "store": "SH2"},
+        ):
             with pytest.raises(IdempotencyConflictError):
                 await use(shops, **other)
+        with pytest.raises(CouponsRefusedError) as tried:
+            await use(shops, [first, second, 999_999])
+        assert [one.code for one in tried.value.refused.values()] == ["unknown_voucher"]
+        assert await world.one("SELECT count(*) FROM verification_refusal") == 1
         assert await footprint(shops) == before
         # Each is taken back by itself.
         await shops.undo(bill.uses[0].verification_id)

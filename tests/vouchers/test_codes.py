@@ -74,8 +74,12 @@ def test_typing_is_forgiven() -> None:
     voucher_id = CODES.voucher_id_of(code)
     wide = "".join(chr(ord(letter) + 0xFEE0) for letter in code)
     spoken = code.replace("0", "o").replace("1", "l").lower()
-    for typed in (code.lower(), code.replace("-", ""), f"  {code.replace('-', ' ')} ", wide, spoken, f"{code}\n"):
-        assert CODES.voucher_id_of(typed) == voucher_id
+    unseen = f"\ufeff{code[:5]}\u200b{code[5:]}\u200e"
+    chat = f"【礼遇】券码：“{code.replace('-', '－')}”，请出示。"
+    marks = [code.replace("-", mark) for mark in (" ", "", "\u00ad", "/", "・", "～", "\t")]
+    for typed in (code.lower(), wide, spoken, unseen, chat, f"  {code}\r\n", f'"{code}"', *marks):
+        assert CODES.voucher_id_of(typed) == voucher_id, typed
+        assert not is_mistyped(typed)
 
 
 @given(st.text(max_size=300))
@@ -90,8 +94,8 @@ def test_an_id_beyond_the_code_is_an_error(voucher_id: int) -> None:
         CODES.code_of(voucher_id)
 
 
-def test_a_masked_code_keeps_its_ends() -> None:
-    assert mask_code("7K3M-P9QX-4TRD") == "7K3M-····-4TRD"
+def test_a_masked_code_keeps_its_end_alone() -> None:
+    assert mask_code("7K3M-P9QX-4TRD") == "····-····-4TRD"
 
 
 @given(st.integers(0, 2**55 - 1))

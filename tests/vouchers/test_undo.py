@@ -10,7 +10,7 @@ from liyu.vouchers.errors import AlreadyUndoneError, SecondPersonNeededError, Un
 from liyu.vouchers.expire import expire_vouchers
 from liyu.vouchers.serials import serial_of
 from liyu.vouchers.undo import undo
-from tests.vouchers.tills import TOKENS, open_shops
+from tests.vouchers.tills import FEE, TOKENS, open_shops
 from tests.world import NOW, ZONE, open_world
 
 
@@ -84,6 +84,31 @@ async def test_undo_by_code_takes_the_last_use(database_url: str) -> None:
         assert await shops.footprint() == before
         await undo_by(TOKENS.codes.code_of(serial_of(voucher, 1)))
         await world.connection.execute("UPDATE voucher SET generation = 0")
+
+
+async def test_code_and_number_must_agree_and_one_of_them_be_there(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        shops = await open_shops(world)
+        voucher, other = await shops.vouchers(2, uses=2)
+        used = [await shops.verify(voucher), await shops.verify(other), await shops.verify(voucher)]
+
+        async def take_back(number: int | None, text: str | None) -> int:
+            undone = await undo(
+                world.connection, verification_id=number, text=text, reason="typo", actor="staff:1", now=NOW, zone=ZONE,
+                partner_id=shops.partners["LUCK"], window_minutes=10, tokens=TOKENS,
+            )  # fmt: skip
+            return undone.voucher_id
+
+        before = await shops.footprint()
+        for number, text in ((used[0].verification_id, TOKENS.codes.code_of(other)), (1, "nonsense"), (None, None)):
+            with pytest.raises(UnknownVerificationError):
+                await take_back(number, text)
+        assert await shops.footprint() == before
+        assert await take_back(used[0].verification_id, TOKENS.codes.code_of(voucher)) == voucher
+        # One in the middle of several: the others stay, and the next use takes its number.
+        assert await shops.state(voucher) == ("partly_used", 1)
+        assert (await shops.verify(voucher)).use_number == 2
+        assert await world.one("SELECT sum(amount_minor) FROM payable_entry") == 3 * FEE
 
 
 async def test_a_repeat_tells_that_its_verification_was_taken_back(database_url: str) -> None:

@@ -1,15 +1,19 @@
 """Who may verify what, where and when; what a use leaves behind; how a repeat and a refusal answer."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from liyu.core.clock import local_date
 from liyu.core.errors import DomainError, IdempotencyConflictError, NotFoundError
+from liyu.core.limits import LIMITS, Limit, LimitExceededError
 from liyu.redemption.cancel import cancel_redemption
 from liyu.redemption.errors import NotCancellableError
+from liyu.vouchers.codes import mask_code
 from liyu.vouchers.confirm import NotUsableError, confirm_use
 from liyu.vouchers.errors import (
     AlreadyVerifiedError,
@@ -76,10 +80,44 @@ async def test_the_same_nonce_answers_as_before(database_url: str) -> None:
         again = await shops.verify(voucher, nonce="n")
         assert again.repeated
         assert (again.verification_id, again.use_number) == (first.verification_id, 1)
-        with pytest.raises(IdempotencyConflictError):
-            await shops.verify(other, nonce="n")
+        assert (await shops.verify(voucher, nonce="n", store="sh1")).repeated
+        for wish in ({"voucher_id": other}, {"voucher_id": voucher, "store": "SH2"}):
+            with pytest.raises(IdempotencyConflictError):
+                await shops.verify(**wish, nonce="n")
         assert await shops.footprint() == before
         assert (await shops.verify(voucher, nonce="n", verifier="staff:2")).use_number == 2
+
+
+async def test_a_known_nonce_is_no_place_to_try_codes(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever verified a QR code knows a nonce and the end of the code: the rest is to be found no sooner than anywhere else."""
+    monkeypatch.setitem(LIMITS, "verify_failure_key", replace(LIMITS["verify_failure_key"], hits=2))
+    async with open_world(database_url) as world, open_desk(world) as desk:
+        shops = await open_shops(world)
+        voucher = await shops.voucher(uses=2)
+        await shops.verify(voucher, text=TOKENS.dynamic_token(voucher, NOW), nonce="n")
+        guess = structs.replace(
+            shops.request(999_999, nonce="n"), subjects=(("verify_failure_key", "key:1"),), partner_id=None
+        )
+        told = await asyncio.gather(*(desk.verify(guess) for _ in range(3)), return_exceptions=True)
+        assert [type(one) for one in told] == [UnknownVoucherError, UnknownVoucherError, LimitExceededError]
+        assert await world.one("SELECT count(*) FROM verification_refusal WHERE code = 'unknown_voucher'") == 2
+        assert isinstance(told[2], LimitExceededError)
+        assert [reason.code for reason in told[2].reasons] == ["verify_failure_key"]
+
+
+async def test_nobody_uses_up_the_guesses_of_anothers_store(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIMITS, "verify_failure_store", Limit(2, 600))
+    async with open_world(database_url) as world, open_desk(world) as desk:
+        shops = await open_shops(world)
+
+        async def guess(partner: str, key: str) -> type[BaseException]:
+            wish = shops.request(999_999, store="SH1", partner=partner, verifier=key)
+            with pytest.raises(DomainError) as refusal:
+                await desk.verify(structs.replace(wish, subjects=(("verify_failure_key", key),)))
+            return refusal.type
+
+        assert [await guess("TEA", f"key:{number}") for number in range(3)][2] is LimitExceededError
+        assert await guess("LUCK", "key:9") is UnknownVoucherError
 
 
 async def test_a_repeat_answers_although_the_wallet_token_went_stale(database_url: str) -> None:
@@ -89,7 +127,7 @@ async def test_a_repeat_answers_although_the_wallet_token_went_stale(database_ur
         token = TOKENS.dynamic_token(voucher, NOW)
         first = await shops.verify(voucher, text=token, nonce="n")
         code = TOKENS.codes.code_of(voucher)
-        assert first.code == f"{code[:5]}····{code[9:]}"
+        assert first.code == mask_code(code)
         again = await shops.verify(voucher, text=token, nonce="n", now=NOW + timedelta(minutes=5))
         assert again.verification_id == first.verification_id
         await _refused(shops, voucher, "stale", text=token, now=NOW + timedelta(minutes=5))

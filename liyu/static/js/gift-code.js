@@ -6,7 +6,7 @@ const LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH = 16;
 
 function tidy(text) {
-  return text.normalize("NFKC").toUpperCase().replaceAll(/[\s\-‐-―−_.·]+/gu, "").replaceAll("O", "0").replaceAll(/[IL]/gu, "1");
+  return text.normalize("NFKC").toUpperCase().replaceAll(/[^0-9A-Z]+/gu, "").replaceAll("O", "0").replaceAll(/[IL]/gu, "1");
 }
 
 function timesX(value) {

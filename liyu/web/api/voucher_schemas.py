@@ -47,7 +47,9 @@ class VerifyAnswer(Struct):
     store: Annotated[str | None, Meta(description="The store's code.")]
     verified_at: Instant
     verification: Annotated[int, Meta(description="What it can be taken back by.")]
-    use_number: int
+    use_number: Annotated[
+        int, Meta(description="How many uses held with this one; a use that was taken back frees a number.")
+    ]
     uses_allowed: int
 
 
@@ -67,7 +69,7 @@ class ConfirmAnswer(Struct):
 
 
 class UndoBody(Struct, forbid_unknown_fields=True):
-    """The verification to take back: by its id, or the last one of a code."""
+    """The verification to take back: by its id, or the last one of a code, or by both where they agree."""
 
     reason: Reason
     code: Code | None = None

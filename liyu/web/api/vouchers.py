@@ -14,12 +14,12 @@ from liyu.core.limits import Subject
 from liyu.members.queries import find_member_id
 from liyu.vouchers.check import check_at_till
 from liyu.vouchers.confirm import confirm_use
-from liyu.vouchers.errors import UnknownVerificationError, UnknownVoucherError, VoucherRefusedError
+from liyu.vouchers.errors import Attempt, UnknownVerificationError, UnknownVoucherError, VoucherRefusedError
 from liyu.vouchers.facts import VoucherFacts
 from liyu.vouchers.queries import voucher_of_member
 from liyu.vouchers.tokens import Form
 from liyu.vouchers.undo import undo
-from liyu.vouchers.verify import VerifyRequest
+from liyu.vouchers.verify import ALL_GUESSES, VerifyRequest, keep_attempt
 from liyu.web.api.auth import caller_of
 from liyu.web.api.bodies import read_body
 from liyu.web.api.calls import Call, route
@@ -136,7 +136,7 @@ async def post_check(request: ApiRequest) -> Page:
             summary="Verify a voucher",
             description=(
                 "Uses it once and books what its partner is owed. The same nonce of the same key gives the first answer again; "
-                "with another voucher it is a conflict. Too many unknown codes lock the key out for a while. After "
+                "with another voucher or store it is a conflict. Too many unknown codes lock the key out for a while. After "
                 "`confirmation_needed` the member confirms, in the wallet or the host's app (`/vouchers/confirm`), or tells the "
                 "PIN from the wallet; five wrong ones in an hour lock it for the voucher (`pin_locked`)."
             ),
@@ -188,7 +188,10 @@ async def post_verification(request: ApiRequest) -> Page:
             tag=_TAG,
             scope=_SCOPE,
             summary="Take a verification back",
-            description="By its id, or the last one of a code; within the program's window and with a reason.",
+            description=(
+                "By its id, or the last one of a code, which must agree where both are sent; within the program's window and with "
+                "a reason."
+            ),
             body=UndoBody,
             answers={200: UndoAnswer},
             problems={
@@ -210,20 +213,28 @@ async def post_undo(request: ApiRequest) -> Page:
     if body.code is None and body.verification is None:
         fault = Message(N_("Send a code or a verification."))
         raise InvalidInputError.of_fields({"code": fault, "verification": fault})
-    guesses = _guesses_of(request) if body.code is not None else ()
-    async with guessing(services, guesses, UnknownVerificationError), unit_of_work(services.sessions) as session:
-        undone = await undo(
-            await driver_connection(session),
-            verification_id=body.verification,
-            text=body.code,
-            reason=body.reason,
-            actor=caller.reference,
-            partner_id=caller.partner_id,
-            now=services.clock.now(),
-            zone=services.settings.timezone,
-            window_minutes=services.program.current(services.sessions).undo_minutes,
-            tokens=services.tokens,
-        )
+    guesses = (*_guesses_of(request), ALL_GUESSES) if body.code is not None else ()
+    now = services.clock.now()
+    try:
+        async with guessing(services, guesses, UnknownVerificationError), unit_of_work(services.sessions) as session:
+            undone = await undo(
+                await driver_connection(session),
+                verification_id=body.verification,
+                text=body.code,
+                reason=body.reason,
+                actor=caller.reference,
+                partner_id=caller.partner_id,
+                now=now,
+                zone=services.settings.timezone,
+                window_minutes=services.program.current(services.sessions).undo_minutes,
+                tokens=services.tokens,
+            )
+    except UnknownVerificationError:
+        if body.code is not None:
+            async with unit_of_work(services.sessions) as session:
+                guess = Attempt(caller.reference, None, None, UnknownVoucherError.code, now, caller.partner_id)
+                await keep_attempt(await driver_connection(session), guess)
+        raise
     return json_answer(UndoAnswer("undone", undone.verification_id, undone.state, undone.uses_left))
 
 

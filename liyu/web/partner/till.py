@@ -25,8 +25,10 @@ from liyu.vouchers.errors import (
     WrongPinError,
 )
 from liyu.vouchers.pins import DIGITS
-from liyu.vouchers.queries import count_verifications, verifications_of_partner
-from liyu.vouchers.verify import verify
+from liyu.vouchers.queries import count_verifications, verification_of_nonce, verifications_of_partner
+from liyu.vouchers.tokens import may_be_token
+from liyu.vouchers.verify import VerifyRequest, verify
+from liyu.vouchers.wallet_code import ShownWallet
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
 from liyu.web.formats import current_zone
@@ -43,15 +45,15 @@ from liyu.web.partner.staff import (
     store_name,
     today_of,
 )
-from liyu.web.partner.till_tickets import count_attempt, read_ticket, wish_of, write_ticket
-from liyu.web.partner.till_wallet import chosen_text, read_wallet, wallet_page
+from liyu.web.partner.till_tickets import Ticket, count_attempt, read_ticket, wish_of, wish_of_ticket, write_ticket
+from liyu.web.partner.till_wallet import read_wallet, wallet_page
 from liyu.web.refusal_words import REFUSALS
 from liyu.web.visit import visit_of
 
 HOME = "/partner/verify"
 STORE_COOKIE = "liyu_store"
 _LONGEST_TYPED = 16
-"""Letters in what people type; anything longer was scanned, and is judged by its signature."""
+"""Letters in what people type; anything longer was scanned."""
 _YEAR = 365 * 24 * 3600
 _LAST_USES = 5
 WORDS = (ConfirmationNeededError, WrongPinError, PinLockedError)
@@ -97,6 +99,17 @@ class Word:
     refusal: VoucherRefusedError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What came into the field for a code: a wallet, a voucher chosen from one, a text that may be a voucher's, or none of them."""
+
+    text: str
+    wallet: ShownWallet | None = None
+    ticket: Ticket | None = None
+    fault: str | None = None
+    """Why it can be no voucher's."""
+
+
 @get("/verify", guards=[require_permission("vouchers.verify")])
 async def show_till(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """Ask for a code. Opening this page, with whatever in its address, verifies nothing."""
@@ -109,22 +122,22 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
     """First step: what the voucher is good for, without using it."""
     form = await CodeForm.read(request)
     till = await open_till(request, session, form.raw["store"])
-    if form.is_valid and is_typing_error(form.code):
-        form.refuse(N_("A letter is wrong or missing: a code has three groups of four."), "code")
+    shown = read_shown(request, form.code) if form.is_valid else None
+    if shown is not None and shown.fault is not None:
+        form.refuse(shown.fault, "code")
     if till.store is None:
         form.refuse(N_("Choose the store you are in."), "store")
-    if not form.is_valid:
+    if shown is None or not form.is_valid:
         return _entry_page(request, till, form, status=422)
     _remember_store(request, till)
     await count_attempt(request)
-    wallet = read_wallet(request, form.code)
-    if wallet is not None and not wallet.stale:
-        return await wallet_page(request, session, till, wallet)
-    if wallet is not None:
+    if shown.wallet is not None and shown.wallet.stale:
         return await _refusal_page(request, session, till, StaleTokenError(), None)
-    services = visit_of(request).services
-    code = chosen_text(request, form.code)
-    wish = wish_of(request, till.store_code, code, in_hand=code != form.code)
+    if shown.wallet is not None:
+        return await wallet_page(request, session, till, shown.wallet)
+    if shown.ticket is not None and not shown.ticket.is_fresh:
+        return begin_anew(request)
+    services, wish = visit_of(request).services, wish_of_shown(request, till, shown)
     try:
         checked = await check(
             await driver_connection(session), wish, now=now_of(request), zone=current_zone(), tokens=services.tokens
@@ -132,10 +145,10 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
     except VoucherRefusedError as refusal:
         return await _refusal_page(request, session, till, refusal, None)
     if isinstance(checked.refusal, ConfirmationNeededError):
-        return _check_page(request, till, checked, word=Word())
+        return _check_page(request, till, checked, ticket_of(request, shown, checked), word=Word())
     if checked.refusal is not None:
         return await _refusal_page(request, session, till, checked.refusal, checked)
-    return _check_page(request, till, checked)
+    return _check_page(request, till, checked, ticket_of(request, shown, checked))
 
 
 @post("/verify/confirm", guards=[require_permission("vouchers.verify")])
@@ -144,15 +157,14 @@ async def verify_voucher(request: AnyRequest, session: NamedDependency[AsyncSess
     form = await ConfirmForm.read(request)
     ticket = read_ticket(request, form.ticket) if form.is_valid else None
     if ticket is None:
-        leave_notice(
-            request, N_("That took too long, and nothing was verified. Please scan the voucher again."), "error"
-        )
-        return redirect(request, HOME)
+        return begin_anew(request)
+    connection, services = await driver_connection(session), visit_of(request).services
+    if not ticket.is_fresh:
+        done = await verification_of_nonce(connection, actor_of(request).reference, form.nonce)
+        return redirect(request, f"/partner/verifications/{done}") if done else begin_anew(request)
     till = await open_till(request, session, form.store)
     await count_attempt(request)
-    connection, services = await driver_connection(session), visit_of(request).services
-    code = services.codes.code_of(ticket.serial)
-    wish = wish_of(request, till.store_code, code, form.nonce, in_hand=ticket.in_hand, pin=form.pin)
+    wish = wish_of_ticket(request, till.store_code, ticket, form.nonce, pin=form.pin)
     try:
         verified = await verify(
             connection,
@@ -164,7 +176,7 @@ async def verify_voucher(request: AnyRequest, session: NamedDependency[AsyncSess
         )
     except WORDS as refusal:
         found = await show(connection, wish, now=now_of(request), zone=current_zone(), tokens=services.tokens)
-        return _check_page(request, till, found, word=Word(refusal), nonce=form.nonce)
+        return _check_page(request, till, found, ticket.text, word=Word(refusal), nonce=form.nonce)
     except VoucherRefusedError as refusal:
         return await _refusal_page(request, session, till, refusal, None)
     if not verified.repeated:
@@ -260,7 +272,13 @@ async def _refusal_page(
 
 
 def _check_page(
-    request: AnyRequest, till: Till, checked: Checked, *, word: Word | None = None, nonce: str | None = None
+    request: AnyRequest,
+    till: Till,
+    checked: Checked,
+    ticket: str,
+    *,
+    word: Word | None = None,
+    nonce: str | None = None,
 ) -> Page:
     """What a voucher is good for; with `word` the till waits for what its holder says."""
     refusal = word.refusal if word else None
@@ -274,7 +292,7 @@ def _check_page(
         word=word,
         errors={"pin": say_word(refusal)} if refusal else None,
         pin_digits=DIGITS,
-        ticket=write_ticket(request, checked.serial, in_hand=checked.in_hand),
+        ticket=ticket,
         nonce=nonce or make_token(),
     )
 
@@ -286,9 +304,36 @@ def say_word(refusal: VoucherRefusedError) -> str:
     return translate(refusal.text)
 
 
-def is_typing_error(text: str) -> bool:
-    """Whether a typed text cannot be any code: its check letter says so, which tells a guesser nothing."""
-    return len(tidy(text)) <= _LONGEST_TYPED and is_mistyped(text)
+def read_shown(request: AnyRequest, text: str) -> Shown:
+    """What came into the field, as far as it can be told without the database. That it can be no code is told at once, and is no
+    guess: check letter and length say so, which tells a guesser nothing.
+    """
+    wallet, ticket = read_wallet(request, text), read_ticket(request, text)
+    if wallet is not None or ticket is not None or may_be_token(text) or not is_mistyped(text):
+        return Shown(text, wallet, ticket)
+    if len(tidy(text)) <= _LONGEST_TYPED:
+        return Shown(text, fault=N_("A letter is wrong or missing: a code has three groups of four."))
+    return Shown(
+        text, fault=N_("This is no voucher. Scan the QR code in the wallet or on the paper, or type the code under it.")
+    )
+
+
+def wish_of_shown(request: AnyRequest, till: Till, shown: Shown) -> VerifyRequest:
+    """What the till asks of it."""
+    if shown.ticket is not None:
+        return wish_of_ticket(request, till.store_code, shown.ticket)
+    return wish_of(request, till.store_code, shown.text)
+
+
+def ticket_of(request: AnyRequest, shown: Shown, checked: Checked) -> str:
+    """The ticket of a voucher that was looked at: the one by which it was chosen from a wallet, or its first."""
+    return shown.ticket.text if shown.ticket else write_ticket(request, checked.serial, in_hand=checked.in_hand)
+
+
+def begin_anew(request: AnyRequest) -> Page:
+    """Back to the empty till, which says why."""
+    leave_notice(request, N_("That took too long, and nothing was verified. Please scan the voucher again."), "error")
+    return redirect(request, HOME)
 
 
 def _remember_store(request: AnyRequest, till: Till) -> None:

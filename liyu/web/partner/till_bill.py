@@ -14,7 +14,14 @@ from liyu.core.errors import DomainError
 from liyu.core.i18n import N_
 from liyu.core.ids import make_token
 from liyu.redemption.fulfil import complete_when_used_up
-from liyu.vouchers.bills import LARGEST_BILL, CouponsRefusedError, NoCouponError, bill_of_partner, verify_together
+from liyu.vouchers.bills import (
+    LARGEST_BILL,
+    CouponsRefusedError,
+    NoCouponError,
+    bill_of_nonce,
+    bill_of_partner,
+    verify_together,
+)
 from liyu.vouchers.check import Checked, check, show
 from liyu.vouchers.coupons import coupons_by_id
 from liyu.vouchers.errors import ConfirmationNeededError, StaleTokenError, VoucherRefusedError
@@ -26,11 +33,22 @@ from liyu.web.coupon_words import say_benefit, say_objection
 from liyu.web.formats import current_zone
 from liyu.web.forms import Form, IntegerField, MoneyField, TextField
 from liyu.web.i18n import translate
-from liyu.web.pages import Page, leave_notice, page, redirect
+from liyu.web.pages import Page, page, redirect
 from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of
-from liyu.web.partner.till import HOME, WORDS, Till, is_typing_error, open_till, say_word
-from liyu.web.partner.till_tickets import count_attempt, read_ticket, wish_of, write_ticket
-from liyu.web.partner.till_wallet import chosen_text, read_wallet, rows_of_wallet
+from liyu.web.partner.till import (
+    HOME,
+    WORDS,
+    Shown,
+    Till,
+    begin_anew,
+    open_till,
+    read_shown,
+    say_word,
+    ticket_of,
+    wish_of_shown,
+)
+from liyu.web.partner.till_tickets import Ticket, count_attempt, read_ticket, wish_of_ticket
+from liyu.web.partner.till_wallet import rows_of_wallet
 from liyu.web.partner.verifications import FRESH
 from liyu.web.visit import visit_of
 
@@ -53,7 +71,7 @@ class Row:
     """A coupon on its way onto the bill."""
 
     checked: Checked
-    in_hand: bool
+    ticket: Ticket
     pin: str
     coupon: Coupon | None = None
     saved_minor: int | None = None
@@ -74,9 +92,9 @@ class BillAtTill:
 @post("/verify/bill", guards=[_MAY_VERIFY])
 async def look_at_bill(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """The bill with what was added, left out or typed; nothing is used."""
-    form, till, rows = await _read(request, session)
+    form, till, rows, _ = await _read(request, session)
     if till.store is None or not rows:
-        return _begin_anew(request)
+        return begin_anew(request)
     connection = await driver_connection(session)
     if form.is_valid and form.drop < len(rows):
         del rows[form.drop]
@@ -85,13 +103,13 @@ async def look_at_bill(request: AnyRequest, session: NamedDependency[AsyncSessio
     choices: list[dict[str, Any]] = []
     if form.is_valid and form.code:
         await count_attempt(request)
-        wallet = read_wallet(request, form.code)
-        if wallet is not None and not wallet.stale:
-            found, _ = await rows_of_wallet(request, session, till, wallet)
+        shown = read_shown(request, form.code)
+        if shown.wallet is not None and not shown.wallet.stale:
+            found, _ = await rows_of_wallet(request, session, till, shown.wallet)
             there = {row.checked.serial for row in rows}
             choices = [one for one in found if one["is_coupon"] and one["serial"] not in there]
         else:
-            await _add(request, connection, till, form, rows, is_stale=wallet is not None)
+            await _add(request, connection, till, form, rows, shown)
     form.raw["code"] = ""
     bill = await _compare(request, connection, rows, _amount_of(form))
     return _bill_page(request, till, form, bill, choices=choices, status=200 if form.is_valid else 422)
@@ -100,10 +118,11 @@ async def look_at_bill(request: AnyRequest, session: NamedDependency[AsyncSessio
 @post("/verify/bill/confirm", guards=[_MAY_VERIFY])
 async def verify_bill(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """Use all coupons of the bill once. The same nonce leads to the same bill, however often it is sent."""
-    form, till, rows = await _read(request, session)
-    if till.store is None or not rows:
-        return _begin_anew(request)
+    form, till, rows, is_whole = await _read(request, session)
     connection, services = await driver_connection(session), visit_of(request).services
+    if till.store is None or not rows or not is_whole:
+        done = await bill_of_nonce(connection, actor_of(request).reference, form.raw["nonce"])
+        return redirect(request, f"/partner/bills/{done.id}") if done else begin_anew(request)
     amount = _amount_of(form)
     if form.is_valid and amount is None:
         form.refuse(N_("This field is needed."), "amount")
@@ -111,12 +130,9 @@ async def verify_bill(request: AnyRequest, session: NamedDependency[AsyncSession
         bill = await _compare(request, connection, rows, None)
         return _bill_page(request, till, form, bill, status=422)
     await count_attempt(request)
-    wishes = [
-        wish_of(request, till.store_code, services.codes.code_of(row.checked.serial), in_hand=row.in_hand, pin=row.pin)
-        for row in rows
-    ]
+    wishes = [wish_of_ticket(request, till.store_code, row.ticket, pin=row.pin) for row in rows]
     try:
-        done = await verify_together(
+        used = await verify_together(
             connection,
             wishes,
             nonce=form.nonce,
@@ -133,11 +149,11 @@ async def verify_bill(request: AnyRequest, session: NamedDependency[AsyncSession
         # After a wrong or missing word another try is due; anything else has to leave the bill.
         bill.fits = bill.fits and all(isinstance(one, WORDS) for one in refusal.refused.values())
         return _bill_page(request, till, form, bill, status=refusal.status, is_refused=True)
-    if not done.repeated:
-        for use in done.uses:
-            after = {"verification": use.verification_id, "store": till.store_code, "bill": done.id}
+    if not used.repeated:
+        for use in used.uses:
+            after = {"verification": use.verification_id, "store": till.store_code, "bill": used.id}
             await record_act(request, session, "vouchers.verify", f"voucher:{use.voucher_id}", after=after)
-    return redirect(request, f"/partner/bills/{done.id}")
+    return redirect(request, f"/partner/bills/{used.id}")
 
 
 @get("/bills/{bill_id:int}", guards=[require_permission("orders.read")])
@@ -157,24 +173,25 @@ async def show_bill(request: AnyRequest, session: NamedDependency[AsyncSession],
     )
 
 
-async def _read(request: AnyRequest, session: AsyncSession) -> tuple[BillForm, Till, list[Row]]:
-    """The form, the till and the coupons whose tickets are still good; one that is too old leaves the bill."""
+async def _read(request: AnyRequest, session: AsyncSession) -> tuple[BillForm, Till, list[Row], bool]:
+    """The form, the till, the coupons whose tickets are still good, and whether those are all that were sent."""
     form, sent = await BillForm.read(request), await request.form()
     till = await open_till(request, session, form.raw["store"])
     pins = [str(pin)[:LONGEST_PIN] for pin in sent.getall("pin", [])]
     connection, services = await driver_connection(session), visit_of(request).services
     rows: list[Row] = []
-    for place, text in enumerate(sent.getall("ticket", [])[:MOST_TOGETHER]):
+    texts = sent.getall("ticket", [])
+    for place, text in enumerate(texts[:MOST_TOGETHER]):
         ticket = read_ticket(request, str(text))
-        if ticket is None or any(row.checked.serial == ticket.serial for row in rows):
+        if ticket is None or not ticket.is_fresh or any(row.checked.serial == ticket.serial for row in rows):
             continue
-        wish = wish_of(request, till.store_code, services.codes.code_of(ticket.serial), in_hand=ticket.in_hand)
+        wish = wish_of_ticket(request, till.store_code, ticket)
         try:
             checked = await show(connection, wish, now=now_of(request), zone=current_zone(), tokens=services.tokens)
         except VoucherRefusedError:
             continue
-        rows.append(Row(checked, ticket.in_hand, pins[place] if place < len(pins) else ""))
-    return form, till, rows
+        rows.append(Row(checked, ticket, pins[place] if place < len(pins) else ""))
+    return form, till, rows, len(rows) == len(texts)
 
 
 async def _add(
@@ -183,16 +200,14 @@ async def _add(
     till: Till,
     form: BillForm,
     rows: list[Row],
-    *,
-    is_stale: bool,
+    shown: Shown,
 ) -> None:
     """Look at one more coupon and put it onto the bill, or say at the field why not."""
-    if is_stale:
+    if shown.wallet is not None or (shown.ticket is not None and not shown.ticket.is_fresh):
         return form.refuse(StaleTokenError().text, "code")
-    if is_typing_error(form.code):
-        return form.refuse(N_("A letter is wrong or missing: a code has three groups of four."), "code")
-    code = chosen_text(request, form.code)
-    wish = wish_of(request, till.store_code, code, in_hand=code != form.code)
+    if shown.fault is not None:
+        return form.refuse(shown.fault, "code")
+    wish = wish_of_shown(request, till, shown)
     tokens = visit_of(request).services.tokens
     try:
         checked = await check(connection, wish, now=now_of(request), zone=current_zone(), tokens=tokens)
@@ -206,7 +221,9 @@ async def _add(
         return form.refuse(NoCouponError().text, "code")
     if len(rows) == MOST_TOGETHER:
         return form.refuse(N_("This is as much as goes on one bill."), "code")
-    rows.append(Row(checked, checked.in_hand, ""))
+    ticket = read_ticket(request, ticket_of(request, shown, checked))
+    assert ticket is not None
+    rows.append(Row(checked, ticket, ""))
     return None
 
 
@@ -263,11 +280,6 @@ def _currency_of(request: AnyRequest) -> str:
     return services.program.current(services.sessions).currency
 
 
-def _begin_anew(request: AnyRequest) -> Page:
-    leave_notice(request, N_("That took too long, and nothing was verified. Please scan the voucher again."), "error")
-    return redirect(request, HOME)
-
-
 def _bill_page(
     request: AnyRequest,
     till: Till,
@@ -290,7 +302,7 @@ def _bill_page(
             {
                 "row": row,
                 "benefit": say_benefit(row.coupon, currency) if row.coupon else "",
-                "ticket": write_ticket(request, row.checked.serial, in_hand=row.in_hand),
+                "ticket": row.ticket.text,
             }
             for row in bill.rows
         ],

@@ -2,11 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cryptography.fernet import InvalidToken
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
-from liyu.core.sealing import seal, unseal
 from liyu.vouchers.facts import mask_name
 from liyu.vouchers.wallet_code import ShownWallet, WalletCodes, vouchers_here
 from liyu.web.actor import actor_of
@@ -14,13 +12,11 @@ from liyu.web.formats import current_zone
 from liyu.web.i18n import text_of
 from liyu.web.pages import Page, page
 from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of
+from liyu.web.partner.till_tickets import write_ticket
 from liyu.web.visit import visit_of
 
 if TYPE_CHECKING:
     from liyu.web.partner.till import Till
-
-_PURPOSE = "chosen from a wallet"
-_CHOICE_SECONDS = 600
 
 
 def read_wallet(request: AnyRequest, text: str) -> ShownWallet | None:
@@ -54,24 +50,8 @@ async def rows_of_wallet(
             "uses_allowed": facts.uses_allowed,
             "serial": facts.serial,
             "is_coupon": facts.kind == "coupon",
-            "choice": _write_choice(request, facts.serial),
+            "choice": write_ticket(request, facts.serial, in_hand=True),
         }
         for facts in found
     ]
     return rows, mask_name(found[0].member_name) if found else ""
-
-
-def chosen_text(request: AnyRequest, text: str) -> str:
-    """The code of the voucher that this person chose from a wallet a moment ago; any other text as it is."""
-    services = visit_of(request).services
-    try:
-        owner, serial, at = unseal(services.settings.secret_key, _PURPOSE, text.encode()).split(" ")
-    except InvalidToken:
-        return text
-    is_good = owner == actor_of(request).reference and now_of(request).timestamp() - int(at) <= _CHOICE_SECONDS
-    return services.codes.code_of(int(serial)) if is_good else ""
-
-
-def _write_choice(request: AnyRequest, serial: int) -> str:
-    text = f"{actor_of(request).reference} {serial} {int(now_of(request).timestamp())}"
-    return seal(visit_of(request).services.settings.secret_key, _PURPOSE, text).decode()

@@ -75,7 +75,7 @@ async def test_a_code_from_the_wallet_is_not_given_away(api: Api, app: Litestar,
     code = await api.voucher()
     tokens = app.state.services.tokens
     shown = tokens.dynamic_token(tokens.codes.voucher_id_of(code), NOW)
-    assert (await api.verify(shown)).json()["voucher"] == f"{code[:4]}-····-{code[-4:]}"
+    assert (await api.verify(shown)).json()["voucher"] == f"····-····-{code[-4:]}"
 
 
 async def test_guessing_locks_the_key_out(api: Api, open_api: OpenApi) -> None:
@@ -85,12 +85,13 @@ async def test_guessing_locks_the_key_out(api: Api, open_api: OpenApi) -> None:
     locked = await guesser.verify(code)
     problem_of(locked, 429, "too_many_requests")
     assert int(locked.headers["retry-after"]) > 0
+    assert [reason["code"] for reason in locked.json()["reasons"]] == ["verify_failure_key"]
     problem_of(await guesser.post("/vouchers/check", json={"code": code}), 429, "too_many_requests")
     assert (await api.verify(code)).status_code == 200
 
 
 async def test_taking_back_is_no_second_place_to_guess(
-    api: Api, open_api: OpenApi, monkeypatch: pytest.MonkeyPatch
+    api: Api, open_api: OpenApi, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(LIMITS, "verify_failure_key", Limit(2, 600))
     guesser = await open_api("vouchers:verify")
@@ -101,6 +102,9 @@ async def test_taking_back_is_no_second_place_to_guess(
     ):
         problem_of(await guesser.post("/vouchers/undo", json={"reason": "guess", "code": code}), status, said)
     problem_of(await guesser.verify(await api.voucher()), 429, "too_many_requests")
+    assert await world.fetch("SELECT code, voucher_id FROM verification_refusal") == [("unknown_voucher", None)] * 2
+    counted = "SELECT hits FROM rate_limit WHERE action = 'verify_failure_all'"
+    assert await world.fetch(counted) == [(2,)]
     by_number = await guesser.post("/vouchers/undo", json={"reason": "guess", "verification": 9})
     problem_of(by_number, 404, "unknown_verification")
 

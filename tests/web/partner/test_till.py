@@ -1,5 +1,6 @@
 """The till: two steps, one use, every refusal in words, and never a use by a GET."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,6 @@ import httpx
 import pytest
 
 from liyu.core import limits
-from liyu.core.limits import Limit
 from liyu.vouchers.confirm import confirm_use
 from tests.vouchers.tills import TOKENS
 from tests.web.partner.conftest import Enter, Portal
@@ -107,6 +107,10 @@ async def test_the_same_nonce_leads_to_the_same_verification(portal: Portal, ent
     assert len({answer.headers["location"] for answer in answers}) == 1
     assert await portal.shops.state(voucher) == ("partly_used", 1)
     assert await audited(portal, "vouchers.verify") == 1
+    # Also when it is sent again after the ticket's time: what was verified is not denied.
+    portal.clock.instant += timedelta(minutes=11)
+    late = await client.post("/partner/verify/confirm", data=second_step(looked))
+    assert late.headers["location"] == answers[0].headers["location"]
 
 
 async def test_nothing_is_used_by_opening_addresses(portal: Portal, enter: Enter) -> None:
@@ -193,13 +197,31 @@ async def test_typing_errors_are_told_at_once_and_count_as_no_guess(portal: Port
 
 
 async def test_guessing_is_throttled(portal: Portal, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(limits.LIMITS, "verify_failure", Limit(3, 600))
+    monkeypatch.setitem(limits.LIMITS, "verify_failure", replace(limits.LIMITS["verify_failure"], hits=3))
     client = await enter("cashier")
     guesses = [portal.code(900_000 + number) for number in range(4)]
     answers = [(await look(client, guess)).status_code for guess in guesses]
     assert answers == [404, 404, 404, 429]
     voucher = await portal.shops.voucher()
-    assert (await look(client, portal.code(voucher))).status_code == 429
+    typed = await look(client, portal.code(voucher))
+    assert typed.status_code == 429
+    assert "You tried many codes that no voucher has" in typed.text
+    # Nobody guesses a QR code: it is looked at, chosen from a wallet and verified as ever.
+    scanned = await look(client, TOKENS.dynamic_token(voucher, portal.clock.now()))
+    assert scanned.status_code == 200
+    chosen = await look(client, second_step(scanned)["ticket"])
+    assert second_step(chosen)["ticket"] == second_step(scanned)["ticket"]
+    assert (await client.post("/partner/verify/confirm", data=second_step(chosen))).status_code == 303
+    assert await portal.shops.state(voucher) == ("used_up", 1)
+
+
+async def test_what_is_no_code_of_any_program_is_no_guess(portal: Portal, enter: Enter) -> None:
+    client = await enter("cashier")
+    for scanned in ("https://pay.example.com/q/281394029318847362", "134562093847561029", "M1" + "0" * 33):
+        answer = await look(client, scanned)
+        assert answer.status_code == 422
+        assert "This is no voucher." in answer.text
+    assert await portal.shops.world.one("SELECT count(*) FROM rate_limit WHERE action LIKE 'verify%%'") == 0
 
 
 async def test_somebody_of_one_store_has_no_choice_of_stores(portal: Portal, enter: Enter) -> None:

@@ -1,6 +1,7 @@
 """Several coupons on one bill at the till: explained, used all at once or not at all."""
 
 import re
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
@@ -123,9 +124,17 @@ async def test_a_wallet_offers_its_coupons_and_foreign_or_old_tickets_make_no_bi
     paired = await add(cashier, offered, code=choice, amount="50")
     assert "Use all 2 coupons now" in paired.text
     before = await footprint(shops)
+    # One whose ticket is none makes no bill of the others.
+    sent = bill_of(paired, amount="50")
+    halved = sent | {"ticket": [sent["ticket"][0], "x"]}
+    assert (await cashier.post("/partner/verify/bill/confirm", data=halved)).headers["location"] == "/partner/verify"
     manager = await enter("manager")
     theirs = bill_of(paired, amount="50") | {"csrf_token": token_in(await manager.get("/partner/verify"))}
     for path in ("/partner/verify/bill", "/partner/verify/bill/confirm"):
         assert (await manager.post(path, data=theirs)).headers["location"] == "/partner/verify"
         assert (await cashier.get(path)).status_code in (404, 405)
     assert await footprint(shops) == before
+    done = await cashier.post("/partner/verify/bill/confirm", data=sent)
+    portal.clock.instant += timedelta(minutes=11)
+    late = await cashier.post("/partner/verify/bill/confirm", data=sent)
+    assert late.headers["location"] == done.headers["location"] != "/partner/verify"

@@ -1,9 +1,9 @@
 // The letters of codes and tokens, as liyu/vouchers/alphabet.py has them.
 export const LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const SEPARATORS = /[\s\-‐-―−_.·]+/g;
+const NO_LETTERS = /[^0-9A-Z]+/g;
 const timesX = (value) => (value << 1) ^ (value & 16 ? 0b100101 : 0);
 
-export const tidy = (text) => text.normalize("NFKC").toUpperCase().replace(SEPARATORS, "");
+export const tidy = (text) => text.normalize("NFKC").toUpperCase().replace(NO_LETTERS, "");
 
 export const repair = (letters) => letters.replaceAll("O", "0").replace(/[IL]/g, "1");
 

@@ -14,7 +14,9 @@ function judge(letters) {
 
 for (const said of document.querySelectorAll("[data-typing]")) {
   const input = document.getElementById(said.dataset.typing);
-  input?.addEventListener("input", (event) => {
+  const answer = (event) => {
+    // What an input method is still composing is not typed yet, and is lost when it is written over.
+    if (event.isComposing) return;
     const letters = repair(tidy(input.value));
     // What is longer was scanned or pasted, and is left as it is.
     const state = letters.length > LENGTH ? "" : judge(letters);
@@ -23,6 +25,8 @@ for (const said of document.querySelectorAll("[data-typing]")) {
     const words = { more: said.dataset.more?.replace("{left}", LENGTH - letters.length), fine: said.dataset.fine, wrong: said.dataset.wrong, foreign: said.dataset.wrong };
     said.textContent = words[state] ?? "";
     said.dataset.said = state;
-    input.toggleAttribute("aria-invalid", state === "wrong" || state === "foreign");
-  });
+    input.setAttribute("aria-invalid", state === "wrong" || state === "foreign");
+  };
+  input?.addEventListener("input", answer);
+  input?.addEventListener("compositionend", answer);
 }

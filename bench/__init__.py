@@ -1,1 +1,1 @@
-"""Speed, measured as a ratio to a ceiling in the same run on the same machine (DESIGN §8)."""
+"""Speed, measured as a ratio to a ceiling in the same run on the same machine."""

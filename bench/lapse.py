@@ -1,4 +1,4 @@
-"""Lapse of a year's lots of very many members, against the bare SQL that writes the same movements in one go (DESIGN §8)."""
+"""Lapse of a year's lots of very many members, against the bare SQL that writes the same movements in one go."""
 
 import asyncio
 import time

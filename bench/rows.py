@@ -1,4 +1,4 @@
-"""The rows of the table: what is measured, against which ceiling, and what it should reach (DESIGN §8)."""
+"""The rows of the table: what is measured, against which ceiling, and what it should reach."""
 
 import sys
 import tempfile

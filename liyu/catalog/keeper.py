@@ -18,7 +18,7 @@ from liyu.catalog.views import Stock
 from liyu.core.clock import Clock
 
 RELOAD_INTERVAL = 0.25
-"""At most four reloads a second, however many notifications arrive (DESIGN §4 "Live stock")."""
+"""At most four reloads a second, however many notifications arrive."""
 HEARING_INTERVAL = 0.05
 HEARTBEAT = 15.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0

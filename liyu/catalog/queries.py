@@ -25,7 +25,7 @@ _LINES = """
 
 
 class ItemFilter(Struct, frozen=True):
-    """Which items to list. With `partner_id` only that partner's own: the portal always sets it (DESIGN rule 16)."""
+    """Which items to list. With `partner_id` only that partner's own: the portal always sets it (docs/rules.md 16)."""
 
     text: str = ""
     state: str | None = None

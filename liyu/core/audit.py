@@ -1,4 +1,4 @@
-"""What staff did: one event for every write, and for reads of secrets (DESIGN §9)."""
+"""What staff did: one event for every write, and for reads of secrets."""
 
 from datetime import datetime
 from typing import Any

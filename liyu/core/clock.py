@@ -1,4 +1,4 @@
-"""The injected clock. Instants are UTC; the dates that people see are in the program's time zone (DESIGN rule 17)."""
+"""The injected clock. Instants are UTC; the dates that people see are in the program's time zone (docs/rules.md 17)."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time

@@ -68,7 +68,7 @@ class InvalidInputError(DomainError):
 
 
 class IdempotencyConflictError(DomainError):
-    """The same idempotency key came with another body (DESIGN rule 8)."""
+    """The same idempotency key came with another body (docs/rules.md 8)."""
 
     code = "idempotency_conflict"
     message = N_("This idempotency key was already used with another request.")

@@ -1,4 +1,4 @@
-"""Named limits, counted in the database so that they hold over all processes (DESIGN §9)."""
+"""Named limits, counted in the database so that they hold over all processes."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Messages to other systems: signed as Standard Webhooks says, and never to an address inside our own network (DESIGN §9).
+"""Messages to other systems: signed as Standard Webhooks says, and never to an address inside our own network.
 
 https://www.standardwebhooks.com: the message's id, the time in seconds and the body, joined by dots, under HMAC-SHA256.
 """

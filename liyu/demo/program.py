@@ -1,4 +1,4 @@
-"""The demo brand's program: its tiers, and the customer's rules and expiry (DESIGN §5, loyalty.md §0)."""
+"""The demo brand's program: its tiers, and the customer's rules and expiry."""
 
 from datetime import datetime
 

@@ -30,7 +30,7 @@ class Program(Base):
     lapsed_grace_days: Mapped[int]
     """Days for which points of a lapsed lot live again after a cancellation; 0 means that they stay lapsed.
 
-    An operator may put lapsed points back within as many days, and they live as long (DESIGN rule 4)."""
+    An operator may put lapsed points back within as many days, and they live as long (docs/rules.md 4)."""
     reminder_days: Mapped[int] = mapped_column(server_default="60")
     """How long before their last day members are told of points that lapse; 0 means never."""
     inactive_days: Mapped[int] = mapped_column(server_default="0")

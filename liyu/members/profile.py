@@ -102,7 +102,7 @@ async def activate_member(
 ) -> bool:
     """Begin the membership of somebody who is pre-registered, in the caller's transaction; whether it did.
 
-    From now on their points and their tier have a last day (loyalty.md §0). In any other state nothing changes: who was frozen
+    From now on their points and their tier have a last day. In any other state nothing changes: who was frozen
     meanwhile stays frozen. Raises NotFoundError.
     """
     if (await lock_member(connection, member_id)).state != PRE_REGISTERED:

@@ -95,7 +95,7 @@ CUSTOMER_RULES = [
     RuleRow("referral", "referral", "推荐好友", "Refer a friend", 80),
     RuleRow("suggestion", "suggestion", "建议被采纳", "Adopted suggestion", 50),
 ]
-"""The customer's list (DESIGN §5, loyalty.md §0). Caps are in points; ADR 21 says how the list is read."""
+"""The customer's list (docs/adr/0021). Caps are in points."""
 
 DEFAULT_RULES = [RuleRow("purchase", "purchase", "消费积分", "Purchases", 1, growth=1, per_minor=100), *CUSTOMER_RULES]
 """1 point for every full unit of the currency."""

@@ -1,4 +1,4 @@
-"""The hard gates of admission (DESIGN §5 onboarding): a pure check of what is known of a company."""
+"""The hard gates of admission: a pure check of what is known of a company."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""Whose data a reader may see: one partner's own, or, for operators, everybody's (DESIGN rule 16)."""
+"""Whose data a reader may see: one partner's own, or, for operators, everybody's (docs/rules.md 16)."""
 
 from enum import Enum
 

@@ -1,4 +1,4 @@
-"""What the proof of the books asks of redemptions (DESIGN rule 7)."""
+"""What the proof of the books asks of redemptions (docs/rules.md 7)."""
 
 from liyu.redemption.draws import checks as draws
 from liyu.redemption.draws.stock import SET_ASIDE

@@ -91,7 +91,7 @@ class Desk(GatheringDesk[RedeemRequest, Redeemed]):
 
 
 def replay(kept: KeptAnswer, request: RedeemRequest) -> Outcome:
-    """The first answer once more, or a conflict when the body is another one (DESIGN rule 8)."""
+    """The first answer once more, or a conflict when the body is another one (docs/rules.md 8)."""
     if kept.body_hash != request.body_hash:
         return IdempotencyConflictError()
     return outcome_of(kept.answer, replayed=True)

@@ -1,4 +1,4 @@
-"""Lock, then load: what a batch needs, in one round trip of pipelined statements (DESIGN §4).
+"""Lock, then load: what a batch needs, in one round trip of pipelined statements.
 
 Locks are always taken in this order, everywhere: member accounts by id, then item stocks by id. What is read under a lock is
 read by a later statement, so that it is what the last holder of the lock has committed.

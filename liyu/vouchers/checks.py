@@ -1,4 +1,4 @@
-"""What the proof of the books asks of vouchers (DESIGN rule 12)."""
+"""What the proof of the books asks of vouchers (docs/rules.md 12)."""
 
 from liyu.vouchers.offline import checks as offline
 

@@ -36,7 +36,7 @@ class NothingToExtendError(DomainError):
 
 
 class OwnExtensionError(DomainError):
-    """The one who asks does not decide (DESIGN rule 14)."""
+    """The one who asks does not decide (docs/rules.md 14)."""
 
     code = "own_request"
     message = N_("You asked for this: somebody else decides about it.")

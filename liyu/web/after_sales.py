@@ -1,6 +1,6 @@
 """After-sale requests for whoever decides, operators and partners alike: reading the forms, doing the acts, showing one.
 
-Whose requests may be touched is the first argument (DESIGN rule 16).
+Whose requests may be touched is the first argument (docs/rules.md 16).
 """
 
 from typing import Any

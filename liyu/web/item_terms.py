@@ -101,7 +101,7 @@ def describe_cancelling_time(kind: str, cancel_hours: int | None) -> str:
 
 
 def describe_cancelling(kind: str, lapsed_grace_days: int, cancel_hours: int | None = None) -> str:
-    """What becomes of the points when a redemption is cancelled: the program's stated rule (DESIGN rule 4)."""
+    """What becomes of the points when a redemption is cancelled: the program's stated rule (docs/rules.md 4)."""
     if kind in _FINAL_KINDS:
         return gettext(N_("Cannot be cancelled: it is yours at once"))
     if cancel_hours == 0:

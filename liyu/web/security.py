@@ -1,4 +1,4 @@
-"""Headers that every answer carries (DESIGN §9)."""
+"""Headers that every answer carries."""
 
 from liyu.core.settings import Settings
 

@@ -1,6 +1,6 @@
 """Sending orders, for operators and for the partner whose goods they are: one order, and many by a file.
 
-Whose orders may be sent is the first argument (DESIGN rule 16).
+Whose orders may be sent is the first argument (docs/rules.md 16).
 """
 
 import tempfile

@@ -62,7 +62,7 @@ class Account(Base):
 
 
 class Transfer(Base):
-    """One movement from the debit account to the credit account (DESIGN rule 2)."""
+    """One movement from the debit account to the credit account (docs/rules.md 2)."""
 
     __tablename__ = "transfer"
     __table_args__ = (

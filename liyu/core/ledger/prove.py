@@ -1,4 +1,4 @@
-"""The proof that the books balance: every balance and every lot is recomputed from the transfers (DESIGN rule 3)."""
+"""The proof that the books balance: every balance and every lot is recomputed from the transfers (docs/rules.md 3)."""
 
 import time
 from dataclasses import dataclass, field

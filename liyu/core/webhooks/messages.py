@@ -1,4 +1,4 @@
-"""Messages: written with the event itself, sent by the worker until they are heard or given up (DESIGN §6)."""
+"""Messages: written with the event itself, sent by the worker until they are heard or given up."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

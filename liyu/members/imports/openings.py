@@ -60,7 +60,7 @@ _POST = """
 
 
 async def post_openings(connection: AsyncConnection[Any], values: dict[str, Any]) -> None:
-    """Post the opening balances of a portion of rows; a debt is paid off first (DESIGN rule 5).
+    """Post the opening balances of a portion of rows; a debt is paid off first (docs/rules.md 5).
 
     The caller holds the members' locks. Raises psycopg's UniqueViolation for a balance that was opened before.
     """

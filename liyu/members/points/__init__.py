@@ -1,1 +1,1 @@
-"""The points account: lots by funder and expiry, earning by rule, clawback into debt, lapse (DESIGN §2 rules 1-5)."""
+"""The points account: lots by funder and expiry, earning by rule, clawback into debt, lapse (docs/rules.md 1-5)."""

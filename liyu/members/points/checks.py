@@ -1,4 +1,4 @@
-"""What the proof of the books asks of lots (DESIGN rules 3 and 4)."""
+"""What the proof of the books asks of lots (docs/rules.md 3, 4)."""
 
 CHECKS: dict[str, str] = {
     "lots_differ_from_balance": """

@@ -1,4 +1,4 @@
-"""The pure rules of expiry: until when lapsed points can be put back, and of which points members are to be told (DESIGN §5)."""
+"""The pure rules of expiry: until when lapsed points can be put back, and of which points members are to be told."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -28,8 +28,7 @@ class MonthLapse(Struct, frozen=True):
 def last_day_for(terms: ProgramTerms, member_state: str, earned_on: date) -> date | None:
     """The last day of points that a member in this state earns on a day.
 
-    Who is pre-registered collects points whose validity has not begun: they get their last day when the membership does
-    (loyalty.md §0).
+    Who is pre-registered collects points whose validity has not begun: they get their last day when the membership does.
     """
     if member_state == PRE_REGISTERED:
         return None

@@ -144,7 +144,7 @@ async def give_order(
 async def begin_validity(
     connection: AsyncConnection[Any], member_id: int, *, actor: str, now: datetime, zone: ZoneInfo
 ) -> None:
-    """A pre-registered member was activated: what they collected gets its last day, counted from today (loyalty.md §0)."""
+    """A pre-registered member was activated: what they collected gets its last day, counted from today."""
     terms = await load_terms(connection)
     to_day = last_day(terms.expiry_policy, terms.expiry_months, local_date(now, zone))
     if to_day is None or await (await connection.execute(_UNDATED, (member_id,))).fetchone() != (True,):

@@ -1,4 +1,4 @@
-"""Telling members of points that lapse: once for each member and month, one to two months before (loyalty.md §0).
+"""Telling members of points that lapse: once for each member and month, one to two months before.
 
 The record that a member was told and the message itself are written in one transaction, portion by portion: killed at any
 point and run again, nobody is told twice and nobody is left out.

@@ -1,6 +1,6 @@
 """Points health: what was issued, spent and lapsed, what is owed until when, and two rates against their limits.
 
-Definitions (loyalty.md §0 and §5):
+Definitions:
 
 - accrual rate 积累率: of what members could have earned from the sources with a yearly cap, the share that they did earn;
   the limit is 80 %. A member counts for the days of membership within the year. Purchases have no end and do not count, even

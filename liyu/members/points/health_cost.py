@@ -1,4 +1,4 @@
-"""What a program of points costs, by the customer's way of reckoning (loyalty.md §0). Pure and exact: no figure is rounded here.
+"""What a program of points costs, by the customer's way of reckoning. Pure and exact: no figure is rounded here.
 
 For each source: the most points that a member can get of it in a year × the share of it that members do get (积累率). The sum ×
 the share that is redeemed (兑换率) ÷ points per unit of the currency is what one member costs in a year.

@@ -1,4 +1,4 @@
-"""Clearing by inactive days: where the program says so, the points of who does nothing for so long lapse (loyalty.md §3, 9).
+"""Clearing by inactive days: where the program says so, the points of who does nothing for so long lapse.
 
 Active is who earns, redeems or cancels, and whose points a person moves; what happens by itself, maturing and lapse, is no
 activity. A last day stays what it is: whichever comes first.

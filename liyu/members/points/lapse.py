@@ -1,4 +1,4 @@
-"""Lapse and maturing: lots past their last day are taken once, pending lots become usable on their day (DESIGN §5)."""
+"""Lapse and maturing: lots past their last day are taken once, pending lots become usable on their day."""
 
 from datetime import date, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""The pure rules of lots: when points lapse, which are spent first, where cancelled points go (DESIGN rule 4)."""
+"""The pure rules of lots: when points lapse, which are spent first, where cancelled points go (docs/rules.md 4)."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""Posting earning events: the same path for the API, its batches, file imports and the demo (DESIGN §4 "Earn")."""
+"""Posting earning events: the same path for the API, its batches, file imports and the demo."""
 
 from datetime import datetime
 from typing import Any

@@ -172,7 +172,7 @@ def _settle_tier(state: PostState, writes: Writes, earner: Earner, event: Event)
 
 
 def _grow(state: PostState, writes: Writes, earner: Earner, growth: int, event: Event) -> None:
-    """Growth moves at once, and so does the tier when a threshold is reached; a return throws nobody down (DESIGN §5)."""
+    """Growth moves at once, and so does the tier when a threshold is reached; a return throws nobody down."""
     if growth:
         day, source = local_date(event.occurred_at, state.zone), f"{event.type}:{event.reference}"
         earner.standing = writes.tiers.grow(
@@ -205,7 +205,7 @@ class _Poster:
         return lot
 
     def take_back(self, points: int, purchase: Purchase | None) -> int:
-        """Take points back as the program's return policy says, and return what it forgives (DESIGN rule 5)."""
+        """Take points back as the program's return policy says, and return what it forgives (docs/rules.md 5)."""
         earner = self.earner
         pending, usable = self._lots_of(earner.pending_account), self._lots_of(earner.points_account)
         claim = divide_claim(points, self.state.terms.return_policy, purchase, pending, usable)

@@ -1,4 +1,4 @@
-"""What an event is worth: the rules in force at its time give lines, and the lines say why (DESIGN §4 "Earn"). Pure."""
+"""What an event is worth: the rules in force at its time give lines, and the lines say why. Pure."""
 
 from calendar import isleap
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Putting points back into the lots they came from, when what they paid for is cancelled or given back.
 
 A lot that has lapsed meanwhile follows the program's stated rule: with no days of grace its points lapse again at once, with
-N days they live until then (DESIGN rule 4).
+N days they live until then (docs/rules.md 4).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Earning rules as data: what operators read and change. A version that has begun never changes, it only ends (DESIGN §5)."""
+"""Earning rules as data: what operators read and change. A version that has begun never changes, it only ends."""
 
 from datetime import datetime
 from typing import Any

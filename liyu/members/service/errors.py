@@ -26,7 +26,7 @@ class DecidedAlreadyError(DomainError):
 
 
 class OwnRequestError(DomainError):
-    """The one who asks does not decide (DESIGN rule 14)."""
+    """The one who asks does not decide (docs/rules.md 14)."""
 
     code = "own_request"
     message = N_("You asked for this adjustment: somebody else decides about it.")

@@ -17,7 +17,7 @@ from liyu.members.tiers.rights import LONGEST_TITLE, MOST_RIGHTS, RIGHT_ICONS, T
 from liyu.members.tiers.rules import FALL_POLICIES
 
 SHORTEST_VALIDITY, LONGEST_VALIDITY = 12, 24
-"""Months (DESIGN §5)."""
+"""Months."""
 LOWEST_MULTIPLIER, HIGHEST_MULTIPLIER = 10_000, 100_000
 HIGHEST_THRESHOLD = 10**9
 LONGEST_GRACE = 90

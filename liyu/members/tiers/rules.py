@@ -1,4 +1,4 @@
-"""What becomes of a member's tier: the rules, pure (DESIGN §5 "Tiers"; docs/algorithms/tiers.md).
+"""What becomes of a member's tier: the rules, pure (docs/algorithms/tiers.md).
 
 Growth value 成长值 is counted twice, from one record. `growth` counts towards rising: everything since joining or since a
 validity was last decided. `period_growth` counts towards keeping: what came since the tier was last gained or kept.

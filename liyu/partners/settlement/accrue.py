@@ -1,4 +1,4 @@
-"""What verifications do to partners' accounts, in the transaction of the verifications (DESIGN §4 "Verify")."""
+"""What verifications do to partners' accounts, in the transaction of the verifications."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

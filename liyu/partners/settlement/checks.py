@@ -1,4 +1,4 @@
-"""What the proof of the books asks of partner accounts (DESIGN rule 13)."""
+"""What the proof of the books asks of partner accounts (docs/rules.md 13)."""
 
 CHECKS: dict[str, str] = {
     "partner_account_differs_from_entries": """

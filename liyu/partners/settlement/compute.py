@@ -124,7 +124,7 @@ class StatementProof(Struct, frozen=True):
 
     @property
     def agrees(self) -> bool:
-        """Sum of lines = sum of entries = change of the account, and the digest is the same (DESIGN rule 13)."""
+        """Sum of lines = sum of entries = change of the account, and the digest is the same (docs/rules.md 13)."""
         return (
             self.lines_agree
             and self.totals_agree
@@ -154,7 +154,7 @@ async def compute_statements(
     """The statements of all partners that have entries within their bounds, by partner id.
 
     Raises BooksDifferError when lines and entries of a partner do not agree. That entries and transfers agree is
-    enforced by the database with each entry, and recomputed by `verify_statement` (marketplace I4).
+    enforced by the database with each entry, and recomputed by `verify_statement` (docs/rules.md 13).
     """
     groups = await _sum_entries(connection, scopes)
     terms = await _load_terms(connection, {group.agreement_line_id for rows in groups.values() for group in rows})

@@ -33,7 +33,7 @@ class StatementStateError(DomainError):
 
 
 class SamePersonError(DomainError):
-    """Four eyes: who prepared it does not approve it (DESIGN rule 14)."""
+    """Four eyes: who prepared it does not approve it (docs/rules.md 14)."""
 
     code = "same_person"
     message = N_("You prepared this yourself. Somebody else has to approve it.")
@@ -75,7 +75,7 @@ class UnknownPayoutError(NotFoundError):
 
 
 class AlreadyPaidError(DomainError):
-    """A payout is paid once (DESIGN rule 14)."""
+    """A payout is paid once (docs/rules.md 14)."""
 
     code = "already_paid"
     message = N_("This payout was already paid.")

@@ -1,4 +1,4 @@
-"""Payouts: one person prepares, another one pays, at most once for each statement (DESIGN rule 14).
+"""Payouts: one person prepares, another one pays, at most once for each statement (docs/rules.md 14).
 
 A statement that leaves nothing to pay is closed, and its balance stays on the partner's account. Such a debt is taken off
 the partner's next payout: what is carried = the net of the closed statements, less what payouts have taken off already.

@@ -140,7 +140,7 @@ async def prepare_statements(
 
     Drafts are recalculated when something came to them; sent statements and those that a later one builds on stay as they
     are. Running it again without anything new changes nothing. Sum of lines = sum of entries = change of the partner's
-    account, or nothing is written at all (marketplace I4).
+    account, or nothing is written at all (docs/rules.md 13).
 
     Raises PeriodNotOverError, InvalidInputError for a month that cannot be read, UnknownPartnerCodeError, BooksDifferError.
     """

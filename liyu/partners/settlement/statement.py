@@ -1,4 +1,4 @@
-"""A statement as a pure function of terms, entries and bounds (DESIGN rule 13). This module is the specification.
+"""A statement as a pure function of terms, entries and bounds (docs/rules.md 13). This module is the specification.
 
 **Which entries a statement takes up.** Entries are append-only and carry no stamp; a month of a million entries is settled
 without touching one of them. A statement has two bounds instead: `ends_at`, the end of its month, and `watermark`, the last
@@ -141,7 +141,7 @@ def group_entries(entries: Iterable[Entry], bounds: Bounds) -> list[Group]:
 def draft_statement(terms: Iterable[Terms], groups: Iterable[Group], period: Period) -> StatementDraft:
     """The statement of one partner from its entries summed by agreement line.
 
-    Raises BooksDifferError when a sum is not what the terms say: lines and entries must agree (marketplace I4).
+    Raises BooksDifferError when a sum is not what the terms say: lines and entries must agree (docs/rules.md 13).
     """
     by_id = {one.id: one for one in terms}
     in_order = sorted(groups, key=lambda group: _line_order(by_id[group.agreement_line_id]))

@@ -1,4 +1,4 @@
-"""After-sale requests as members, operators and partners see them. Who asks is the first argument (DESIGN rule 16)."""
+"""After-sale requests as members, operators and partners see them. Who asks is the first argument (docs/rules.md 16)."""
 
 from datetime import datetime
 from typing import Any

@@ -13,7 +13,7 @@ class MistypedCodeError(DomainError):
 
 
 class UnknownGiftCodeError(NotFoundError):
-    """No such code, not activated yet, or cancelled: one answer for all (DESIGN rule 11)."""
+    """No such code, not activated yet, or cancelled: one answer for all (docs/rules.md 11)."""
 
     code = "unknown_gift_code"
     message = N_("This code cannot be redeemed. Look at it again, letter by letter.")

@@ -1,4 +1,4 @@
-"""What the proof of the books asks of payments (DESIGN rules 2 and 10)."""
+"""What the proof of the books asks of payments (docs/rules.md 2, 10)."""
 
 CHECKS: dict[str, str] = {
     "hold_differs_from_redemption": """

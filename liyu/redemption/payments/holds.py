@@ -1,4 +1,4 @@
-"""The hold of an order that waits for its cash part: found, captured or released once, never both (DESIGN rule 10)."""
+"""The hold of an order that waits for its cash part: found, captured or released once, never both (docs/rules.md 10)."""
 
 from datetime import datetime
 from typing import Any

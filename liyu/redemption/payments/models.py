@@ -9,7 +9,7 @@ from liyu.core.database import Base
 
 
 class PaymentHold(Base):
-    """Points, stock and codes that are kept for an order until its cash part is paid (DESIGN rule 10).
+    """Points, stock and codes that are kept for an order until its cash part is paid (docs/rules.md 10).
 
     The outcome is decided once: the database refuses to change it.
     """

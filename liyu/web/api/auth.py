@@ -83,6 +83,6 @@ async def require_api_key(connection: AnyConnection) -> None:
 
 
 class PartnerKeyError(NotAllowedError):
-    """The call reaches beyond what is a partner's own (DESIGN rule 16)."""
+    """The call reaches beyond what is a partner's own (docs/rules.md 16)."""
 
     message = N_("This API key belongs to a partner and reaches the partner's own only.")

@@ -1,4 +1,4 @@
-"""Once only: the same key with the same body gets the first answer, with another body a conflict (DESIGN rule 8)."""
+"""Once only: the same key with the same body gets the first answer, with another body a conflict (docs/rules.md 8)."""
 
 import contextlib
 from collections.abc import Awaitable, Callable

@@ -117,7 +117,7 @@ async def _find_member(session: AsyncSession, phone: str) -> Member | None:
 
 
 async def _activate(request: Request[Any, Any, Any], session: AsyncSession, member: Member) -> None:
-    """The first sign-in of somebody who is pre-registered begins the membership (DESIGN §5)."""
+    """The first sign-in of somebody who is pre-registered begins the membership."""
     services = visit_of(request).services
     if member.state == PRE_REGISTERED and await activate_member(
         await driver_connection(session),

@@ -81,7 +81,7 @@ def lapsing_next(account: MemberAccount, today: date) -> DatedPoints | None:
 
 
 def draw_lots(account: MemberAccount, points: int) -> list[DatedPoints]:
-    """Which points would be used, the earliest to lapse first (DESIGN rule 4)."""
+    """Which points would be used, the earliest to lapse first (docs/rules.md 4)."""
     drawn: list[DatedPoints] = []
     for lot in account.lots:
         if points <= 0:

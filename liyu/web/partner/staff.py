@@ -32,7 +32,7 @@ def today_of(request: AnyRequest) -> date:
 
 
 def partner_id_of(actor: Actor) -> int:
-    """The partner for whom the person works: the first argument of every query of the portal (DESIGN rule 16)."""
+    """The partner for whom the person works: the first argument of every query of the portal (docs/rules.md 16)."""
     assert actor.partner_id is not None
     return actor.partner_id
 

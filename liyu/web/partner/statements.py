@@ -80,7 +80,7 @@ async def show_statement(request: AnyRequest, session: NamedDependency[AsyncSess
 async def recompute_statement(
     request: AnyRequest, session: NamedDependency[AsyncSession], number: FromPath[str]
 ) -> Page:
-    """Reckon the statement once more from terms, entries and ledger, and show both side by side (DESIGN rule 13)."""
+    """Reckon the statement once more from terms, entries and ledger, and show both side by side (docs/rules.md 13)."""
     found = await _load(request, session, number)
     proof = await verify_statement(await driver_connection(session), found.head.id)
     if visit_of(request).is_fragment:

@@ -49,8 +49,8 @@ def is_mistyped(text: str) -> bool:
 
 
 def mask_code(code: str) -> str:
-    """A code as it may be shown after the fact: ····-····-4TRD. Its other letters are 35 bits, too many to try."""
-    return f"····-····-{code[-4:]}"
+    """A code as it may be shown after the fact: ****-****-4TRD. Its other letters are 35 bits, too many to try."""
+    return f"****-****-{code[-4:]}"
 
 
 def _group(letters: str) -> str:

@@ -1,6 +1,7 @@
 """What the pages claim about commands, variables and files is what the code says; the two READMEs are twins."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from scripts.steps import ROOT
 
 READMES = ("README.md", "README.zh-CN.md")
 PAGES = sorted([ROOT / "CHANGELOG.md", *(ROOT / name for name in READMES), *(ROOT / "docs").rglob("*.md")])
+MODULES = [module for folder in ("liyu", "tests", "scripts", "bench") for module in (ROOT / folder).rglob("*.py")]
 CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 
@@ -89,3 +91,19 @@ def test_every_proof_of_a_promise_is_a_test() -> None:
     proofs = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", _read("docs/guides/promises.md"))
     assert len(proofs) > 20
     assert [f"{path}::{name}" for path, name in proofs if f"def {name}(" not in _read(path)] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_and_functions_that_a_page_names_are_there(path: Path) -> None:
+    text = CODE.sub("", path.read_text(encoding="utf-8"))
+    assert [name for name in re.findall(r"`([\w/.-]+\.py)`", text) if not _find(name)] == []
+    for name, functions in re.findall(r"`([\w/]+\.py)` · ((?:`\w+(?:\.\w+)?`(?:, )?)+)", text):
+        source = "".join(module.read_text(encoding="utf-8") for module in _find(name))
+        for function in re.findall(r"(\w+)`", functions):
+            assert re.search(rf"(def|class) {function}\b", source), f"{name}: {function}"
+
+
+@cache
+def _find(name: str) -> list[Path]:
+    """The modules that a page may mean by a name: its path is as long as the reader needs it to be."""
+    return [module for module in MODULES if module.as_posix().endswith(f"/{name}")]

@@ -1,4 +1,4 @@
-"""Returns: exactly what the purchase gave goes back, never more, as far as the return policy goes (loyalty.md asks 12 to 17)."""
+"""Returns: exactly what the purchase gave goes back, never more, as far as the return policy goes."""
 
 import csv
 from collections import Counter

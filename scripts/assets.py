@@ -2,15 +2,15 @@
 
 Scripts are copied as they come; the icons named in `liyu/static/icons.txt` become one sprite; the Chinese font is cut
 to the characters that vouchers and statements use, so that a PDF takes a third of the time. Letters that it lacks, such as
-those of Łódź, come from Noto Sans.
+those of Łódź or ไทย, come from the Noto fonts of their scripts.
 """
 
 import re
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 from fontTools import subset
+from pylopdf_fonts_zh_cn import sans_path
 
 from scripts.steps import ROOT
 
@@ -28,7 +28,12 @@ SCRIPTS = {
     "zxing_reader.wasm": "zxing-wasm/dist/reader/zxing_reader.wasm",
     "echarts.min.js": "echarts/dist/echarts.min.js",
 }
-LETTERS = "@expo-google-fonts/noto-sans/400Regular/NotoSans_400Regular.ttf"
+LETTERS = {
+    "NotoSans.ttf": "noto-sans/400Regular/NotoSans_400Regular.ttf",
+    "NotoSansArabic.ttf": "noto-sans-arabic/400Regular/NotoSansArabic_400Regular.ttf",
+    "NotoSansHebrew.ttf": "noto-sans-hebrew/400Regular/NotoSansHebrew_400Regular.ttf",
+    "NotoSansThai.ttf": "noto-sans-thai/400Regular/NotoSansThai_400Regular.ttf",
+}
 
 
 def main() -> None:
@@ -37,8 +42,9 @@ def main() -> None:
     for name, source in SCRIPTS.items():
         shutil.copyfile(NODE_MODULES / source, VENDOR / name)
     (VENDOR / "icons.svg").write_text(build_sprite(read_icon_names(STATIC / "icons.txt")))
-    cut_font(find_font(), VENDOR / "fonts" / "LiyuSansSC.otf")
-    shutil.copyfile(NODE_MODULES / LETTERS, VENDOR / "fonts" / "NotoSans.ttf")
+    cut_font(sans_path(), VENDOR / "fonts" / "LiyuSansSC.otf")
+    for name, source in LETTERS.items():
+        shutil.copyfile(NODE_MODULES / "@expo-google-fonts" / source, VENDOR / "fonts" / name)
 
 
 def read_icon_names(path: Path) -> list[str]:
@@ -69,14 +75,6 @@ def build_symbol(name: str, drawing: str) -> str:
         f'fill="none" stroke="currentColor" stroke-width="{ICON_STROKE}" stroke-linecap="round" stroke-linejoin="round"'
     )
     return f'<symbol id="{name}" viewBox="0 0 24 24" {look}>{shapes}</symbol>\n'
-
-
-def find_font() -> Path:
-    """The Chinese font that pip installed."""
-    spec = find_spec("pylopdf_fonts_zh_cn")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).with_name("NotoSansSC-Regular.otf")
 
 
 def cut_font(source: Path, target: Path) -> None:

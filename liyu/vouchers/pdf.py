@@ -2,7 +2,7 @@
 
 A font configuration shared by threads crashes, and one made anew for each file costs more than the file: so each process
 has one of its own, loaded once, with the font that the set-up has cut to the common characters. Documents with a rare
-character also get the whole font, and where that is not enough one with the letters of Europe, so that no sign comes out blank.
+character also get the whole font, and where that is not enough those of other scripts, so that no sign comes out blank.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache, lru_cache
 from hashlib import sha256
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -220,8 +220,7 @@ class _Typesetter:
 
     def _cover_characters(self, html: str) -> str:
         """See to it that every character has a glyph; what no font has becomes a mark or goes."""
-        # The font has no non-breaking hyphen worth having, and WeasyPrint draws a blank for it.
-        html = html.replace("\u2011", "-")
+        html = html.translate(_LEFT_OUT)
         rare = frozenset(character for character in set(html) - self.common if not character.isspace())
         for family in FURTHER_FAMILIES:
             if rare:
@@ -279,18 +278,36 @@ def find_static_file(name: str) -> Path:
     return path
 
 
-def _find_whole_font() -> Path:
-    spec = find_spec("pylopdf_fonts_zh_cn")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).with_name("NotoSansSC-Regular.otf")
+def _find(package: str) -> Callable[[], Path]:
+    """Where a package of fonts keeps the one without serifs; the package is only loaded when it is wanted."""
+    return lambda: import_module(package).sans_path()
 
 
 FURTHER_FAMILIES: dict[str, Callable[[], Path]] = {
-    "Liyu Sans SC Full": _find_whole_font,
-    "Noto Sans": lambda: FONTS / "NotoSans.ttf",
+    "Liyu Sans SC Full": _find("pylopdf_fonts_zh_cn"),
+    "Liyu Sans": lambda: FONTS / "NotoSans.ttf",
+    "Liyu Sans Thai": lambda: FONTS / "NotoSansThai.ttf",
+    "Liyu Sans Arabic": lambda: FONTS / "NotoSansArabic.ttf",
+    "Liyu Sans Hebrew": lambda: FONTS / "NotoSansHebrew.ttf",
+    "Liyu Sans TC": _find("pylopdf_fonts_zh_tw"),
+    "Liyu Sans JP": _find("pylopdf_fonts_jp"),
+    "Liyu Sans KR": _find("pylopdf_fonts_ko"),
 }
-"""Fonts for what the common one lacks, in the order in which they are asked; the style sheets name them in the same."""
+"""Fonts for what the common one lacks, in the order in which they are asked: rare Chinese first, then small files, then Chinese
+beyond the basic plane (the characters of Hong Kong and Taiwan, then those of Japan). `pdf/fonts.css` names them in the same.
+The names are ours, so that no font of the machine answers to them.
+"""
+
+
+_LEFT_OUT: dict[int, str | None] = {
+    # Controls, and signs that turn the direction of what follows: a name could show itself as another one.
+    **dict.fromkeys({*range(0x20), *range(0x7F, 0xA0)} - set(b"\t\n\f\r")),
+    **dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)]),
+    # Other kinds of spaces and ends of lines, some of which a font of the machine would draw.
+    **dict.fromkeys([0x1680, 0x2028, 0x2029], " "),
+    # The font has no non-breaking hyphen worth having, and WeasyPrint draws a blank for it.
+    0x2011: "-",
+}
 
 
 def _stand_in(character: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
@@ -12,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import segno
+from fontTools.ttLib import TTFont
 from pikepdf import Pdf
 from pypdfium2 import PdfDocument
 
+import liyu.web
 from liyu.vouchers import pdf
 from liyu.vouchers.document import VoucherDocument, voucher_document
 from liyu.vouchers.facts import StoreFacts, VoucherFacts
@@ -196,8 +199,20 @@ async def test_rare_characters_come_from_further_fonts(maker: PdfMaker) -> None:
 def test_no_character_is_left_without_a_glyph() -> None:
     typesetter = pdf._Typesetter(5)
     assert typesetter._cover_characters("普通 text\n") == "普通 text\n"
+    assert typesetter._cover_characters("a\u2011b\x07\x1c\x85 \u202eevil\u202c\u2067\u2028x") == "a-b evil x"
     assert typesetter.further.cache_info().currsize == 0
-    assert typesetter._cover_characters("犇𠮷🎁\ufe0f a\u2011b Łódź") == f"犇{MISSING_HAN} a-b Łódź"
+    assert typesetter._cover_characters("犇🎁\ufe0f Łódź ไทย") == "犇 Łódź ไทย"
+    known = "𠮷野家 𡃁 김치 بيروت תל אביב"
+    assert typesetter._cover_characters(f"{known} 𪚥") == f"{known} {MISSING_HAN}"
+
+
+def test_every_font_is_named_by_the_style_sheets_in_its_order_and_is_static() -> None:
+    style = (Path(liyu.web.__file__).parent / "templates" / "pdf" / "fonts.css").read_text()
+    assert re.findall(r'"(.*?)"', style) == [pdf.COMMON_FAMILY, *pdf.FURTHER_FAMILIES]
+    # A font with axes is cut anew for each document, with the time of that in it.
+    for path in (pdf.COMMON_FONT, *(find() for find in pdf.FURTHER_FAMILIES.values())):
+        with TTFont(path, lazy=True) as font:
+            assert "fvar" not in font, path
 
 
 async def test_only_own_files_are_fetched(maker: PdfMaker, tmp_path: Path) -> None:

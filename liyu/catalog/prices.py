@@ -38,6 +38,17 @@ def worth_per_point(kind: str, points: int, cash_minor: int, value_minor: int) -
     None where it cannot be said: no points, no value, a value that the cash part alone pays, or an entry in a draw, which is worth
     its chance.
     """
+    worth = _worth(kind, points, cash_minor, value_minor)
+    return None if worth is None else worth.quantize(Decimal("0.1"), ROUND_HALF_UP)
+
+
+def worth_of_hundred(kind: str, points: int, cash_minor: int, value_minor: int) -> int | None:
+    """The same for a hundred points in whole minor units, as people are told it: ¥10.56 is easier to weigh than ¥0.106."""
+    worth = _worth(kind, points, cash_minor, value_minor)
+    return None if worth is None else int((worth * 100).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def _worth(kind: str, points: int, cash_minor: int, value_minor: int) -> Decimal | None:
     if kind == "draw" or points <= 0 or value_minor <= cash_minor:
         return None
-    return (Decimal(value_minor - cash_minor) / points).quantize(Decimal("0.1"), ROUND_HALF_UP)
+    return Decimal(value_minor - cash_minor) / points

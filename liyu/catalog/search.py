@@ -1,7 +1,7 @@
 """Lists of the mall and the API over the snapshot: words, filters, orders, pages and counts, all in memory."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -21,6 +21,8 @@ PAGE_SIZE = 24
 MOST_REMEMBERED = 64
 CITY = "city"
 POINTS = "points"
+_BY_PRICE = {"points_up": 1, "points_down": -1}
+"""The orders that go by what the reader pays, and their direction."""
 
 Mask = NDArray[np.bool_]
 Range = tuple[int | None, int | None]
@@ -74,7 +76,7 @@ def list_items(
         )
     by_score = bool(wish.text.strip()) and wish.sort == RECOMMENDED
     name = "match" if by_score else wish.sort
-    key = _score_key(snapshot, wish.text) if by_score else SORTS[wish.sort]
+    key = _score_key(snapshot, wish.text) if by_score else _key(wish)
     kept = _kept(snapshot, wish, now)
     found = ItemSequence(snapshot.columns.items, kept)
     start = bisect_right(found, _read_cursor(cursor, name), key=key) if cursor else 0
@@ -107,7 +109,7 @@ def _count(snapshot: Snapshot, wish: Wish, now: datetime, ranges: Sequence[Range
     cities = {city: int(np.count_nonzero(around[slots])) for city, slots in columns.cities.items()}
     facets[CITY] = {city: count for city, count in cities.items() if count}
     reachable = None if wish.balance is None else _all_but(base, masks, "affordable") & _within(snapshot, wish)
-    priced = columns.figures["points"][_all_but(base, masks, POINTS)]
+    priced = _prices(snapshot, wish.rank)[_all_but(base, masks, POINTS)]
     return Counts(
         int(np.count_nonzero(_all_but(base, masks, ""))),
         facets,
@@ -129,12 +131,33 @@ def _kept(snapshot: Snapshot, wish: Wish, now: datetime) -> NDArray[np.int32]:
 
 def _order(snapshot: Snapshot, wish: Wish) -> NDArray[np.int32]:
     if not wish.text.strip() or wish.sort != RECOMMENDED:
-        return snapshot.lists.orders[wish.sort]
+        order = snapshot.lists.orders[wish.sort]
+        if wish.rank is None or wish.sort not in _BY_PRICE:
+            return order
+        return _remembered(snapshot, ("order", wish.sort, wish.rank), lambda: _reordered(snapshot, order, _key(wish)))
     scores = look_for(snapshot, wish.text).scores
     slots = np.flatnonzero(scores).astype(np.int32)
     figures = snapshot.columns.figures
     order = np.lexsort((figures["id"][slots], figures["position"][slots], -_whole(scores[slots])))
     return slots[order]
+
+
+def _key(wish: Wish) -> Callable[[ItemView], SortKey]:
+    """What the order goes by; among prices those that a member of the wish's tier pays."""
+    direction, rank = _BY_PRICE.get(wish.sort, 0), wish.rank
+    if not direction or rank is None:
+        return SORTS[wish.sort]
+    return lambda item: (direction * item.price_for(rank), direction * item.cash_minor, item.id)
+
+
+def _reordered(snapshot: Snapshot, order: NDArray[np.int32], key: Callable[[ItemView], SortKey]) -> NDArray[np.int32]:
+    """The order with the items that have prices for tiers in other places; the others keep theirs."""
+    columns = snapshot.columns
+    moves = columns.flags["has_tier_prices"][order]
+    kept = ItemSequence(columns.items, order[~moves])
+    moved = sorted((key(item), slot) for slot in order[moves].tolist() if (item := columns.items[slot]) is not None)
+    places = [bisect_left(kept, price, key=key) for price, _ in moved]
+    return np.insert(order[~moves], places, [slot for _, slot in moved])
 
 
 def _score_key(snapshot: Snapshot, text: str) -> Callable[[ItemView], SortKey]:
@@ -165,7 +188,7 @@ def _masks(snapshot: Snapshot, wish: Wish) -> dict[str, Mask]:
         masks[CITY] = np.zeros(len(columns.items), np.bool_)
         masks[CITY][columns.cities.get(wish.city, np.zeros(0, np.int32))] = True
     if wish.points_from is not None or wish.points_to is not None:
-        masks[POINTS] = _in_range(columns.figures["points"], wish.points_from, wish.points_to)
+        masks[POINTS] = _in_range(_prices(snapshot, wish.rank), wish.points_from, wish.points_to)
     if wish.affordable:
         masks["affordable"] = _within(snapshot, wish)
     return masks
@@ -186,11 +209,17 @@ def _in_range(points: NDArray[np.int64], least: int | None, most: int | None) ->
 
 def _within(snapshot: Snapshot, wish: Wish) -> Mask:
     """What the balance pays for, at the prices of the tier."""
-    prices = _remembered(snapshot, ("prices", wish.rank), lambda: _prices(snapshot, wish.rank))
-    return prices <= (wish.balance or 0)
+    return _prices(snapshot, wish.rank) <= (wish.balance or 0)
 
 
 def _prices(snapshot: Snapshot, rank: int | None) -> NDArray[np.int64]:
+    """What a member of a tier pays for the item in each slot; None is nobody known."""
+    if rank is None:
+        return snapshot.columns.figures["points"]
+    return _remembered(snapshot, ("prices", rank), lambda: _prices_of_tier(snapshot, rank))
+
+
+def _prices_of_tier(snapshot: Snapshot, rank: int) -> NDArray[np.int64]:
     columns = snapshot.columns
     prices = columns.figures["points"].copy()
     for slot in np.flatnonzero(columns.flags["has_tier_prices"] & columns.alive).tolist():

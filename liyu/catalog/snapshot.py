@@ -158,6 +158,12 @@ class Snapshot:
             return item
         return next((one for one in self.variants_of(item) if not self.stock[one.id].is_gone), item)
 
+    def is_priced_by_tier(self, item: ItemView) -> bool:
+        """Whether members of some tiers pay another price for it, or for one of its choices."""
+        return bool(item.tier_points) or (
+            item.limits_id in self._leading and any(one.tier_points for one in self.variants_of(item))
+        )
+
     @cached_property
     def _leading(self) -> frozenset[int]:
         """The ids of items with variants."""

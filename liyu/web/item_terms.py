@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from liyu.catalog.models import GIVEN_BACK_KINDS, VOUCHER_KINDS
-from liyu.catalog.prices import worth_per_point
+from liyu.catalog.prices import worth_of_hundred
 from liyu.catalog.views import ItemView
 from liyu.core.i18n import N_, Message
 from liyu.core.money import DEFAULT_CURRENCY
@@ -113,12 +113,12 @@ def describe_cancelling(kind: str, lapsed_grace_days: int, cancel_hours: int | N
     return gettext(N_("Points go back into their own lots; lapsed ones stay lapsed"))
 
 
-def describe_worth(item: ItemView, rank: int | None = None) -> str | None:
-    """“1 point is worth ¥0.125 here”, at the price of a tier; None where it cannot be said."""
-    worth = worth_per_point(item.kind, item.price_for(rank), item.cash_minor, item.value_minor)
+def describe_worth(item: ItemView, rank: int | None = None, currency: str = DEFAULT_CURRENCY) -> str | None:
+    """“100 points are worth ¥12.50 here”, at the price of a tier; None where it cannot be said."""
+    worth = worth_of_hundred(item.kind, item.price_for(rank), item.cash_minor, item.value_minor)
     if worth is None:
         return None
-    return _say(N_("1 point is worth ¥%(worth)s here"), worth=f"{(worth / 100).normalize():f}")
+    return _say(N_("100 points are worth %(worth)s here"), worth=format_money(worth, currency))
 
 
 def _describe_limits(item: ItemView) -> str:

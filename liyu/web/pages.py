@@ -22,6 +22,7 @@ from liyu.core.money import DEFAULT_CURRENCY
 from liyu.vouchers.facts import mask_name
 from liyu.web import formats
 from liyu.web.csrf import CurrentToken, issue_tokens_to
+from liyu.web.dotted import dotted
 from liyu.web.i18n import (
     CHINESE,
     ENGLISH,
@@ -149,6 +150,7 @@ def make_environment(static: Callable[[str], str]) -> Environment:
         "phone": formats.format_phone,
         "masked": mask_name,
         "relative": _relative,
+        "dotted": dotted,
         "text_of": text_of,
         "translate": translate,
         "role_name": lambda role: gettext(ROLE_NAMES[role]),

@@ -170,6 +170,7 @@ wishes = st.builds(
     points_from=st.sampled_from([None, 100]),
     points_to=st.sampled_from([None, 500]),
     balance=st.sampled_from([None, 0, 200]),
+    rank=st.sampled_from([None, 1, 3, 9]),
     affordable=st.booleans(),
     sort=st.sampled_from(list(SORTS)),
 )
@@ -187,14 +188,18 @@ async def test_lists_and_counts_agree_with_a_plain_filter(snapshot: Snapshot) ->
                     but == "kind" or wish.kind in (None, item.kind),
                     but == "scene" or wish.scene in (None, item.scene),
                     but == "tier" or wish.tier in (None, item.tier.code if item.tier else ""),
-                    wish.points_from is None or item.points >= wish.points_from,
-                    wish.points_to is None or item.points <= wish.points_to,
-                    not wish.affordable or item.points <= (wish.balance or 0),
+                    wish.points_from is None or item.price_for(wish.rank) >= wish.points_from,
+                    wish.points_to is None or item.price_for(wish.rank) <= wish.points_to,
+                    not wish.affordable or item.price_for(wish.rank) <= (wish.balance or 0),
                 )
             )
 
         expected = {item.sku for item in reachable if passes(item)}
-        assert set(skus(snapshot, wish)) == expected
+        listed = skus(snapshot, wish)
+        assert set(listed) == expected
+        if wish.sort in ("points_up", "points_down"):
+            prices = [(one.price_for(wish.rank), one.cash_minor) for one in map(snapshot.by_sku.__getitem__, listed)]
+            assert prices == sorted(prices, reverse=wish.sort == "points_down")
         counts = count_items(snapshot, wish, NOW)
         assert counts.total == len(expected)
         for facet in ("kind", "scene"):

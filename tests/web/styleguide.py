@@ -15,6 +15,7 @@ from babel.messages.pofile import read_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from liyu.web.covers import choose_icon, cover_name, draw_cover, parse_cover_name
+from liyu.web.dotted import dotted
 
 WEB = Path(__file__).parents[2] / "liyu" / "web"
 STATIC = WEB.parent / "static"
@@ -73,6 +74,7 @@ def build_environment(locale: str, static: Callable[[str], str]) -> Environment:
     environment.install_gettext_callables(translate, translate_plural, newstyle=True)  # type: ignore[attr-defined]
     environment.filters.update(
         points=lambda value: f"{value:,}",
+        dotted=dotted,
         money=format_money,
         date=lambda value: value.strftime("%Y-%m-%d"),
         datetime=lambda value: value.strftime("%Y-%m-%d %H:%M"),

@@ -35,7 +35,7 @@ async def preview_of(request: AnyRequest, connection: Connection, form: ItemForm
         "item": item,
         "cover": f"/covers/{cover_name(item.scene, item.id, choose_icon(item.scene, item.kind))}",
         "terms": list_terms(item, program.lapsed_grace_days, program.currency, program.return_days),
-        "worth": describe_worth(item),
+        "worth": describe_worth(item, currency=program.currency),
         "rules": item.rules_zh if current_locale() == CHINESE or not item.rules_en else item.rules_en,
         "currency": program.currency,
         "faults": form.errors,

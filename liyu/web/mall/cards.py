@@ -59,12 +59,29 @@ class Shelf:
         return Markup(f"{head}{self.own_line(item)}{tail}")  # noqa: S704 - both parts come from the template
 
     def frames(self, items: Iterable[ItemView]) -> list[Markup]:
-        """The cards of items with a slot where their reader's own line will stand."""
+        """The cards of items with a slot where their reader's own line will stand; those with prices for tiers are slots whole."""
         framed = []
         for item in items:
-            head, tail = self._parts(item)
-            framed.append(Markup(f"{head}{slot(f'line:{item.id}')}{tail}"))  # noqa: S704 - both parts come from the template
+            if self.snapshot.is_priced_by_tier(item):
+                framed.append(slot(f"card:{item.id}"))
+            else:
+                head, tail = self._parts(item)
+                framed.append(Markup(f"{head}{slot(f'line:{item.id}')}{tail}"))  # noqa: S704 - both parts come from the template
         return framed
+
+    def own_parts(self, items: Iterable[ItemView]) -> dict[str, str]:
+        """What stands in the slots of these frames."""
+        parts: dict[str, str] = {}
+        for item in items:
+            if self.snapshot.is_priced_by_tier(item):
+                parts[f"card:{item.id}"] = self.card(item)
+            else:
+                parts[f"line:{item.id}"] = self.own_line(item)
+        return parts
+
+    def price_of(self, item: ItemView) -> int:
+        """The points that the reader pays for one."""
+        return item.price_for(self.member.tier_rank if self.member else None)
 
     def own_line(self, item: ItemView) -> str:
         """What a card says to its reader alone."""
@@ -76,6 +93,14 @@ class Shelf:
         """The wide cards of drops; they say how many are left, so they are made for each state of the stock."""
         return [self.drop(item) for item in items]
 
+    def drop_frames(self, items: Iterable[ItemView]) -> list[Markup]:
+        """The same with slots for those that are another card for another reader."""
+        return [slot(f"drop:{item.id}") if self._is_own(item) else self.drop(item) for item in items]
+
+    def own_drops(self, items: Iterable[ItemView]) -> dict[str, Markup]:
+        """What stands in the slots of these drops."""
+        return {f"drop:{item.id}": self.drop(item) for item in items if self._is_own(item)}
+
     def drop(self, item: ItemView) -> Markup:
         """One drop."""
         stock = self.snapshot.stock_of(item)
@@ -83,14 +108,18 @@ class Shelf:
             return self.card(item)
         day = local_date(self.now, current_zone())
         coming, closing = item.is_coming(self.now), self._closes_soon(item)
-        key = ("drop", item.id, stock.taken, coming, closing, day, self.locale)
+        key = ("drop", item.id, stock.taken, self.price_of(item), coming, closing, day, self.locale)
         drop: Markup = self.cache.get(self.snapshot.version, key, lambda: self._render_drop(item, stock))
         return drop
+
+    def _is_own(self, item: ItemView) -> bool:
+        """Whether a drop's card depends on its reader: by the price, or, where it is not limited, by their own line."""
+        return self.snapshot.is_priced_by_tier(item) or self.snapshot.stock_of(item).total is None
 
     def _parts(self, item: ItemView) -> tuple[str, str]:
         at_hand = self.snapshot.at_hand(item)
         gone = self.snapshot.stock_of(at_hand).is_gone
-        key = (item.id, at_hand.id, gone, self.locale)
+        key = (item.id, at_hand.id, self.price_of(at_hand), gone, self.locale)
         parts: tuple[str, str] = self.cache.get(
             self.snapshot.version, key, lambda: self._render_card(item, at_hand, gone=gone)
         )
@@ -109,14 +138,26 @@ class Shelf:
 
     def _render_card(self, item: ItemView, at_hand: ItemView, *, gone: bool) -> tuple[str, str]:
         template = self.environment.get_template("mall/_item_card.html")
-        card = template.render(item=item, at_hand=at_hand, cover=cover_of(item), place=place_of(item), gone=gone)
+        card = template.render(
+            item=item,
+            at_hand=at_hand,
+            price=self.price_of(at_hand),
+            cover=cover_of(item),
+            place=place_of(item),
+            gone=gone,
+        )
         head, end, tail = card.rpartition("</div>")
         return head, f"{end}{tail}"
 
     def _render_drop(self, item: ItemView, stock: Stock) -> Markup:
         template = self.environment.get_template("mall/_drop_card.html")
         card = template.render(
-            item=item, cover=cover_of(item), stock=stock, clock=self._clock_of(item), closes=self._closes_soon(item)
+            item=item,
+            price=self.price_of(item),
+            cover=cover_of(item),
+            stock=stock,
+            clock=self._clock_of(item),
+            closes=self._closes_soon(item),
         )
         return Markup(card)  # noqa: S704 - a template's output
 

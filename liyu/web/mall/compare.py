@@ -5,7 +5,7 @@ from typing import Any
 from litestar import get
 
 from liyu.catalog.availability import check_availability
-from liyu.catalog.prices import worth_per_point
+from liyu.catalog.prices import worth_of_hundred
 from liyu.catalog.views import ItemView
 from liyu.core.i18n import N_
 from liyu.members.account import MemberAccount
@@ -43,7 +43,7 @@ async def compare(request: AnyRequest) -> Page:
 def _list_rows(request: AnyRequest, items: list[ItemView], account: MemberAccount | None) -> list[dict[str, Any]]:
     """A row for each thing that can be said of one of the items; `best` marks the cells that nobody beats."""
     rank = account.tier_rank if account else None
-    worths = [worth_per_point(item.kind, item.price_for(rank), item.cash_minor, item.value_minor) for item in items]
+    worths = [worth_of_hundred(item.kind, item.price_for(rank), item.cash_minor, item.value_minor) for item in items]
     highest = max((worth for worth in worths if worth is not None), default=None)
     services = visit_of(request).services
     currency = services.program.current(services.sessions).currency
@@ -52,7 +52,7 @@ def _list_rows(request: AnyRequest, items: list[ItemView], account: MemberAccoun
         {"label": gettext(N_("Worth")), "cells": values},
         {
             "label": gettext(N_("Worth of 100 points")),
-            "cells": [format_money(int(worth * 100), currency) if worth is not None else _NOTHING for worth in worths],
+            "cells": [format_money(worth, currency) if worth is not None else _NOTHING for worth in worths],
             "best": [worth is not None and worth == highest and len(items) > 1 for worth in worths],
         },
     ]

@@ -93,8 +93,7 @@ class _Home:
     def page(self, *, framed: bool = False) -> Page:
         """The whole page, with the reader's own parts or, framed, with slots for them."""
         own = {"card": slot("card"), "fitting": slot("fitting")} if framed else self.own_parts()
-        live_drops, coming = self.snapshot.live_drops(self.now), self.snapshot.coming_drops(self.now)
-        drops = [*live_drops, *coming][:MOST_DROPS]
+        drops = self._drops()
         return page(
             self.request,
             "mall/home.html",
@@ -102,7 +101,7 @@ class _Home:
             card=Markup(own["card"]),  # noqa: S704 - a template's output
             fitting=Markup(own["fitting"]),  # noqa: S704 - a template's output
             scenes=scene_links(self.snapshot),
-            drops=show_at_once(self.shelf.drops(drops), DROPS_IN_SIGHT),
+            drops=show_at_once(self.shelf.drop_frames(drops) if framed else self.shelf.drops(drops), DROPS_IN_SIGHT),
             live=live_skus(drops, self.snapshot),
             banners=[
                 {"banner": one, "picture": address_of(one.digest) if one.digest else None}
@@ -120,7 +119,7 @@ class _Home:
         )
 
     def own_parts(self) -> dict[str, str]:
-        """What is the reader's own: the wallet card, what they can have, and a line on each other card."""
+        """What is the reader's own: the wallet card, what they can have, and what other cards say to them."""
         return {"card": self._card(), **self._offers()}
 
     def remembered_parts(self) -> dict[str, bytes]:
@@ -154,14 +153,22 @@ class _Home:
         return {
             **ready.wallets.get(card, lambda: {"card": self._card()}),
             **ready.offers.get(offers, self._offers),
+            **{name: card.encode() for name, card in self.shelf.own_drops(self._drops()).items()},
         }
+
+    def _drops(self) -> list[ItemView]:
+        """The drops on the page: open ones, then those to come."""
+        snapshot, now = self.snapshot, self.now
+        key = ("drops of the home page", snapshot.stock_version, snapshot.edges_passed(now))
+        drops: list[ItemView] = self.cache.get(
+            snapshot.version, key, lambda: [*snapshot.live_drops(now), *snapshot.coming_drops(now)][:MOST_DROPS]
+        )
+        return drops
 
     def _offers(self) -> dict[str, str]:
         parts = {"fitting": self._fitting()}
         if self.member is not None:
-            parts |= {
-                f"line:{item.id}": self.shelf.own_line(item) for section in self.sections for item in section.items
-            }
+            parts |= self.shelf.own_parts(item for section in self.sections for item in section.items)
         return parts
 
     def _dearest(self, tier_rank: int) -> int:

@@ -95,7 +95,7 @@ def _render(
         refusals=say_fully(refusals),
         blocking=[name for name, _ in refusals],
         price=price,
-        worth=describe_worth(item, facts.tier_rank if facts else None),
+        worth=describe_worth(item, facts.tier_rank if facts else None, currency_of(request)),
         variants=list_variants(snapshot, item),
         remaining=account.balance - price if account and not refusals else None,
         missing=_missing_points(refusals),
@@ -130,6 +130,12 @@ def list_facts(request: AnyRequest, item: ItemView) -> list[tuple[str, str]]:
     services = visit_of(request).services
     program = services.program.current(services.sessions)
     return list_terms(item, program.lapsed_grace_days, program.currency, program.return_days)
+
+
+def currency_of(request: AnyRequest) -> str:
+    """The program's currency."""
+    services = visit_of(request).services
+    return services.program.current(services.sessions).currency
 
 
 def cancel_rule(request: AnyRequest, kind: str, cancel_hours: int | None) -> str:

@@ -36,6 +36,8 @@ _SLOT = re.compile(rb"\x02([^\x03]+)\x03")
 class _Entry:
     parts: list[bytes]
     """Literal parts and the names of what stands between them, in turns."""
+    slots: frozenset[str]
+    """These names."""
     headers: list[tuple[bytes, bytes]]
     version: int
     stock_version: int
@@ -72,26 +74,33 @@ class PageCache:
         """
         visit = visit_of(connection)
         now = visit.services.clock.now()
+        values = dict(fill()) if fill else {}
+        values[_NOW] = _state(now)
+        if visit.actor is not None:
+            values[_TOKEN] = make_token(visit).encode()
         key = _key_of(visit)
         entry = self._pages.get(key)
         edges = snapshot.edges_passed(now)
-        if entry is None or entry.edges != edges or not _is_fresh(entry, snapshot, now):
+        # A frame may lag behind the stock: it has no use where it shows another drop than those that there are values for.
+        if (
+            entry is None
+            or entry.edges != edges
+            or not _is_fresh(entry, snapshot, now)
+            or not entry.slots <= values.keys()
+        ):
             made = make()
             if made.status_code != 200 or visit.set_cookies or len(visit.full_path) > LONGEST_ADDRESS:
                 return made
             parts = _cut(made.body, visit, now)
-            entry = _Entry(parts, made.raw_headers, snapshot.version, snapshot.stock_version, edges, now)
+            slots = frozenset(name.decode() for name in parts[1::2])
+            entry = _Entry(parts, slots, made.raw_headers, snapshot.version, snapshot.stock_version, edges, now)
             self._pages[key] = entry
             if len(self._pages) > MOST_PAGES:
                 self._pages.popitem(last=False)
         else:
             self._pages.move_to_end(key)
-        if len(entry.parts) == 1:
+        if not entry.slots:
             return Page(entry.parts[0], headers=entry.headers)
-        values = dict(fill()) if fill else {}
-        values[_NOW] = _state(now)
-        if visit.actor is not None:
-            values[_TOKEN] = make_token(visit).encode()
         body = b"".join(values[part.decode()] if at % 2 else part for at, part in enumerate(entry.parts))
         return Page(body, headers=entry.headers)
 

@@ -40,7 +40,7 @@ async def test_an_item_is_made_copied_previewed_and_taken_back(sign_in: SignIn, 
         await submit(client, page, "/console/items/preview", **(SHIRT | {"points": "1290", "name_en": "Linen"}))
     )
     assert "Linen" in seen
-    assert "1 point is worth ¥0.1 here" in seen
+    assert "100 points are worth ¥ 10.00 here" in seen
     assert "Gold" in seen
     assert (await submit(client, page, "/console/items/preview", points="x", tags="nobody")).status_code == 200
     assert await world.one("SELECT count(*) FROM item") == 5

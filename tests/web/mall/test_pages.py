@@ -177,6 +177,42 @@ async def test_cards_say_what_the_member_can_have_and_what_is_missing(member: Cl
     assert "50 points short" in theirs
 
 
+async def test_cards_say_the_price_of_their_readers_tier(
+    shop: Shop, member: Client, other: Client, client: Client
+) -> None:
+    connection = shop.world.connection
+    for sku in ("FIRST", "SECOND", "SHELF"):
+        await shop.world.item(sku, points=20)
+    await connection.execute(
+        "UPDATE item SET tier_points = jsonb_build_array(jsonb_build_object('tier_id', tier.id, 'points', item.points - 3)) "
+        "FROM tier WHERE tier.code = 'gold' AND item.sku IN ('SHELF', 'RARE')"
+    )
+    await connection.execute(
+        "UPDATE member SET tier_id = (SELECT id FROM tier WHERE code = 'gold') WHERE external_id = 'M2'"
+    )
+    await connection.execute("SELECT pg_notify('catalog', '')")
+    await expect(other, "/items", ">17<")
+    # Whoever comes first makes the frame of the home page; those after them see their own prices in it.
+    for path, skus in (("/", ("SHELF", "RARE")), ("/items?sort=points_up", ("SHELF", "RARE")), ("/drops", ("RARE",))):
+        golden, silver, guest, again = [(await reader.get(path)).text for reader in (other, member, client, other)]
+        assert again == golden
+        for sku in skus:
+            points = 20 if sku == "SHELF" else 10
+            assert prices_in(golden, sku) == {(f"{points - 3}", f"{points}")}
+            for page in (silver, guest):
+                assert prices_in(page, sku) == {(f"{points}", None)}
+
+
+def prices_in(page: str, sku: str) -> set[tuple[str, str | None]]:
+    """What the cards of an item say that it costs, and what they cross out."""
+    cards = re.findall(rf'<a[^>]*href="/items/{sku}(?:/drop)?".*?</a>', page, re.DOTALL)
+    return {
+        (price[1], crossed[1] if (crossed := re.search(r"<s[^>]*>([^<]+)</s>", card)) else None)
+        for card in cards
+        if (price := re.search(r'class="points[^"]*">([\d,]+)<', card))
+    }
+
+
 async def test_a_list_goes_on_with_the_next_cards_alone(shop: Shop, open_client: OpenClient) -> None:
     for number in range(30):
         await shop.world.item(f"MORE-{number:02}", points=500 + number)

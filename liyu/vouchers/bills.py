@@ -55,7 +55,7 @@ class NoCouponError(DomainError):
     """A voucher that takes nothing off a bill."""
 
     code = "no_coupon"
-    message = N_("Is no coupon, and takes nothing off a bill.")
+    message = N_("This voucher is no coupon: it takes nothing off a bill.")
 
 
 class BillUse(Struct):
@@ -171,40 +171,36 @@ async def _settle(
     # A known nonce is no place to try codes: those that are none are counted whatever else is wrong.
     if known is not None and not any(isinstance(one, UnknownVoucherError) for one in refused.values()):
         return IdempotencyConflictError()
-    used = [one for one in decided.outcomes if isinstance(one, Verified)]
+    used = {place: one for place, one in enumerate(decided.outcomes) if isinstance(one, Verified)}
+    coupons = await coupons_by_id(connection, [one.voucher_id for one in used.values()], decided.state.now)
+    known_coupons = {one.voucher_id for one in coupons}
     nonces = [one.nonce for one in wishes]
-    refused = {place: ShownTwiceError() for place, one in enumerate(nonces) if one in nonces[:place]} | refused
+    refused = (
+        {
+            place: NoCouponError()
+            for place, one in used.items()
+            if not one.repeated and one.voucher_id not in known_coupons
+        }
+        | {place: ShownTwiceError() for place, one in enumerate(nonces) if one in nonces[:place]}
+        | refused
+    )
     if refused:
         attempts = structs.replace(decided, batch=Batch(refused=decided.batch.refused))
         await save_decided(connection, attempts, {}, None, commit=False)
         return CouponsRefusedError(refused)
-    if any(one.repeated for one in used):
+    if any(one.repeated for one in used.values()):
         return IdempotencyConflictError()
-    combination = await _combine(connection, [one.voucher_id for one in used], amount_minor, decided.state.now)
-    if isinstance(combination, CouponsRefusedError):
-        return combination
+    combination = check(coupons, amount_minor)
+    if not isinstance(combination, Combination):
+        return CouponsRefusedError({}, combination)
     await save_decided(connection, decided, {}, on_used_up, commit=False)
-    return await _keep(connection, values, used, combination, amount_minor, decided.state.now)
+    return await _keep(connection, values, list(used.values()), combination, amount_minor, decided.state.now)
 
 
 def _is_same(bill: Bill, wishes: Sequence[VerifyRequest], nonce: str, amount_minor: int) -> bool:
     """Whether a bill that was sent again is the one of before. Another store would be refused by its coupons' nonces."""
     same = sorted(_nonce_of(nonce, use.voucher_id) for use in bill.uses) == sorted(one.nonce for one in wishes)
     return same and bill.amount_minor == amount_minor
-
-
-async def _combine(
-    connection: AsyncConnection[Any], voucher_ids: list[int], amount_minor: int, now: datetime
-) -> Combination | CouponsRefusedError:
-    """What the coupons take off together; the vouchers are locked, and not used yet."""
-    coupons = {one.voucher_id: one for one in await coupons_by_id(connection, voucher_ids, now)}
-    no_coupons: dict[int, DomainError] = {
-        place: NoCouponError() for place, voucher in enumerate(voucher_ids) if voucher not in coupons
-    }
-    found = check(list(coupons.values()), amount_minor)
-    if isinstance(found, Combination) and not no_coupons:
-        return found
-    return CouponsRefusedError(no_coupons, found if isinstance(found, list) else ())
 
 
 async def _keep(

@@ -97,17 +97,17 @@ async def test_one_that_is_refused_leaves_all_unused_and_says_why(database_url: 
         assert await codes(good, spent) == {1: "already_verified"}
         assert await codes(good, foreign) == {1: "wrong_partner"}
         assert await codes(good, 999_999) == {1: "unknown_voucher"}
-        assert await codes(good, right) == {1: "no_coupon"}
+        assert await codes(good, right, spent) == {1: "no_coupon", 2: "already_verified"}
         assert await codes(good, third, good) == {2: "shown_twice"}
         assert await codes(good, store="BJ1", partner=None) == {0: "wrong_store"}
         attempts = "SELECT count(*) FROM verification_refusal"
-        assert await world.one(attempts) == 4
+        assert await world.one(attempts) == 5
         await world.connection.execute("UPDATE coupon_rule SET most_per_bill = 1")
         (objection,) = (await refused(good, third)).objections
         assert (objection.reason, objection.figure) == ("too_many_of_item", 1)
         await world.connection.execute("UPDATE item SET coupon_threshold_minor = 20000")
         assert [one.reason for one in (await refused(good)).objections] == ["below_threshold"]
-        assert await world.one(attempts) == 4
+        assert await world.one(attempts) == 5
 
 
 async def test_the_limit_of_a_day_and_wrong_pins_count_over_a_bill_too(database_url: str) -> None:

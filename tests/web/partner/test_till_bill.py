@@ -50,7 +50,7 @@ async def test_coupons_are_added_explained_and_used_at_once(portal: Portal, ente
     assert "Use all 2 coupons now" in paired.text
     for code, words in (
         (portal.code(second), "on the bill already"),
-        (portal.code(right), "Is no coupon"),
+        (portal.code(right), "This voucher is no coupon"),
         (portal.code(999_999), "No voucher has this code"),
         ("7K3M", "A letter is wrong or missing"),
     ):

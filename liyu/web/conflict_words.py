@@ -17,6 +17,7 @@ CONFLICTS: dict[str, str] = REFUSALS | {
 RULES: dict[str, str] = {
     "bounds": N_("The bounds of the device were overstepped, or the paper was not genuine"),
     "told": N_("The device had been told before it took the voucher"),
+    "own_use": N_("The same person had verified it at the store before"),
     "no_agreement": N_("The item has no agreement"),
     "agreement": N_("As agreed"),
     "cap_reached": N_("The agreed sum of this month is used up"),

@@ -39,6 +39,11 @@ def manifest_page(request: AnyConnection, *, name: str, short_name: str, scope: 
     return Page(msgspec.json.encode(manifest, enc_hook=str), headers=headers)
 
 
+def cache_name(request: AnyConnection, name: str) -> str:
+    """Where the worker of an app keeps the present files: another version of them lies elsewhere."""
+    return f"{name}{_assets_of(request).digest}"
+
+
 def worker_page(
     request: AnyConnection, script: str, *, offline: str, files: Iterable[str], name: str = "", scope: str | None = None
 ) -> Page:
@@ -50,7 +55,7 @@ def worker_page(
     source = assets.files[script]
     source.load()
     installation = {
-        "version": f"{name}{assets.digest}",
+        "version": cache_name(request, name),
         "offline": offline,
         "files": [str(assets.address(file)) for file in files],
     }

@@ -274,8 +274,7 @@ async def test_what_oversteps_the_bounds_is_a_conflict_that_the_partner_bears(da
             ("unknown_voucher", {"text": TOKENS.static_token(vouchers[0], NOW.date(), 1)[:-1] + "0"}),
             ("unknown_voucher", {"text": TOKENS.codes.code_of(vouchers[0])}),
             ("no_lease", {"lease": 999}),
-            ("clock", {"skew": -6 * minutes}),
-            ("clock", {"used_at": NOW + HOUR + 6 * minutes}),
+            ("clock", {"skew": -14 * HOUR, "now": NOW + 14 * HOUR}),
             ("lease_over", {"used_at": NOW - 6 * minutes}),
             ("lease_over", {"used_at": NOW + 13 * HOUR, "now": NOW + 14 * HOUR}),
         ]
@@ -300,6 +299,31 @@ async def test_what_oversteps_the_bounds_is_a_conflict_that_the_partner_bears(da
         counter.device.revoked_at = NOW
         taken = await counter.tell(vouchers[6], lease.id, used_at=NOW + 6 * minutes)
         assert taken.conflict == "revoked"
+
+
+async def test_a_clock_that_was_set_right_meanwhile_spoils_no_use_that_holds_at_its_latest_moment(
+    database_url: str,
+) -> None:
+    """Phones set their clocks by the network when it is back; it may have been turned back before the use as well."""
+    async with open_world(database_url) as world:
+        counter = await open_counter(world, Bounds(9, 10_000, 12))
+        lease = await counter.lease()
+        behind, ahead, returned, ended, broken = await counter.shops.vouchers(5)
+        at = "SELECT verified_at FROM verification WHERE id = %s"
+        taken = await counter.tell(behind, lease.id, skew=-2 * HOUR, now=NOW + 9 * HOUR)
+        assert (taken.conflict, await world.one(at, taken.verification_id)) == (None, NOW + 2 * HOUR)
+        for voucher, skew in ((ahead, 3 * HOUR), (returned, timedelta(0))):
+            taken = await counter.tell(voucher, lease.id, used_at=NOW + 4 * HOUR, skew=skew, now=NOW + 2 * HOUR)
+            assert (taken.conflict, await world.one(at, taken.verification_id)) == (None, NOW + 2 * HOUR)
+        await world.connection.execute("UPDATE voucher SET expires_at = %s WHERE id = %s", (NOW + HOUR, ended))
+        before = await counter.shops.footprint()
+        taken = await counter.tell(ended, lease.id, skew=-2 * HOUR, now=NOW + 9 * HOUR)
+        assert (taken.conflict, taken.bearer) == ("expired", "partner")
+        # A battery that was empty: the clock begins in another century.
+        taken = await counter.tell(broken, lease.id, nonce="x", skew=-timedelta(days=700_000), now=NOW + 14 * HOUR)
+        assert taken.conflict == "clock"
+        assert await counter.shops.footprint() == before
+        assert (await counter.tell(broken, lease.id, skew=timedelta(days=2_900_000))).conflict is None
 
 
 async def test_told_many_times_at_once_a_use_counts_once_and_the_quota_holds(database_url: str) -> None:
@@ -377,6 +401,30 @@ async def test_what_the_device_was_told_of_the_partner_bears(database_url: str) 
         )
         taken = await counter.tell(frozen, lease.id, used_at=used_at)
         assert (taken.conflict, taken.bearer) == ("frozen", "operator")
+
+
+async def test_what_its_own_person_had_verified_when_the_network_failed_is_paid_once(database_url: str) -> None:
+    """Whether the last step arrived was not known at the till; whoever had the paper in hand took it once more."""
+    async with open_world(database_url) as world:
+        counter = await open_counter(world)
+        await counter.agree("operator")
+        vouchers, lease = await counter.shops.vouchers(3), await counter.lease()
+        own = f"staff:{counter.staff}"
+        wishes: list[dict[str, str]] = [
+            {"store": "SH1", "verifier": own},
+            {"store": "SH2", "verifier": own},
+            {"store": "SH1", "verifier": "staff:99"},
+        ]
+        for voucher, wish in zip(vouchers[:3], wishes, strict=True):
+            await counter.shops.verify(voucher, now=NOW + timedelta(minutes=1), **wish)
+        owed, used_at = await counter.owed(), NOW + timedelta(minutes=2)
+        taken = [await counter.tell(voucher, lease.id, used_at=used_at) for voucher in vouchers[:3]]
+        assert [(one.conflict, one.bearer) for one in taken] == [
+            ("already_verified", "partner"), ("already_verified", "operator"), ("already_verified", "operator"),
+        ]  # fmt: skip
+        assert await counter.owed() == owed + 2 * FEE
+        reason = "SELECT reason FROM offline_decision ORDER BY id LIMIT 1"
+        assert await world.one(reason) == "own_use"
 
 
 async def test_an_operator_decides_otherwise_as_often_as_needed_and_the_money_follows(database_url: str) -> None:

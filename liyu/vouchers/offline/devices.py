@@ -45,6 +45,12 @@ class Device(Struct, kw_only=True):
     cap_minor: int
     hours: int
     revoked_at: datetime | None
+    store_open: bool
+
+    @property
+    def may_take(self) -> bool:
+        """Whether it is given anything to take on its own."""
+        return self.revoked_at is None and self.store_open
 
 
 _ADD = """
@@ -66,7 +72,7 @@ _PAIR = """
 
 _FIND = """
     SELECT d.id, d.partner_id, d.store_id, s.code AS store_code, s.name_zh AS store_zh, s.name_en AS store_en, d.name,
-        d.quota, d.cap_minor, d.hours, d.revoked_at
+        d.quota, d.cap_minor, d.hours, d.revoked_at, s.active AS store_open
     FROM till_device d JOIN store s ON s.id = d.store_id
     WHERE d.token_hash = %s AND d.partner_id = %s"""
 

@@ -31,6 +31,8 @@ class Conflict(Struct):
     decisions: int
     told: bool
     """What speaks against the voucher happened before the device's last contact."""
+    own: bool
+    """Who took it had verified it at the store, too: the network failed before the answer came, and it was tried again."""
     agreement_line_id: int | None
     mode: str | None
     unit_price_minor: int | None
@@ -56,8 +58,12 @@ _CONFLICT = """
             WHEN 'not_activated' THEN v.issued_at
             ELSE (SELECT max(t.at) FROM voucher_transition t WHERE t.voucher_id = v.id AND t.to_state = v.state)
         END < l.issued_at, false) AS told,
+        u.conflict = 'already_verified' AND EXISTS (
+            SELECT FROM verification f WHERE f.voucher_id = v.id AND f.undone_at IS NULL AND f.store_id = t.store_id
+                AND f.verifier = 'staff:' || l.staff_id) AS own,
         a.id AS agreement_line_id, a.mode, a.unit_price_minor, a.commission_minor, a.offline_loss, a.offline_loss_cap_minor
-    FROM offline_use u LEFT JOIN voucher v ON v.id = u.voucher_id LEFT JOIN offline_lease l ON l.id = u.lease_id
+    FROM offline_use u JOIN till_device t ON t.id = u.device_id
+    LEFT JOIN voucher v ON v.id = u.voucher_id LEFT JOIN offline_lease l ON l.id = u.lease_id
     LEFT JOIN agreement_line a ON a.id = v.agreement_line_id
     WHERE u.id = %s AND u.conflict IS NOT NULL FOR UPDATE OF u"""
 
@@ -94,6 +100,8 @@ def find_bearer(conflict: Conflict) -> tuple[str, str]:
         return "partner", "bounds"
     if conflict.told:
         return "partner", "told"
+    if conflict.own:
+        return "partner", "own_use"
     if conflict.agreement_line_id is None or conflict.offline_loss is None:
         return "partner", "no_agreement"
     return conflict.offline_loss, "agreement"

@@ -19,7 +19,9 @@ from liyu.vouchers.verify import VerifyRequest, verify
 LONGEST_NONCE = 100
 EARLIEST, LATEST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 SKEW = timedelta(minutes=5)
-"""So far the clock of a device may be off, as it knows it from its last contact."""
+"""A clock that is off by less, as the device knows it from its last contact, is right."""
+_FARTHEST = timedelta(days=366)
+"""A clock that is off by more is off by so much: calendars end."""
 
 
 class OfflineEntry(Struct, frozen=True):
@@ -30,6 +32,15 @@ class OfflineEntry(Struct, frozen=True):
     """The contents of the paper's QR code."""
     used_at: datetime
     lease: int
+
+    def latest(self, skew: timedelta, now: datetime) -> datetime:
+        """The latest instant at which it can have happened, when the device's clock is off by `skew` now.
+
+        A clock that is behind may have been turned back before the use or after it: nobody can tell. One that was ahead may tell
+        a time that has not come yet.
+        """
+        behind = -skew if skew < -SKEW else timedelta(0)
+        return min(self.used_at + behind, now)
 
     @property
     def is_sensible(self) -> bool:
@@ -138,8 +149,9 @@ async def take_in(
 ) -> TakenIn:
     """Verify a use at the time at which it happened, or keep it as a conflict and decide who bears the loss.
 
-    All in one transaction or savepoint. `skew` is how far the device's clock is off now. A use that was told before is answered as
-    then. Raises IdempotencyConflictError when its nonce came with another voucher, and BusyError.
+    All in one transaction or savepoint. `skew` is how far the device's clock is off now; where that leaves the time open, the
+    latest one that can be counts. A use that was told before is answered as then. Raises IdempotencyConflictError when its nonce
+    came with another voucher, and BusyError.
     """
     async with connection.transaction():
         await connection.execute(_LOCK, (device.id,))
@@ -152,13 +164,15 @@ async def take_in(
         lease = await _find_lease(connection, device, entry)
         voucher = await _find_voucher(connection, device, presented)
         value = voucher.value_minor if voucher else 0
-        fault = find_fault(device, lease, entry, presented, value_minor=value, skew=skew, now=now)
+        skew = max(-_FARTHEST, min(skew, _FARTHEST))
+        at = entry.latest(skew, now)
+        fault = find_fault(device, lease, entry, presented, value_minor=value, at=at)
         if fault is None and voucher and presented and voucher.generation != presented.generation:
             fault = "changed_hands"
         verification_id = None
         if fault is None:
             try:
-                verification_id = await _verify(connection, device, entry, voucher, now, zone, tokens, on_used_up)
+                verification_id = await _verify(connection, device, entry, voucher, at, now, zone, tokens, on_used_up)
             except VoucherRefusedError as refusal:
                 fault = refusal.code
         values = {
@@ -186,19 +200,23 @@ def find_fault(
     presented: Presented | None,
     *,
     value_minor: int,
-    skew: timedelta,
-    now: datetime,
+    at: datetime,
 ) -> str | None:
-    """What speaks against a use before the voucher is looked at: a forged paper, a wrong clock, bounds that were overstepped."""
+    """What speaks against a use before the voucher is looked at: a forged paper, a wrong clock, bounds that were overstepped.
+
+    `at` is the latest instant at which it can have happened.
+    """
     if presented is None or presented.form is not Form.STATIC:
         return "unknown_voucher"
     if lease is None:
         return "no_lease"
-    if abs(skew) > SKEW or entry.used_at > now + SKEW:
-        return "clock"
+    if entry.used_at < lease.issued_at - SKEW:
+        return "lease_over"
     ends = min(end for end in (lease.expires_at, lease.over_at, device.revoked_at) if end is not None)
-    if not lease.issued_at - SKEW <= entry.used_at <= ends + SKEW:
+    if min(entry.used_at, at) > ends + SKEW:
         return "revoked" if ends == device.revoked_at else "lease_over"
+    if at > ends + SKEW:
+        return "clock"
     if lease.uses + 1 > lease.quota:
         return "over_quota"
     if lease.used_minor + value_minor > lease.cap_minor:
@@ -211,13 +229,14 @@ async def _verify(
     device: Device,
     entry: OfflineEntry,
     voucher: _Voucher | None,
+    used_at: datetime,
     now: datetime,
     zone: ZoneInfo,
     tokens: Tokens,
     on_used_up: UsedUpHook | None,
 ) -> int:
     """Verify as any till does, only at the time of the use. Raises VoucherRefusedError; then nothing has changed."""
-    actor, used_at = device_reference(device.id), min(entry.used_at, now)
+    actor = device_reference(device.id)
     async with connection.transaction():
         if voucher is not None:
             await connection.execute(_LOCK_REDEMPTION, (voucher.redemption_id,))

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.database import driver_connection, unit_of_work
 from liyu.core.errors import BusyError, IdempotencyConflictError, InvalidInputError
 from liyu.core.i18n import N_
-from liyu.core.money import DEFAULT_CURRENCY
 from liyu.redemption.fulfil import complete_when_used_up
 from liyu.vouchers.offline.devices import Device, find_device, pair
 from liyu.vouchers.offline.errors import UnknownDeviceError, WrongPairingCodeError
@@ -26,8 +25,10 @@ from liyu.web.csrf import make_token
 from liyu.web.formats import current_zone
 from liyu.web.forms import Form, IntegerField, TextField
 from liyu.web.i18n import current_locale, text_of
+from liyu.web.installable import cache_name
 from liyu.web.limits import guessing
 from liyu.web.pages import Page, leave_notice, page, redirect
+from liyu.web.partner.offline_install import CACHES
 from liyu.web.partner.offline_words import use_words
 from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of
 from liyu.web.visit import visit_of
@@ -103,7 +104,7 @@ async def show_contact(request: AnyRequest, session: NamedDependency[AsyncSessio
     assert actor.staff_id is not None
     # The bounds are given before the list is read: what comes between is on the list and counts as not told.
     lease = None
-    if device.revoked_at is None:
+    if device.may_take:
         lease = await give_lease(connection, device, staff_id=actor.staff_id, held=form.held, now=now)
     changes = await fetch_changes(connection, device.partner_id, form.cursor or None, now=now)
     key = list_key(services.settings.secret_key, device.id)
@@ -115,7 +116,6 @@ async def show_contact(request: AnyRequest, session: NamedDependency[AsyncSessio
         "lease": lease
         and {"id": lease.id, "quota": lease.quota, "cap_minor": lease.cap_minor, "expires_at": lease.expires_at},
         "zone": current_zone().key,
-        "currency": DEFAULT_CURRENCY,
         "keys": [b64encode(one).decode() for one in services.tokens.public_keys],
         "key": b64encode(key).decode(),
         "items": [
@@ -134,6 +134,7 @@ async def show_contact(request: AnyRequest, session: NamedDependency[AsyncSessio
         "gone": hash_vouchers(changes.gone, services.tokens, key),
         "back": hash_vouchers(changes.back, services.tokens, key),
         "cursor": changes.cursor,
+        "files": cache_name(request, CACHES),
         "more": changes.more,
         "anew": changes.anew,
     }

@@ -14,6 +14,8 @@ from liyu.web.visit import visit_of
 
 SCOPE = "/partner"
 OFFLINE = "/partner/offline"
+CACHES = "portal-"
+"""How the names of this app’s caches begin; its scripts know it, too."""
 _WORKER = "js/till/worker.js"
 _SHARED_FILES = (
     *("css/bundles/desk.css", "js/bundles/app.js", "vendor/htmx.min.js", "vendor/icons.svg"),
@@ -40,7 +42,7 @@ async def show_worker(request: AnyRequest) -> Page:
     """The worker of the portal."""
     files: dict[str, Any] = request.app.state.assets.files
     till = sorted(name for name in files if name.startswith("js/till/") and name != _WORKER)
-    return worker_page(request, _WORKER, offline=OFFLINE, files=(*_SHARED_FILES, *till), name="portal-", scope=SCOPE)
+    return worker_page(request, _WORKER, offline=OFFLINE, files=(*_SHARED_FILES, *till), name=CACHES, scope=SCOPE)
 
 
 @get("/offline")

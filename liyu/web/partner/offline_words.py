@@ -11,6 +11,17 @@ _ALONE: dict[str, tuple[str, str]] = {
             "This device may take no vouchers without a network. While there is one, ask your manager to add it under Devices."
         ),
     ),
+    "stopped": (
+        N_("Takes nothing more"),
+        N_("This device was revoked, or its store is closed. What it took before is still sent."),
+    ),
+    "storage": (
+        N_("Cannot be kept here"),
+        N_(
+            "This browser keeps nothing: the device has no room left, or this is a private window. So it takes no vouchers "
+            "without a network."
+        ),
+    ),
     "clock": (
         N_("Clock was turned back"),
         N_("The clock of this device was changed. It takes no vouchers until it has been online again."),
@@ -34,7 +45,10 @@ _ALONE: dict[str, tuple[str, str]] = {
         ),
     ),
     "not_yet_valid": (N_("Too early"), N_("Vouchers of this item are not used yet.")),
-    "unknown_voucher": (N_("Not genuine"), N_("This QR code was not made by the program. Do not take it.")),
+    "unknown_voucher": (
+        N_("Not known to be genuine"),
+        N_("Nothing shows this device that the program made this QR code. Do not take it without a network."),
+    ),
     "wrong_partner": (
         N_("Not one of yours"),
         N_("This voucher is for another partner, or for an item that this device does not know yet."),

@@ -137,6 +137,15 @@ async def test_a_revoked_device_gets_no_more_bounds_but_is_still_listened_to(por
     assert told.json()["results"][0]["state"] == "verified"
 
 
+async def test_a_device_of_a_closed_store_takes_nothing_that_its_store_may_not_take(
+    portal: Portal, enter: Enter
+) -> None:
+    owner = await enter("owner")
+    assert (await bind(owner, owner))["lease"] is not None
+    await portal.shops.world.connection.execute("UPDATE store SET active = false WHERE code = 'SH1'")
+    assert (await contact(owner))["lease"] is None
+
+
 async def test_what_waits_goes_up_with_whoever_of_the_partner_signs_in_next(
     portal: Portal, enter: Enter, open_client: OpenClient
 ) -> None:
@@ -183,6 +192,7 @@ async def test_the_portal_is_installable_and_its_page_without_a_network_names_no
     worker = await owner.get("/partner/service-worker.js")
     assert worker.headers["service-worker-allowed"] == "/partner"
     installation = json.loads(worker.text.partition(" = ")[2].partition(";\n")[0])
+    assert (await bind(owner, owner))["files"] == installation["version"]
     for address in (installation["offline"], *installation["files"]):
         assert (await owner.get(address)).status_code == 200, address
     alone = await owner.get(installation["offline"])

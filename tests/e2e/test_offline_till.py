@@ -109,10 +109,14 @@ def test_a_till_goes_on_without_a_network(
     for paper, reason in (
         (papers.write(used), "No longer good"),
         (papers.write(elsewhere, date(2026, 1, 1)), "Past its last day"),
-        (swap_last(papers.write(elsewhere)), "Not genuine"),
+        (swap_last(papers.write(elsewhere)), "Not known to be genuine"),
     ):
         scan(till, paper)
         till.sees(reason)
+    scan(till, papers.write(elsewhere))
+    till.page.evaluate(FULL_DISK)
+    till.press("Take it now")
+    till.sees("Cannot be kept here")
     scan(till, papers.write(elsewhere))
     till.press("Take it now")
     till.sees("Voucher taken")
@@ -128,6 +132,7 @@ def test_a_till_goes_on_without_a_network(
     till.open("/partner/offline-uses")
     till.sees("Already used")
     assert till.page.evaluate(LIBRARY, papers.write(beyond)) is True
+    assert till.page.evaluate(ANOTHER_DEVICE) == {"before": 1, "after": 0, "list": "anew"}
     assert [trouble for trouble in till.trouble if "ERR_INTERNET_DISCONNECTED" not in trouble] == []
     context.close()
     with psycopg.connect(papers.url) as connection:
@@ -146,6 +151,31 @@ LIBRARY = """async (text) => {
 }"""
 """Browsers without Ed25519 of their own use a library, which agrees."""
 
+FULL_DISK = """() => {
+    const add = IDBObjectStore.prototype.add;
+    IDBObjectStore.prototype.add = function (value) {
+        const request = add.call(this, value);
+        request.addEventListener("success", () => this.transaction.abort());
+        return request;
+    };
+}"""
+"""Where there is no room the request succeeds, and its transaction does not."""
+
+ANOTHER_DEVICE = """async () => {
+    const folder = new URL(".", document.querySelector('script[src*="js/till/"]').src);
+    const { keepContact, look, take } = await import(new URL("shelf.js", folder));
+    const { tryContact } = await import(new URL("contact.js", folder));
+    const { contact } = await look();
+    await keepContact({ ...contact, device: { ...contact.device, id: 0 }, gone: [1] });
+    const use = { nonce: "n", state: "verified", at: Date.now(), lease: 0, value: 0, hash: 0 };
+    await take(() => ({ use }));
+    const before = (await look()).latest > 0 ? 1 : 0;
+    await tryContact();
+    const held = await look();
+    return { before, after: held.latest, list: held.contact.gone.includes(1) ? "of the other" : "anew" };
+}"""
+"""The browser was bound to another device, whose list is in other hashes; and at each contact the device's clock counts anew."""
+
 
 def bind(till: Visitor) -> None:
     """Add this browser as a device that may take two vouchers, and wait until it is ready."""
@@ -163,7 +193,8 @@ def scan(till: Visitor, paper: str) -> None:
     """What a hand scanner types into the page without a network."""
     page: Page = till.page
     page.goto(f"{till.address}/partner/verify")
-    expect(page.locator("[data-till-left]:visible")).to_contain_text(re.compile(r"\d"))
+    # What is left, or that nothing is.
+    expect(page.locator("[data-till-left], [data-bar]").locator("visible=true")).to_contain_text(re.compile(r"\S"))
     if paper:
         page.locator("#field-code").fill(paper)
         page.locator("#field-code").press("Enter")

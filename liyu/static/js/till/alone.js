@@ -1,7 +1,7 @@
 // The till without a network: read a paper, judge it, ask, take it, and send it as soon as there is a network again.
-import { comeIntoContact, SignedOut } from "./contact.js";
-import { clockNow, fill, money, showDevice } from "./device.js";
-import { findRefusal, timeOf } from "./judge.js";
+import { sendOnTap, tryContact } from "./contact.js";
+import { fill, money, nowBy, showDevice } from "./device.js";
+import { findBar, findRefusal } from "./judge.js";
 import { hashVoucher, isGenuine, readPaper } from "./paper.js";
 import { look, take } from "./shelf.js";
 import { announce } from "./sound.js";
@@ -9,6 +9,7 @@ import { announce } from "./sound.js";
 const page = document.querySelector("[data-till-alone]");
 const words = JSON.parse(page.dataset.words);
 const AGAIN = 15_000;
+let offered = null;
 
 function show(view) {
   for (const section of page.querySelectorAll("[data-view]")) section.hidden = section.dataset.view !== view;
@@ -16,66 +17,86 @@ function show(view) {
 }
 
 function refuse(reason, item) {
-  fill(page, { refusal: words[reason].title, reason: words[reason].text, item: item ?? "" });
+  fill(page, { refusal: words[reason].title, reason: words[reason].text, item: item?.name ?? "" });
   announce("refused");
   show("refused");
 }
 
+const itemOf = (contact, paper) => contact.items.find((one) => one.id === paper.item);
+
 async function judge(text) {
-  const { contact, latest, uses } = await look();
+  const held = await look();
+  const { contact } = held;
   const paper = readPaper(text);
   const genuine = Boolean(paper && contact?.keys && (await isGenuine(paper, contact.keys)));
   const hash = genuine ? await hashVoucher(paper.voucher, contact.key) : null;
-  const judgeNow = (known) => findRefusal({ ...known, paper, genuine, hash, now: known.contact ? timeOf(known.contact, known.latest, clockNow()) : null });
-  const item = genuine ? contact.items.find((one) => one.id === paper.item) : null;
-  return { paper, hash, item, contact, judgeNow, refusal: judgeNow({ contact, latest, uses }) };
+  const judgeNow = (known) => findRefusal({ ...known, paper, genuine, hash, now: nowBy(known) });
+  return { paper, hash, judgeNow, item: genuine ? itemOf(contact, paper) : null, refusal: judgeNow(held) };
 }
 
-async function takeIt({ paper, hash, item, contact, judgeNow }) {
-  const { latest } = await look();
-  const use = {
-    nonce: crypto.randomUUID(), text: paper.text, hash, item: item.name, value: item.value, lease: contact.lease.id,
-    at: timeOf(contact, latest, clockNow()), state: "waiting",
-  };
-  const refusal = await take(use, judgeNow);
-  if (refusal) return refuse(refusal, item.name);
+async function takeIt({ paper, hash, item, judgeNow }) {
+  // Bounds, time and item are those of the moment in which it is kept: there may have been a contact while the cashier looked.
+  const refusal = await take((held) => {
+    const reason = judgeNow(held);
+    if (reason) return { refusal: reason };
+    const { name, value } = itemOf(held.contact, paper);
+    const nonce = crypto.randomUUID();
+    return { use: { nonce, text: paper.text, hash, item: name, value, lease: held.contact.lease.id, at: nowBy(held), state: "waiting" } };
+  }).catch(() => "storage");
+  if (refusal) return refuse(refusal, item);
+  fill(page, { item: item.name });
   announce("accepted");
   show("accepted");
   return showDevice();
 }
 
-page.querySelector("form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const input = event.target.elements.code;
-  if (!input.value.trim()) return input.focus();
-  const judged = await judge(input.value);
-  input.value = "";
-  if (judged.refusal) return refuse(judged.refusal, judged.item?.name);
-  const { item } = judged;
-  fill(page, { item: item.name, worth: item.value ? money(item.value) : "—", "last-day": lastDayOf(judged.paper) });
+function offer(judged) {
+  const { item, paper } = judged;
+  fill(page, { item: item.name, worth: item.value ? money(item.value) : "—", "last-day": lastDayOf(paper) });
   const rules = page.querySelector("[data-rules]");
   rules.replaceChildren(...item.rules.map((rule) => Object.assign(document.createElement("li"), { textContent: rule })));
   page.querySelector("[data-coupon]").hidden = !item.coupon;
   page.querySelector("[data-rules-part]").hidden = !item.rules.length;
-  page.querySelector("[data-take]").addEventListener("click", () => takeIt(judged), { once: true });
-  return show("check");
-});
+  offered = judged;
+  show("check");
+}
 
 const lastDayOf = ({ lastDay }) => new Intl.DateTimeFormat(document.documentElement.lang, { timeZone: "UTC", dateStyle: "medium" }).format((lastDay - 719_163) * 86_400_000);
 
+page.querySelector("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const input = event.target.elements.code;
+  const text = input.value.trim();
+  input.value = "";
+  if (!text) return input.focus();
+  const judged = await judge(text).catch(() => ({ refusal: "storage" }));
+  return judged.refusal ? refuse(judged.refusal, judged.item) : offer(judged);
+});
+
+page.querySelector("[data-take]").addEventListener("click", () => {
+  const taken = offered;
+  // What was tapped twice is taken once.
+  offered = null;
+  if (taken) takeIt(taken);
+});
+
+async function showAll() {
+  const held = await showDevice();
+  const bar = held ? findBar({ ...held, now: nowBy(held) }) : "storage";
+  page.querySelector("[data-bar]").hidden = bar === null;
+  fill(page, { ...(bar && { bar: words[bar].text }), ...(held?.contact?.device && { device: `${held.contact.device.store} · ${held.contact.device.name}` }) });
+}
+
 async function goOn() {
-  const trouble = await comeIntoContact().then(() => null, (reason) => reason);
+  const trouble = await tryContact();
   page.querySelector("[data-till-back]").hidden = trouble !== null;
-  page.querySelector("[data-till-signed-out]").hidden = !(trouble instanceof SignedOut);
-  await showDevice();
+  page.querySelector("[data-till-signed-out]").hidden = trouble !== "signed_out";
+  await showAll();
 }
 
 page.querySelector("[data-unsure]").hidden = location.hash !== "#unsure";
+sendOnTap(showAll);
 addEventListener("online", goOn);
-document.addEventListener("click", (event) => event.target.closest("[data-till-send]") && goOn());
 setInterval(goOn, AGAIN);
-const { contact } = await look();
-page.querySelector("[data-not-bound]").hidden = Boolean(contact?.device);
-if (contact?.device) fill(page, { device: `${contact.device.store} · ${contact.device.name}` });
-await showDevice();
+await showAll();
 goOn();

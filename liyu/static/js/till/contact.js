@@ -5,13 +5,13 @@ import { forget, keepContact, look, note } from "./shelf.js";
 const MOST_AT_ONCE = 50;
 const KEPT = 14 * 86_400_000;
 
-/** There is a network, but nobody of the partner is signed in. */
-export class SignedOut extends Error {}
+class Trouble extends Error {}
 
 async function ask(address, options = {}) {
-  const answer = await fetch(address, { ...options, headers: { Accept: "application/json", ...options.headers }, redirect: "manual" });
-  if (answer.type === "opaqueredirect" || answer.status === 401) throw new SignedOut();
-  if (!answer.ok) throw new Error(`${answer.status}`);
+  const asked = fetch(address, { ...options, headers: { Accept: "application/json", ...options.headers }, redirect: "manual" });
+  const answer = await asked.catch(() => { throw new Trouble("no_network"); });
+  if (answer.type === "opaqueredirect" || answer.status === 401) throw new Trouble("signed_out");
+  if (!answer.ok) throw new Trouble(answer.status >= 502 ? "no_network" : "refused");
   return answer.json();
 }
 
@@ -40,22 +40,47 @@ async function refresh() {
   }
   // Whoever has no till here sends what waits; the bounds of the device stay as they are.
   if (!answer.device) return undefined;
-  if (waiting.length) answer = await fetchContact(known?.lease?.id, known?.cursor);
+  // The list is in hashes of the device's own: bound to another one, this browser begins it anew.
+  const isOther = known?.device && known.device.id !== answer.device.id;
+  const held = isOther ? undefined : known?.lease?.id;
+  if (waiting.length || isOther) answer = await fetchContact(held, isOther ? undefined : known?.cursor);
   const gone = new Set(known?.gone);
   for (;;) {
     if (answer.anew) gone.clear();
     for (const hash of numbersOf(answer.gone)) gone.add(hash);
     for (const hash of numbersOf(answer.back)) gone.delete(hash);
     if (!answer.more) break;
-    answer = await fetchContact(known?.lease?.id, answer.cursor);
+    answer = await fetchContact(held, answer.cursor);
   }
-  const { device, staff, lease, zone, keys, key, items, cursor, currency } = answer;
+  const { device, staff, lease, zone, keys, key, items, cursor } = answer;
   const clock = { server: Date.parse(answer.now), wall: Date.now(), steady: performance.now(), origin: performance.timeOrigin };
-  await keepContact({ ...clock, device, staff, zone, keys, key, items, cursor, currency, gone: [...gone], lease: lease && { ...lease, expires_at: Date.parse(lease.expires_at) } });
+  await keepContact({ ...clock, device, staff, zone, keys, key, items, cursor, gone: [...gone], lease: lease && { ...lease, expires_at: Date.parse(lease.expires_at) } });
   await forget(Date.now() - KEPT);
-  // The page for times without a network, in the language and colours of the person who works here now.
-  for (const name of await caches.keys()) if (name.startsWith("portal-")) await (await caches.open(name)).add("/partner/offline");
+  // What this browser keeps already stays good.
+  await keepPage(answer.files).catch(() => {});
 }
 
-/** Comes into contact with the server; one page of this browser at a time. Raises without a network, and SignedOut. */
-export const comeIntoContact = () => (navigator.locks ? navigator.locks.request("liyu-till", refresh) : refresh());
+// The page for times without a network, in the language and colours of the person who works here now; beside the files that it
+// names. Where this browser has older ones, it fetches the new ones first, and the page with them.
+async function keepPage(files) {
+  if (await caches.has(files)) await (await caches.open(files)).add("/partner/offline");
+  else await (await navigator.serviceWorker?.getRegistration("/partner"))?.update();
+}
+
+const comeIntoContact = () => (navigator.locks ? navigator.locks.request("liyu-till", refresh) : refresh());
+
+/** Comes into contact with the server, one page of this browser at a time. Null, or what stood in the way: `no_network`, `signed_out`, `refused`. */
+export const tryContact = () => comeIntoContact().then(() => null, (trouble) => (trouble instanceof Trouble ? trouble.message : "refused"));
+
+/** The button that sends at once, and what came of it. */
+export function sendOnTap(then) {
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-till-send]");
+    if (!button) return;
+    button.disabled = true;
+    const trouble = await tryContact();
+    button.disabled = false;
+    for (const said of document.querySelectorAll("[data-till-said]")) said.textContent = trouble ? said.dataset[trouble] : "";
+    await then();
+  });
+}

@@ -1,11 +1,13 @@
 // Shows what this device holds: how much it may still take, and what it took.
-import { timeOf } from "./judge.js";
+import { findBar, takenUnder, timeOf, worthOf } from "./judge.js";
 import { look } from "./shelf.js";
 
-export const clockNow = () => ({ wall: Date.now(), steady: performance.now(), origin: performance.timeOrigin });
 const language = document.documentElement.lang;
 export const money = (minor) => new Intl.NumberFormat(language, { style: "currency", currency: "CNY", currencyDisplay: "narrowSymbol" }).format(minor / 100);
 const time = (at, zone) => new Intl.DateTimeFormat(language, { timeZone: zone, dateStyle: "short", timeStyle: "short" }).format(at);
+
+/** The time now by the server's clock, as `timeOf` has it. */
+export const nowBy = (held) => timeOf(held, { wall: Date.now(), steady: performance.now(), origin: performance.timeOrigin });
 
 export function fill(root, slots) {
   for (const [name, text] of Object.entries(slots)) for (const slot of root.querySelectorAll(`[data-slot="${name}"]`)) slot.textContent = text;
@@ -21,9 +23,16 @@ function rowOf(list, use, zone) {
   return row;
 }
 
-/** Fills all parts of the page that tell about this device. */
+function sayWhatIsLeft(text, { lease, zone }, uses) {
+  const under = takenUnder(lease, uses);
+  return put(text, { left: lease.quota - under.length, quota: lease.quota, worth: money(lease.cap_minor - worthOf(under)), until: time(lease.expires_at, zone) });
+}
+
+/** Fills all parts of the page that tell about this device, and returns what it holds: null where its browser keeps nothing. */
 export async function showDevice() {
-  const { contact, latest, uses } = await look();
+  const held = await look().catch(() => null);
+  if (!held) return null;
+  const { contact, uses } = held;
   const waiting = uses.filter((use) => use.state === "waiting");
   for (const part of document.querySelectorAll("[data-till-waiting]")) part.hidden = waiting.length === 0;
   fill(document, { waiting: waiting.length });
@@ -32,13 +41,10 @@ export async function showDevice() {
     list.append(...uses.slice(0, 50).map((use) => rowOf(list, use, contact?.zone)));
     list.closest("[data-till-list]").hidden = uses.length === 0;
   }
+  const bar = findBar({ ...held, now: nowBy(held) });
   for (const part of document.querySelectorAll("[data-till-left]")) {
-    const { lease, zone } = contact ?? {};
-    const now = contact && timeOf(contact, latest, clockNow());
-    part.hidden = !lease || now === null || now >= lease.expires_at;
-    if (part.hidden) continue;
-    const under = uses.filter((use) => use.lease === lease.id);
-    const values = { left: lease.quota - under.length, quota: lease.quota, worth: money(lease.cap_minor - under.reduce((sum, use) => sum + use.value, 0)), until: time(lease.expires_at, zone) };
-    part.textContent = put(part.dataset.tillLeft, values);
+    part.hidden = bar !== null;
+    if (!bar) part.textContent = sayWhatIsLeft(part.dataset.tillLeft, contact, uses);
   }
+  return held;
 }

@@ -1,7 +1,6 @@
 // On every page of the portal: a device that takes vouchers without a network sends them and stays ready.
-import { comeIntoContact } from "./contact.js";
+import { sendOnTap, tryContact } from "./contact.js";
 import { showDevice } from "./device.js";
-import { look } from "./shelf.js";
 import "./sound.js";
 import "./typing.js";
 
@@ -9,14 +8,20 @@ const AGAIN = 5 * 60_000;
 const isBound = document.querySelector("[data-till-bound]") !== null;
 
 async function keepUp() {
-  const { contact, uses } = await look();
-  if (contact || isBound || uses.some((use) => use.state === "waiting")) await comeIntoContact().catch(() => {});
+  const held = await showDevice();
+  if (!held || !(held.contact || isBound || held.uses.some((use) => use.state === "waiting"))) return;
+  await tryContact();
   await showDevice();
 }
 
-if (globalThis.indexedDB) {
-  addEventListener("online", keepUp);
-  document.addEventListener("click", (event) => event.target.closest("[data-till-send]") && keepUp());
-  setInterval(keepUp, AGAIN);
-  keepUp();
+// What a browser has promised to keep stays also when its disk is full; most promise it to what was put on the home screen.
+async function askToKeep() {
+  const keeps = (await showDevice()) !== null && ((await navigator.storage?.persisted?.()) || (await navigator.storage?.persist?.()));
+  for (const part of document.querySelectorAll("[data-till-forgets]")) part.hidden = keeps;
 }
+
+sendOnTap(showDevice);
+addEventListener("online", keepUp);
+setInterval(keepUp, AGAIN);
+keepUp();
+if (isBound) askToKeep();

@@ -1,4 +1,4 @@
-// What this device keeps: its last contact with the server, and the vouchers it took. All reads and writes of one step are one transaction.
+// What this device keeps: its last contact with the server, and the vouchers it took. A step is one transaction, and is done when it is on the disk.
 const OPEN = new Promise((resolve, reject) => {
   const opening = indexedDB.open("liyu-till", 1);
   opening.onupgradeneeded = () => {
@@ -14,41 +14,49 @@ const done = (request) => new Promise((resolve, reject) => {
   request.onerror = () => reject(request.error);
 });
 
-/** Everything at once: the contact, the latest time seen, and the uses, the newest first. */
-export async function look() {
-  const step = (await OPEN).transaction(["known", "uses"]);
-  const known = step.objectStore("known");
-  const [contact, latest, uses] = await Promise.all([done(known.get("contact")), done(known.get("latest")), done(step.objectStore("uses").getAll())]);
-  return { contact, latest: latest ?? 0, uses: uses.sort((one, other) => other.at - one.at) };
+async function step(mode, work) {
+  const transaction = (await OPEN).transaction(["known", "uses"], mode, { durability: "strict" });
+  // Where the disk is full the requests succeed, and the transaction does not.
+  const kept = new Promise((resolve, reject) => {
+    transaction.oncomplete = resolve;
+    transaction.onabort = () => reject(transaction.error);
+  });
+  const [answer] = await Promise.all([work(transaction.objectStore("known"), transaction.objectStore("uses")), kept]);
+  return answer;
 }
 
-export async function keepContact(contact) {
-  const step = (await OPEN).transaction("known", "readwrite");
-  await done(contact ? step.objectStore("known").put(contact, "contact") : step.objectStore("known").delete("contact"));
+async function read(known, uses) {
+  const [contact, latest, taken] = await Promise.all([done(known.get("contact")), done(known.get("latest")), done(uses.getAll())]);
+  return { contact, latest: latest ?? 0, uses: taken.sort((one, other) => other.at - one.at) };
 }
 
-/** Keeps a use if `judge` still finds nothing against it: two pages that decide at once do so one after the other. */
-export async function take(use, judge) {
-  const step = (await OPEN).transaction(["known", "uses"], "readwrite");
-  const [known, kept] = [step.objectStore("known"), step.objectStore("uses")];
-  const [contact, latest, uses] = await Promise.all([done(known.get("contact")), done(known.get("latest")), done(kept.getAll())]);
-  const refusal = judge({ contact, latest: latest ?? 0, uses });
+/** Everything at once: the contact, the latest time seen since, and the uses, the newest first. */
+export const look = () => step("readonly", read);
+
+/** Keeps what the last contact told, or forgets it. The clock of this device counts from there anew. */
+export const keepContact = (contact) => step("readwrite", (known) => Promise.all([
+  done(contact ? known.put(contact, "contact") : known.delete("contact")),
+  done(known.delete("latest")),
+]));
+
+/** Keeps the use that `decide` makes of what is known, unless it finds a refusal: two pages that decide at once do so one after the other. */
+export const take = (decide) => step("readwrite", async (known, uses) => {
+  const held = await read(known, uses);
+  const { refusal, use } = decide(held);
   if (refusal) return refusal;
-  await done(kept.add(use));
-  await done(known.put(Math.max(Date.now(), latest ?? 0), "latest"));
+  await Promise.all([done(uses.add(use)), done(known.put(Math.max(Date.now(), held.latest), "latest"))]);
   return null;
-}
+});
 
-export async function note(results) {
-  const uses = (await OPEN).transaction("uses", "readwrite").objectStore("uses");
+/** Notes what became of uses. */
+export const note = (results) => step("readwrite", async (_, uses) => {
   for (const { nonce, ...result } of results) {
     const use = await done(uses.get(nonce));
     if (use) await done(uses.put({ ...use, ...result }));
   }
-}
+});
 
 /** What came in weeks ago is the server's to remember. */
-export async function forget(before) {
-  const uses = (await OPEN).transaction("uses", "readwrite").objectStore("uses");
+export const forget = (before) => step("readwrite", async (_, uses) => {
   for (const use of await done(uses.getAll())) if (use.state !== "waiting" && use.at < before) await done(uses.delete(use.nonce));
-}
+});

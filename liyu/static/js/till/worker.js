@@ -28,13 +28,16 @@ async function keep(request) {
 // A network that is there in name only: a page that does not come in time gives way to the till of this device.
 const inTime = (request) => Promise.race([fetch(request), new Promise((_, refuse) => { setTimeout(() => refuse(new Error("slow")), PATIENCE); })]);
 
+// What stands before the server speaks for it when it is down; its own pages come with a policy.
+const isOurs = (answer) => answer.status < 502 || answer.headers.has("Content-Security-Policy");
+
 async function open(request, path) {
-  try {
-    return await (request.method === "GET" && path === "/partner/verify" ? inTime(request) : fetch(request));
-  } catch {
-    // Whether a form that was sent has arrived is not known.
-    return request.method === "GET" ? caches.match(offline) : Response.redirect(`${offline}#unsure`, 303);
-  }
+  const isRead = request.method === "GET";
+  const answer = await (isRead && path === "/partner/verify" ? inTime(request) : fetch(request)).catch(() => null);
+  if (answer && isOurs(answer)) return answer;
+  if (isRead) return (await caches.match(offline)) ?? Response.error();
+  // Whether a form that was sent has arrived is not known. One that asks what a code is good for takes nothing.
+  return Response.redirect(path === "/partner/verify" ? offline : `${offline}#unsure`, 303);
 }
 
 self.addEventListener("fetch", (event) => {

@@ -10,18 +10,19 @@ looks at the bill, or at what is left of it when its turn comes. Amounts are min
 5. The threshold must be met when it is the coupon's turn.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import accumulate
+from operator import mul
 
 from msgspec import Struct
 
 MOST_TOGETHER = 6
 """Coupons on one bill, whatever the rules say: what a till can still read out."""
-MOST_COMPARED = 16
+MOST_COMPARED = 32
 """Items whose coupons are compared; beyond that those that take off most by themselves."""
 FULL = 10_000
+_WHOLES = tuple(accumulate([FULL] * MOST_TOGETHER, mul, initial=1))
 
 NOTHING, LISTED, EVERYTHING = "nothing", "listed", "everything"
 BILL, REST = "bill", "rest"
@@ -29,6 +30,7 @@ BILL, REST = "bill", "rest"
 
 Rank = tuple[int, int, int, tuple[float, ...]]
 """By what combinations are compared: what they take off, gifts, coupons below none, days on which they run out below none."""
+_NOTHING: Rank = (-1, 0, 0, ())
 
 
 class Rule(Struct, frozen=True):
@@ -132,34 +134,44 @@ def find_best(coupons: Sequence[Coupon], amount_minor: int) -> Combination:
     """The combination that takes off most; among equals the one with more gifts, then with fewer coupons, then those that run
     out earlier.
 
-    Exact: what is not looked at could not have been better (branch and bound, in the order in which coupons take their turns).
+    Exact: what is not looked at could not have been better (branch and bound over the items in their turns, of each so many
+    coupons). Of two ways to the same rest with the same items still open the better one is enough, so that like coupons are
+    combined once.
     """
-    ordered = sorted(_worth_comparing(coupons, amount_minor), key=order_of)
-    hopes = [_hope(ordered[place:], amount_minor) for place in range(len(ordered))]
+    items = sorted(_worth_comparing(coupons, amount_minor), key=lambda of_item: order_of(of_item[0]))
+    beside = [_those_beside(items, place) for place in range(len(items))]
+    hopes = _Hopes(items)
+    seen: dict[tuple[int, int, int, int], Rank] = {}
     best = Combination([])
     best_rank = _rank(best)
 
-    def search(place: int, used: list[Used], rest: int) -> None:
+    def search(place: int, used: list[Used], rest: int, open_items: int) -> None:
         nonlocal best, best_rank
         rank = _rank(Combination(used))
         if rank > best_rank:
             best, best_rank = Combination(list(used)), rank
-        if len(used) == MOST_TOGETHER or place == len(ordered):
+        state = (place, rest, len(used), open_items >> place)
+        if len(used) == MOST_TOGETHER or seen.get(state, _NOTHING) >= rank:
             return
-        if not _may_be_better(hopes[place], rank, rest, best_rank):
-            return
-        for at in range(place, len(ordered)):
-            one = ordered[at]
-            saved = saving(one, amount_minor, rest)
-            if saved is None or not _fits(one, used):
-                continue
-            if at > place and _same(ordered[at - 1], one) and not any(u.coupon is ordered[at - 1] for u in used):
-                continue  # Of two that differ in nothing the earlier one is taken.
-            used.append(Used(one, saved))
-            search(at + 1, used, rest - saved)
-            used.pop()
+        seen[state] = rank
+        for at in range(place, len(items)):
+            if not _may_be_better(hopes.of(at, open_items), rank, rest, best_rank):
+                return
+            if open_items >> at & 1:
+                take(at, used, rest, open_items & beside[at])
 
-    search(0, [], amount_minor)
+    def take(at: int, used: list[Used], rest: int, open_items: int) -> None:
+        before = len(used)
+        for one in items[at][: MOST_TOGETHER - before]:
+            saved = saving(one, amount_minor, rest)
+            if saved is None:
+                break
+            used.append(Used(one, saved))
+            rest -= saved
+            search(at + 1, used, rest, open_items)
+        del used[before:]
+
+    search(0, [], amount_minor, (1 << len(items)) - 1)
     return best
 
 
@@ -175,6 +187,8 @@ def _explain(one: Coupon, best: Combination, amount_minor: int) -> Objection:
     conflicts = [found for other in best.coupons if (found := _conflict(one, other))]
     if conflicts:
         return conflicts[0]
+    if len(best.used) == MOST_TOGETHER:
+        return Objection(one, "too_many", figure=MOST_TOGETHER)
     together = check([*best.coupons, one], amount_minor)
     if isinstance(together, list):
         own = [found for found in together if found.coupon.voucher_id == one.voucher_id]
@@ -214,64 +228,93 @@ def _too_many(ordered: Sequence[Coupon]) -> list[Objection]:
     return found
 
 
-def _fits(one: Coupon, used: list[Used]) -> bool:
-    of_item = sum(other.coupon.item_id == one.item_id for other in used)
-    return of_item < one.rule.most_per_bill and not any(_conflict(one, other.coupon) for other in used)
-
-
-def _same(one: Coupon, other: Coupon) -> bool:
-    return one.item_id == other.item_id
-
-
-def _bound(one: Coupon, amount_minor: int) -> int:
-    """The most that a coupon could ever take off this bill."""
-    return saving(one, amount_minor, amount_minor) or 0
-
-
-class _Hope(Struct, frozen=True):
-    """The most that some coupons could bring together, whatever their rules say."""
-
-    saved: list[int]
-    """Of none, of the one that takes off most, of the two …"""
-    gifts: int
-    days: list[float]
-    """As `_rank` counts them, those first that run out first."""
-
-
-def _hope(coupons: Sequence[Coupon], amount_minor: int) -> _Hope:
-    most = sorted((_bound(one, amount_minor) for one in coupons), reverse=True)[:MOST_TOGETHER]
-    days = sorted((-one.expires_at.timestamp() for one in coupons), reverse=True)[:MOST_TOGETHER]
-    return _Hope([0, *accumulate(most)], sum(one.form == "gift" for one in coupons), days)
-
-
-def _may_be_better(hope: _Hope, rank: Rank, rest_minor: int, best: Rank) -> bool:
-    """Whether a combination could come before the best one if any coupons of those hoped for were added to it."""
-    saved, gifts, fewer, days = rank
-    best_saved, best_gifts, best_fewer, best_days = best
-    slots = min(MOST_TOGETHER + fewer, len(hope.saved) - 1)
-    reachable = (saved + min(hope.saved[slots], rest_minor), gifts + min(hope.gifts, slots))
-    if reachable != (best_saved, best_gifts):
-        return reachable > (best_saved, best_gifts)
-    # It can only draw level, with so many more coupons; then it has to be with fewer than the best, or with earlier ones.
-    more = max(bisect_left(hope.saved, best_saved - saved), best_gifts - gifts)
-    if fewer - more != best_fewer:
-        return fewer - more > best_fewer
-    return tuple(sorted((*days, *hope.days[:more]), reverse=True)) > best_days
-
-
-def _worth_comparing(coupons: Sequence[Coupon], amount_minor: int) -> list[Coupon]:
+def _worth_comparing(coupons: Sequence[Coupon], amount_minor: int) -> list[list[Coupon]]:
     """Of each item as many as go on a bill, those first that run out first; of the items those that take off most alone."""
     kept: dict[int, list[Coupon]] = {}
     for one in sorted(coupons, key=lambda one: (one.expires_at, one.voucher_id)):
         of_item = kept.setdefault(one.item_id, [])
         if len(of_item) < min(one.rule.most_per_bill, MOST_TOGETHER):
             of_item.append(one)
-    items = sorted(kept.values(), key=lambda of_item: (-_bound(of_item[0], amount_minor), order_of(of_item[0])))
-    return [one for of_item in items[:MOST_COMPARED] for one in of_item]
+
+    def alone(of_item: list[Coupon]) -> int:
+        return saving(of_item[0], amount_minor, amount_minor) or 0
+
+    return sorted(kept.values(), key=lambda of_item: (-alone(of_item), order_of(of_item[0])))[:MOST_COMPARED]
+
+
+def _those_beside(items: Sequence[Sequence[Coupon]], place: int) -> int:
+    """The items whose coupons may stand beside those of the one at a place, as a set of bits by place."""
+    one = items[place][0]
+    return sum(1 << at for at, (other, *_) in enumerate(items) if at != place and _conflict(one, other) is None)
+
+
+class _Hope(Struct, frozen=True):
+    """The most that some coupons could bring together, whatever their rules and thresholds say."""
+
+    kept: list[int]
+    """What none, the largest, the two largest … discounts leave of a bill, as parts of `_WHOLES`."""
+    cash: list[int]
+    """What none, the largest, the two largest … cash coupons take off, in minor units."""
+    gifts: int
+    days: list[float]
+    """As `_rank` counts them, those first that run out first."""
+
+    def saved(self, coupons: int, rest_minor: int) -> int:
+        """What so many of them could take off a rest: discounts first, while there is most to take a part of."""
+        left = min(
+            -(-rest_minor * part // _WHOLES[discounts]) - self.cash[min(coupons - discounts, len(self.cash) - 1)]
+            for discounts, part in enumerate(self.kept[: coupons + 1])
+        )
+        return rest_minor - max(left, 0)
+
+
+class _Hopes:
+    """The hope in the items from a place on, of those that are still open."""
+
+    def __init__(self, items: Sequence[Sequence[Coupon]]) -> None:
+        self._items = items
+        self._known: dict[tuple[int, int], _Hope] = {}
+
+    def of(self, place: int, open_items: int) -> _Hope:
+        key = (place, open_items >> place)
+        if key not in self._known:
+            places = range(place, len(self._items))
+            self._known[key] = _hope([one for at in places if open_items >> at & 1 for one in self._items[at]])
+        return self._known[key]
+
+
+def _hope(coupons: Sequence[Coupon]) -> _Hope:
+    def largest(form: str) -> list[int]:
+        return sorted((one.benefit or 0 for one in coupons if one.form == form), reverse=True)[:MOST_TOGETHER]
+
+    return _Hope(
+        [1, *accumulate((FULL - part for part in largest("discount")), mul)],
+        [0, *accumulate(largest("cash"))],
+        sum(one.form == "gift" for one in coupons),
+        sorted((-one.expires_at.timestamp() for one in coupons), reverse=True)[:MOST_TOGETHER],
+    )
+
+
+def _may_be_better(hope: _Hope, rank: Rank, rest_minor: int, best: Rank) -> bool:
+    """Whether a combination could come before the best one if any coupons of those hoped for were added to it."""
+    saved, gifts, fewer, days = rank
+    best_saved, best_gifts, best_fewer, best_days = best
+
+    def reachable(more: int) -> tuple[int, int]:
+        return saved + hope.saved(more, rest_minor), gifts + min(hope.gifts, more)
+
+    slots = MOST_TOGETHER + fewer
+    if reachable(slots) != (best_saved, best_gifts):
+        return reachable(slots) > (best_saved, best_gifts)
+    # It can only draw level, with so many more coupons; then it has to be with fewer than the best, or with earlier ones.
+    more = next(more for more in range(slots + 1) if reachable(more) == (best_saved, best_gifts))
+    if fewer - more != best_fewer:
+        return fewer - more > best_fewer
+    return tuple(sorted((*days, *hope.days[:more]), reverse=True)) > best_days
 
 
 def _rank(combination: Combination) -> Rank:
     coupons = combination.coupons
     gifts = sum(one.form == "gift" for one in coupons)
-    days = tuple(-one.expires_at.timestamp() for one in sorted(coupons, key=lambda one: one.expires_at))
+    days = tuple(sorted((-one.expires_at.timestamp() for one in coupons), reverse=True))
     return combination.saved_minor, gifts, -len(coupons), days

@@ -1,12 +1,15 @@
 """Coupons on one bill: what may stand together, what it takes off, and that nothing better was overlooked."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liyu.vouchers import stacking
 from liyu.vouchers.stacking import (
     MOST_TOGETHER,
     Combination,
@@ -92,6 +95,11 @@ def test_every_coupon_that_is_not_used_has_its_reason() -> None:
     assert [(one.reason, one.other and one.other.voucher_id) for one in explain_others([early, late], best, 5_000)] == [
         ("spoils_another", 7)
     ]
+    # A seventh is one too many, also where it would be the first to take its turn.
+    full = [coupon(number, benefit=500) for number in range(10, 10 + MOST_TOGETHER)]
+    seventh = coupon(9, benefit=100, rule=Rule("everything", turn=1))
+    best = find_best([*full, seventh], 9_000)
+    assert [(one.reason, one.other) for one in explain_others([*full, seventh], best, 9_000)] == [("too_many", None)]
 
 
 RULES = st.builds(
@@ -105,13 +113,16 @@ RULES = st.builds(
 )
 
 
+BENEFITS = st.sampled_from([1_000, 1_000, 1_500, 5_900]) | st.integers(1, 6_000)
+
+
 @st.composite
 def wallets(draw: st.DrawFn) -> list[Coupon]:
     """Up to nine coupons of up to five items."""
     items: list[dict[str, Any]] = [
         {
             "item_id": item, "purpose": draw(st.sampled_from(["ordinary", "care"])),
-            "form": draw(st.sampled_from(["cash", "cash", "discount", "gift"])), "benefit": draw(st.integers(1, 60)) * 100,
+            "form": draw(st.sampled_from(["cash", "cash", "discount", "gift"])), "benefit": draw(BENEFITS),
             "threshold_minor": draw(st.sampled_from([0, 3_000, 8_000])), "partner_id": draw(st.sampled_from([None, None, 1])),
             "rule": draw(RULES),
         }
@@ -148,10 +159,26 @@ def test_nothing_better_was_overlooked(wallet: list[Coupon], amount: int) -> Non
     }
 
 
-def test_a_full_wallet_is_compared_at_once() -> None:
-    wallet = [
-        coupon(number, "cash" if number % 3 else "discount", 100 + number, item_id=number % 40, rule=Rule("everything", turn=5))
-        for number in range(1, 200)
-    ]  # fmt: skip
-    best = find_best(wallet, 50_000)
-    assert len(best.used) == MOST_TOGETHER
+@pytest.mark.parametrize(
+    "terms",
+    [
+        lambda item: {"form": "discount"},
+        lambda item: {"form": "discount", "threshold_minor": item * 100},
+        lambda item: {"form": "discount", "benefit": 500 + item * 100},
+        lambda item: {"form": "cash" if item % 3 else "discount", "benefit": 1_000 + item},
+    ],
+)
+def test_a_full_wallet_is_compared_at_once(
+    terms: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reckoned, saving = [0], stacking.saving
+
+    def count(*arguments: Any) -> int | None:
+        reckoned[0] += 1
+        return saving(*arguments)
+
+    monkeypatch.setattr(stacking, "saving", count)
+    many = Rule("everything", most_per_bill=MOST_TOGETHER)
+    wallet = [coupon(number, item_id=number % 16, rule=many, **terms(number % 16)) for number in range(96)]
+    assert len(find_best(wallet, 50_000).used) == MOST_TOGETHER
+    assert reckoned[0] < 3_000

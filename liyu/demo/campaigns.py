@@ -67,7 +67,7 @@ async def _thank_upper_tiers(connection: AsyncConnection[Any], at: datetime, zon
 async def _make_up_for_one(connection: AsyncConnection[Any], at: datetime, zone: ZoneInfo) -> None:
     """A list of one, with a row that names nobody."""
     draft = Draft(
-        name="补发生日礼", sku="CPN-BIRTHDAY-20", reason="客服补发，祝您愉快。", chosen=Chosen("list", "补发名单.xlsx")
+        name="补发生日礼", sku="CPN-BIRTHDAY-20", reason="客服补发，祝你愉快。", chosen=Chosen("list", "补发名单.xlsx")
     )
     campaign = await _start(connection, draft, at, zone, listed=list_of([DEMO_MEMBER, "99999"]))
     await carry_out(connection, campaign, actor=ACTOR, now=partial(_same, at), zone=zone)
@@ -78,7 +78,7 @@ async def _let_one_try(connection: AsyncConnection[Any], at: datetime, zone: Zon
         rule = await find_item_rule(connection, ASKED_FOR)
         await save_item_rule(connection, structs.replace(rule, uses_a_day=1, paper_confirmed=True))
     draft = Draft(
-        name="早安咖啡体验", sku=ASKED_FOR, reason="邀您体验早安咖啡卡。", chosen=Chosen("list", "体验名单.xlsx")
+        name="早安咖啡体验", sku=ASKED_FOR, reason="邀你体验早安咖啡卡。", chosen=Chosen("list", "体验名单.xlsx")
     )
     campaign = await _start(connection, draft, at, zone, listed=list_of([DEMO_MEMBER]))
     await carry_out(connection, campaign, actor=ACTOR, now=partial(_same, at), zone=zone)

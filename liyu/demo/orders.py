@@ -137,6 +137,6 @@ async def _ask(connection: AsyncConnection[Any], now: datetime, zone: ZoneInfo) 
             )
             if not of_own and not of_partner:
                 await approve(
-                    connection, OPERATOR, request, words="抱歉给您添麻烦了，积分已退回。", actor=STAFF,
+                    connection, OPERATOR, request, words="抱歉给你添麻烦了，积分已退回。", actor=STAFF,
                     now=asked + timedelta(hours=3), zone=zone,
                 )  # fmt: skip

@@ -56,7 +56,7 @@ async def test_everybody_is_told_once_for_each_month_in_their_own_language(datab
         ]  # fmt: skip
         (_, _, _, _, chinese), (_, _, _, subject, english), _ = await messages(world)
         assert (
-            chinese == "【积分商城】您有 1,200 积分可使用至 2027年12月31日，到期后将失效。https://mall.example/points"
+            chinese == "【积分商城】你有 1,200 积分可使用至 2027年12月31日，到期后将失效。https://mall.example/points"
         )
         assert subject == "1,200 of your points lapse soon"
         assert english == (

@@ -64,6 +64,11 @@ def find_contradictions(folder: Path) -> list[str]:
     return found
 
 
+def test_chinese_has_one_word_for_you() -> None:
+    formal = [f"{file}: {name}" for file, name, words in i18n.iterate_messages(FOLDER) if "您" in "".join(words)]
+    assert not formal, "\n".join(formal)
+
+
 def test_no_two_files_contradict_each_other() -> None:
     assert find_contradictions(FOLDER) == []
 
@@ -105,7 +110,7 @@ def test_values_of_messages_are_words_of_the_language() -> None:
         "inner": inner,
     })  # fmt: skip
     assert i18n.translate(message) == "12,850, 22 Nov 2026, 23 Nov 2026, 00:05, Your role does not allow this."
-    assert i18n.translate(message, "zh_CN") == "12,850, 2026年11月22日, 2026年11月23日 00:05, 您的角色没有这项权限。"
+    assert i18n.translate(message, "zh_CN") == "12,850, 2026年11月22日, 2026年11月23日 00:05, 你的角色没有这项权限。"
 
 
 def test_english_texts_fall_back_to_chinese() -> None:

@@ -104,8 +104,10 @@ _EVENTS = """
     UNION ALL SELECT 'gift', state, decided_at, CASE state WHEN 'accepted' THEN 'member:' || receiver_id
         WHEN 'taken_back' THEN 'member:' || giver_id ELSE 'system' END, '', NULL, NULL, NULL, NULL
     FROM voucher_gift WHERE voucher_id = %(voucher)s AND state <> 'open'
-    UNION ALL SELECT 'issued', state, issued_at, coalesce('member:' || member_id, 'system'), '', NULL, NULL, NULL, NULL
-    FROM voucher WHERE id = %(voucher)s
+    UNION ALL SELECT 'issued', v.state, v.issued_at, coalesce(
+            (SELECT o.actor FROM redemption_transition o WHERE o.redemption_id = v.redemption_id ORDER BY o.id LIMIT 1), 'system'
+        ), '', NULL, NULL, NULL, NULL
+    FROM voucher v WHERE v.id = %(voucher)s
     ORDER BY at DESC, kind"""
 
 

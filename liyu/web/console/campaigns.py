@@ -43,6 +43,7 @@ from liyu.web.console.common import (
     now_of,
     read_choice,
     read_cursor,
+    read_text,
     show,
     today_of,
     try_act,
@@ -109,10 +110,14 @@ async def show_campaigns(request: AnyRequest, session: NamedDependency[AsyncSess
 
 @get("/campaigns/new", guards=[EDIT])
 async def show_new_campaign(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
-    """An empty form."""
+    """An empty form, or one for the item that the address names."""
     kind = read_choice(request, "kind", KINDS) or ONCE
     form = CampaignForm.blank(
-        quantity=1, kind=kind, people="segment" if kind == ONCE else "everybody", starts_on=today_of(request)
+        sku=read_text(request, "item"),
+        quantity=1,
+        kind=kind,
+        people="segment" if kind == ONCE else "everybody",
+        starts_on=today_of(request),
     )
     return await _form_page(request, await driver_connection(session), form)
 

@@ -37,6 +37,7 @@ from liyu.web.console.common import (
     now_of,
     read_choice,
     read_cursor,
+    read_text,
     show,
     today_of,
     try_act,
@@ -118,8 +119,8 @@ async def show_runs(request: AnyRequest, session: NamedDependency[AsyncSession])
 
 @get("/voucher-runs/new", guards=[EDIT])
 async def show_new_run(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
-    """An empty form."""
-    form = RunForm.blank(last_day=today_of(request) + timedelta(days=USUAL_DAYS))
+    """An empty form, or one for the item that the address names."""
+    form = RunForm.blank(sku=read_text(request, "item"), last_day=today_of(request) + timedelta(days=USUAL_DAYS))
     return await _form_page(request, await driver_connection(session), form)
 
 

@@ -207,8 +207,9 @@ async def _show(
 ) -> Page:
     facts = await read_voucher(connection, voucher_id)
     events = await voucher_history(connection, voucher_id)
-    people = [f"member:{one}" for one in (facts.member_id, facts.redeemer_id) if one]
-    names = await name_people(connection, [*people, *(event.actor for event in events)])
+    (line,), _ = await list_vouchers(connection, VoucherFilter(voucher_id=voucher_id), now=now_of(request))
+    redeemer = f"member:{facts.redeemer_id}" if facts.redeemer_id else ""
+    names = await name_people(connection, [redeemer, *(event.actor for event in events)])
     code = visit_of(request).services.codes.code_of(facts.serial)
     return show(
         request,
@@ -218,8 +219,9 @@ async def _show(
         facts=facts,
         code=mask_code(code),
         last_day=facts.last_day(current_zone()),
-        holder=names.of(f"member:{facts.member_id}") if facts.member_id else None,
-        redeemer=names.of(f"member:{facts.redeemer_id}") if facts.redeemer_id else None,
+        holder=line.holder,
+        holder_name=line.holder_name or line.holder,
+        redeemer=names.of(redeemer) if redeemer else None,
         is_given=facts.member_id is not None and facts.member_id != facts.redeemer_id,
         acts=_acts_on(facts, actor_of(request)),
         entries=[_entry(event, names) for event in events],

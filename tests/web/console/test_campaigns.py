@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import timedelta
 
 from liyu.core.clock import FixedClock
@@ -55,6 +56,9 @@ async def test_a_campaign_is_looked_at_approved_by_another_and_given(
     rows = list(csv.reader(io.StringIO((await client.get(f"{address}/members.csv")).text.lstrip("\ufeff"))))
     assert [(row[0], row[2]) for row in rows[1:]] == [("m-1", "Given out"), ("m-2", "Given out")]
     assert "m-1" in texts_of(await client.get(f"{address}?state=given"))
+    given = f"/console/vouchers/{await world.one('SELECT max(id) FROM voucher')}"
+    assert 'Issued' in (story := texts_of(await client.get(given))), story
+    assert 0, story[-400:]
     acts = "SELECT string_agg(action, ' ' ORDER BY id) FROM audit_event WHERE starts_with(action, 'campaign.')"
     assert await world.one(acts) == (
         "campaign.draft campaign.start campaign.approve campaign.stop campaign.resume campaign.members"

@@ -22,6 +22,7 @@ async def test_a_voucher_is_found_and_acted_upon_with_a_reason(
     shown = (await client.get(page)).text
     assert code not in shown
     assert code[-4:] in shown
+    assert 'href="/console/members/m-1"' in shown
     assert (await client.get(f"{LIST}/999")).status_code == 404
 
     act = f"{page}/act"
@@ -46,6 +47,17 @@ async def test_a_voucher_is_found_and_acted_upon_with_a_reason(
     finance = await sign_in("finance")
     assert (await finance.get(page)).status_code == 200
     assert (await submit(finance, LIST, act, reason="r", wanted="freeze")).status_code == 403
+
+
+async def test_what_is_done_with_vouchers_of_an_item_begins_at_its_page(sign_in: SignIn, world: World) -> None:
+    operator = await sign_in("operator")
+    page = (await operator.get("/console/items/coupon-1")).text
+    for begins in ("/console/campaigns/new?item=coupon-1", "/console/voucher-runs/new?item=coupon-1"):
+        assert f'href="{begins}"' in page
+        assert '<option value="coupon-1" selected>' in (await operator.get(begins)).text
+    assert 'href="/console/tills?sku=coupon-1#rule"' in page
+    assert f'href="{LIST}?item=coupon-1"' in page
+    assert "/new?item=" not in (await (await sign_in("finance")).get("/console/items/coupon-1")).text
 
 
 async def test_many_are_counted_then_extended_and_above_a_number_by_two(sign_in: SignIn, world: World) -> None:

@@ -1,5 +1,6 @@
 """Messages that cross from the domain to people: marked here, translated at the edge (web, mail, PDF)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,3 +19,9 @@ class Message:
 
     def __str__(self) -> str:
         return self.text % self.values if self.values else self.text
+
+
+Translate = Callable[[Message, str], str]
+"""Puts a message into the words of a language."""
+Say = Callable[[str], str]
+"""Puts a marked text into the words of the language in hand."""

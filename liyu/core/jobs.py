@@ -1,9 +1,16 @@
 """Background work: procrastinate on the same PostgreSQL. A job deferred in a transaction exists exactly if it commits."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from procrastinate import App, PsycopgConnector
+from procrastinate import App, Blueprint, PsycopgConnector, RetryStrategy
 from psycopg import AsyncConnection
+
+from liyu.core.settings import Settings
+
+ATTEMPTS = 5
+RETRY = RetryStrategy(max_attempts=ATTEMPTS, exponential_wait=3)
+Work = Callable[..., Awaitable[None]]
 
 
 def make_job_app(database_url: str, blueprints: list[Any]) -> App:
@@ -12,6 +19,24 @@ def make_job_app(database_url: str, blueprints: list[Any]) -> App:
     for blueprint in blueprints:
         app.add_tasks_from(blueprint, namespace="liyu")
     return app
+
+
+def run_every(
+    blueprint: Blueprint, cron: str, name: str, *, retry: RetryStrategy | None = RETRY
+) -> Callable[[Work], Any]:
+    """Decorate a task that runs by the clock (`cron`, in UTC) and waits at most once; it takes its context and the timestamp."""
+
+    def decorate(work: Work) -> Any:
+        task = blueprint.task(name=name, pass_context=True, queueing_lock=name, retry=retry or False)(work)
+        return blueprint.periodic(cron=cron)(task)
+
+    return decorate
+
+
+async def open_connection(settings: Settings) -> AsyncConnection[Any]:
+    """A connection for one task, in autocommit: the task opens its own transactions."""
+    assert settings.database_url is not None
+    return await AsyncConnection.connect(settings.database_url, autocommit=True, options="-c timezone=UTC")
 
 
 _deferring = App(connector=PsycopgConnector())

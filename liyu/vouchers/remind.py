@@ -5,7 +5,7 @@ A service message about what a member holds, which comes in any case (docs/algor
 message are written in one transaction, portion by portion: killed and run again, nobody is told twice and nobody is left out.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, record_of
 from liyu.core.clock import local_date
-from liyu.core.i18n import N_, Message
+from liyu.core.i18n import N_, Message, Translate
 from liyu.core.ids import make_token
 from liyu.core.outbox import MAIL, SMS, OutboxRow, post_many
 from liyu.members.notices import NoticeRow, tell_members
@@ -29,8 +29,6 @@ NOTICE = "notice"
 """Where there is neither an e-mail address nor a phone number the page of notices alone says it."""
 TOPIC = "voucher_ends"
 
-Translate = Callable[[Message, str], str]
-"""A message in the words of a language."""
 
 _DUE = """
     SELECT v.id, m.id AS member_id, m.email, m.phone, coalesce(m.locale, %(locale)s) AS locale, v.expires_at,

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from procrastinate import Blueprint, JobContext, RetryStrategy
+from procrastinate import Blueprint, JobContext
 from psycopg import AsyncConnection
 
 from liyu.core.clock import Clock
 from liyu.core.errors import NotFoundError
+from liyu.core.jobs import ATTEMPTS, RETRY, open_connection, run_every
 from liyu.core.settings import Settings
 from liyu.core.storage import open_storage
 from liyu.vouchers.batches import BROKE_OFF, ToSheets, carry_out, forget_old_prints, stop_print
@@ -17,9 +18,6 @@ from liyu.vouchers.pdf import PdfFailedError, PdfMaker
 
 log = structlog.get_logger()
 print_tasks = Blueprint()
-ATTEMPTS = 5
-RETRY = RetryStrategy(max_attempts=ATTEMPTS, exponential_wait=3)
-
 
 OpenSheets = Callable[[AsyncConnection[Any]], Awaitable[ToSheets]]
 """Gives what sets sheets for the program as it is now; the web layer has the templates."""
@@ -36,8 +34,7 @@ class PrintServices:
 
     async def connect(self) -> AsyncConnection[Any]:
         """A connection in autocommit: the progress is to be seen."""
-        assert self.settings.database_url is not None
-        return await AsyncConnection.connect(self.settings.database_url, autocommit=True, options="-c timezone=UTC")
+        return await open_connection(self.settings)
 
 
 @print_tasks.task(name="print_vouchers", pass_context=True, retry=RETRY)
@@ -65,8 +62,7 @@ async def print_vouchers(context: JobContext, print_id: int) -> None:
             raise
 
 
-@print_tasks.periodic(cron="50 * * * *")
-@print_tasks.task(name="forget_prints", pass_context=True, queueing_lock="forget_prints", retry=RETRY)
+@run_every(print_tasks, "50 * * * *", "forget_prints")
 async def forget_prints(context: JobContext, timestamp: int) -> None:
     """Delete printed vouchers whose days are over."""
     services: PrintServices = context.additional_context["printing"]

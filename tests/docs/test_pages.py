@@ -12,6 +12,8 @@ from liyu.catalog.models import ITEM_KINDS, SCENES
 from liyu.cli import COMMANDS
 from liyu.cli.events import COLUMNS as EVENT_COLUMNS
 from liyu.members.points.pricing import HOST_TYPES
+from liyu.redemption.tasks import tasks
+from liyu.vouchers.tasks import print_tasks
 from liyu.web.api.routes import CALLS
 from scripts.steps import ROOT
 
@@ -107,3 +109,20 @@ def test_modules_and_functions_that_a_page_names_are_there(path: Path) -> None:
 def _find(name: str) -> list[Path]:
     """The modules that a page may mean by a name: its path is as long as the reader needs it to be."""
     return [module for module in MODULES if module.as_posix().endswith(f"/{name}")]
+
+
+def test_the_guide_names_every_job_by_the_clock_and_when_it_runs() -> None:
+    chapter = _read("docs/guides/operating.md").partition("## What the worker does")[2].partition("\n## ")[0]
+    jobs = [job for blueprint in (tasks, print_tasks) for job in blueprint.periodic_registry.periodic_tasks.values()]
+    assert dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", chapter, re.MULTILINE)) == {
+        job.task.name.removeprefix("liyu:"): _in_words(job.cron) for job in jobs
+    }
+
+
+def _in_words(cron: str) -> str:
+    minute, hour, *_ = cron.split()
+    if hour != "*":
+        return f"{int(hour):02}:{int(minute):02}"
+    if minute.isdecimal():
+        return f"hourly at :{int(minute):02}"
+    return "every minute" if minute == "*" else f"every {minute.removeprefix('*/')} minutes"

@@ -1,6 +1,5 @@
 """Telling those who can do something about it that a pool runs low: once, until it is well filled again."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,12 +9,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from liyu.catalog.pools.queries import Pool, list_pools
-from liyu.core.i18n import N_, Message
+from liyu.core.i18n import N_, Message, Translate
 from liyu.core.outbox import MAIL, OutboxRow, post_many
 from liyu.partners.scope import EVERY_PARTNER
-
-Translate = Callable[[Message, str], str]
-"""A message in the words of a language."""
 
 _WATCH = """
     INSERT INTO pool_watch (item_id, low_at, lead_days) VALUES (%(item)s, %(low_at)s, %(lead_days)s)

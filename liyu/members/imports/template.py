@@ -2,14 +2,12 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import xlsxwriter
 
-from liyu.core.i18n import N_
+from liyu.core.i18n import N_, Say
 from liyu.members.imports.columns import COLUMNS, Column
-
-Translate = Callable[[str], str]
 
 SHEET = N_("Members")
 EXPLANATION = N_("Explanation")
@@ -28,7 +26,7 @@ _WIDTH = 20
 _TEXT_FORMAT = "@"
 
 
-def template_csv(further: Sequence[Column], translate: Translate) -> bytes:
+def template_csv(further: Sequence[Column], translate: Say) -> bytes:
     """The headings alone, in UTF-8 with the mark that spreadsheets look for; `further` are the columns of this program."""
     buffer = io.StringIO()
     buffer.write("\ufeff")
@@ -36,12 +34,12 @@ def template_csv(further: Sequence[Column], translate: Translate) -> bytes:
     return buffer.getvalue().encode()
 
 
-def template_xlsx(further: Sequence[Column], translate: Translate) -> bytes:
+def template_xlsx(further: Sequence[Column], translate: Say) -> bytes:
     """The workbook for members; `further` are the columns of this program."""
     return write_workbook((*COLUMNS, *further), translate, sheet=SHEET, hints=HINTS)
 
 
-def write_workbook(columns: Sequence[Column], translate: Translate, *, sheet: str, hints: Sequence[str]) -> bytes:
+def write_workbook(columns: Sequence[Column], translate: Say, *, sheet: str, hints: Sequence[str]) -> bytes:
     """A workbook: the table, its cells formatted as text so that no digit is lost, and the explanation."""
     buffer = io.BytesIO()
     book = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_formulas": False})

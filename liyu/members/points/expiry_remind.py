@@ -12,7 +12,7 @@ from msgspec import Struct, convert
 from psycopg import AsyncConnection
 
 from liyu.core.bulk import encode_rows, record_of
-from liyu.core.i18n import N_, Message
+from liyu.core.i18n import N_, Message, Translate
 from liyu.core.ids import make_token
 from liyu.core.outbox import MAIL, SMS, OutboxRow, post_many
 from liyu.members.account import DatedPoints
@@ -24,8 +24,6 @@ PORTION = 2_000
 NOTICE = "notice"
 """Where there is neither an e-mail address nor a phone number the page of notices alone says it."""
 
-Translate = Callable[[Message, str], str]
-"""A message in the words of a language."""
 
 _DUE = """
     SELECT m.id, m.email, m.phone, coalesce(m.locale, %(locale)s) AS locale,

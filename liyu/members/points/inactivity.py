@@ -13,10 +13,11 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from liyu.core.clock import start_of_day
+from liyu.core.i18n import Translate
 from liyu.core.ids import make_token
 from liyu.core.ledger.posting import system_accounts
 from liyu.members.points.expiry import INACTIVE, MonthLapse
-from liyu.members.points.expiry_remind import PORTION, Reminded, Translate, tell_of_lapses
+from liyu.members.points.expiry_remind import PORTION, Reminded, tell_of_lapses
 from liyu.members.points.lapse import lapse_statement
 from liyu.members.points.portions import Moved, Report, move_in_portions
 from liyu.members.program import load_terms

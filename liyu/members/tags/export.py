@@ -1,6 +1,6 @@
 """Members as a file, by tier, tag and segment."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 
 from liyu.core.clock import local_date
 from liyu.core.exports import Sheet
-from liyu.core.i18n import N_
+from liyu.core.i18n import N_, Say
 from liyu.core.spreadsheets import Rows
 from liyu.members.tags.queries import ROWS_AT_ONCE, Audience, ExportedMember, iterate_audience
 
@@ -19,11 +19,9 @@ HEADINGS = (
 )  # fmt: skip
 _NUMBERS = frozenset({7, 8})
 
-Translate = Callable[[str], str]
-
 
 def members_sheet(
-    connection: AsyncConnection[Any], audience: Audience, today: date, zone: ZoneInfo, translate: Translate
+    connection: AsyncConnection[Any], audience: Audience, today: date, zone: ZoneInfo, translate: Say
 ) -> Sheet:
     """The members who are meant; reading them needs a transaction."""
     headings = [translate(heading) for heading in HEADINGS]

@@ -5,7 +5,7 @@ import csv
 import hashlib
 import hmac
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +17,7 @@ import xlsxwriter
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-from liyu.core.i18n import N_
+from liyu.core.i18n import N_, Say
 from liyu.partners.scope import PartnerScope, partner_filter
 from liyu.partners.settlement.queries import ENTRIES, EntryView, StatementPage, statement_page
 
@@ -40,7 +40,6 @@ ROWS_AT_ONCE = 1_000
 ROWS_PER_SHEET = 1_000_000
 """A sheet holds 1,048,576 rows; a longer list goes on in the next one."""
 
-Translate = Callable[[str], str]
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -68,7 +67,7 @@ async def export_csv(
     *,
     zone: ZoneInfo,
     language: str,
-    translate: Translate = str,
+    translate: Say = str,
 ) -> AsyncIterator[bytes]:
     """The entries as CSV in UTF-8 (with the mark that spreadsheets look for), piece by piece; times in `zone`.
 
@@ -97,7 +96,7 @@ async def export_xlsx(
     *,
     zone: ZoneInfo,
     language: str,
-    translate: Translate = str,
+    translate: Say = str,
 ) -> None:
     """Write the entries into a workbook at `path`, row by row in constant memory; times in `zone`.
 
@@ -177,13 +176,13 @@ async def _all_cells(
     page: StatementPage,
     zone: ZoneInfo,
     language: str,
-    translate: Translate,
+    translate: Say,
 ) -> AsyncIterator[list[str | int]]:
     async for entry in iterate_entries(partner, connection, page.head.id):
         yield _cells(entry, page.head.currency, zone, language, translate)
 
 
-def _cells(entry: EntryView, currency: str, zone: ZoneInfo, language: str, translate: Translate) -> list[str | int]:
+def _cells(entry: EntryView, currency: str, zone: ZoneInfo, language: str, translate: Say) -> list[str | int]:
     return [
         _local(entry.at, zone),
         translate(KINDS[entry.kind]),
@@ -212,7 +211,7 @@ def _harmless(cell: str | int) -> str | int:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
 
 
-def _new_sheet(book: Any, translate: Translate, bold: Any) -> Any:
+def _new_sheet(book: Any, translate: Say, bold: Any) -> Any:
     sheet = book.add_worksheet()
     sheet.freeze_panes(1, 0)
     sheet.set_column(0, 5, 22)

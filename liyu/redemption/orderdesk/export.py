@@ -1,6 +1,6 @@
 """Orders as a file."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 
 from liyu.catalog.names import KIND_NAMES
 from liyu.core.exports import Sheet
-from liyu.core.i18n import N_
+from liyu.core.i18n import N_, Say
 from liyu.core.spreadsheets import Rows
 from liyu.redemption.names import STATE_NAMES
 from liyu.redemption.queries import RedemptionFilter, RedemptionLine, list_redemptions
@@ -20,11 +20,9 @@ HEADINGS = (
 )  # fmt: skip
 _NUMBERS = frozenset({9, 10})
 
-Translate = Callable[[str], str]
-
 
 def orders_sheet(
-    connection: AsyncConnection[Any], wanted: RedemptionFilter, locale: str, zone: ZoneInfo, translate: Translate
+    connection: AsyncConnection[Any], wanted: RedemptionFilter, locale: str, zone: ZoneInfo, translate: Say
 ) -> Sheet:
     """The orders that the filter leaves, the newest first, in the language of `locale`."""
     headings = [translate(heading) for heading in HEADINGS]
@@ -32,7 +30,7 @@ def orders_sheet(
 
 
 async def _pages(
-    connection: AsyncConnection[Any], wanted: RedemptionFilter, locale: str, zone: ZoneInfo, translate: Translate
+    connection: AsyncConnection[Any], wanted: RedemptionFilter, locale: str, zone: ZoneInfo, translate: Say
 ) -> AsyncIterator[Rows]:
     after: int | None = None
     while True:
@@ -43,7 +41,7 @@ async def _pages(
             return
 
 
-def _cells(line: RedemptionLine, locale: str, zone: ZoneInfo, translate: Translate) -> list[str]:
+def _cells(line: RedemptionLine, locale: str, zone: ZoneInfo, translate: Say) -> list[str]:
     item, partner = (line.name_en, line.partner_en) if locale == "en" else (line.name_zh, line.partner_zh)
     return [
         line.number, line.created_at.astimezone(zone).strftime("%Y-%m-%d %H:%M"), translate(STATE_NAMES[line.state]),

@@ -13,15 +13,13 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 
 from liyu.catalog.errors import RowFault
-from liyu.core.i18n import N_, Message
+from liyu.core.i18n import N_, Message, Say
 from liyu.members.imports.columns import Column, simplify
 from liyu.members.imports.errors import FileUnreadableError
 from liyu.members.imports.files import open_file
 from liyu.redemption.shipping.carriers import CARRIERS
 from liyu.redemption.shipping.queries import ToSend, iterate_to_send
 
-Translate = Callable[[str], str]
-"""An English text in the language of the file."""
 NameOf = Callable[[object, str], str]
 """A name in the language of the file: of `name_zh` and `name_en`, asked for as `name`."""
 
@@ -113,7 +111,7 @@ async def write_to_send(
     partner_id: int | None,
     path: Path,
     *,
-    translate: Translate,
+    translate: Say,
     name_of: NameOf,
     zone: ZoneInfo,
 ) -> int:
@@ -132,7 +130,7 @@ async def write_to_send(
     return line
 
 
-def write_faults(rows: list[SheetRow], words: dict[int, str], path: Path, translate: Translate) -> None:
+def write_faults(rows: list[SheetRow], words: dict[int, str], path: Path, translate: Say) -> None:
     """Write the rows that are at fault, by number, and what is wrong with them, to be mended and sent again."""
     book, sheet, text = _open_book(path, translate)
     _write_header(book, sheet, [*(translate(column.heading) for column in COLUMNS), translate(_TOLD[-1][0])])
@@ -155,7 +153,7 @@ def _local(instant: datetime, zone: ZoneInfo) -> str:
     return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
-def _open_book(path: Path, translate: Translate) -> tuple[Any, Any, Any]:
+def _open_book(path: Path, translate: Say) -> tuple[Any, Any, Any]:
     """A workbook whose cells are text, so that no digit of a tracking number is lost."""
     book = xlsxwriter.Workbook(str(path), {"strings_to_formulas": False})
     sheet = book.add_worksheet(translate(SHEET))

@@ -9,13 +9,14 @@ from procrastinate import JobContext
 from psycopg import AsyncConnection
 
 from liyu.core.clock import local_date
+from liyu.core.jobs import RETRY
 from liyu.core.storage import open_storage
 from liyu.redemption.campaigns.calendar import MADE_UP_DAYS, list_yearly, note_due
 from liyu.redemption.campaigns.issue import carry_out, list_left
 from liyu.redemption.campaigns.records import load_campaign
 from liyu.redemption.campaigns.service import KEPT_DRAFT_DAYS, finish_campaign, forget_drafts
 from liyu.redemption.giftcodes.batches import forget_lists
-from liyu.redemption.tasks.worker import ACTOR, RETRY, WorkerServices, services_of, tasks
+from liyu.redemption.tasks.worker import ACTOR, WorkerServices, every, services_of, tasks
 
 log = structlog.get_logger()
 
@@ -28,8 +29,7 @@ async def issue_campaign(context: JobContext, campaign_id: int) -> None:
         await carry_out(connection, campaign_id, actor=ACTOR, now=services.clock.now, zone=services.settings.timezone)
 
 
-@tasks.periodic(cron="* * * * *")
-@tasks.task(name="issue_campaigns", pass_context=True, queueing_lock="issue_campaigns", retry=RETRY)
+@every("* * * * *", "issue_campaigns")
 async def issue_campaigns(context: JobContext, timestamp: int) -> None:
     """Take up what a worker that died has left."""
     services = services_of(context)
@@ -42,8 +42,7 @@ async def issue_campaigns(context: JobContext, timestamp: int) -> None:
     await _for_each(services, waiting, give)
 
 
-@tasks.periodic(cron="10 * * * *")
-@tasks.task(name="keep_the_days", pass_context=True, queueing_lock="keep_the_days", retry=RETRY)
+@every("10 * * * *", "keep_the_days")
 async def keep_the_days(context: JobContext, timestamp: int) -> None:
     """Note whose birthday or anniversary it is, and give; hourly, so that a worker that was away makes up for the day.
 

@@ -6,15 +6,15 @@ from procrastinate import JobContext
 from liyu.catalog.favourites import watch_favourites
 from liyu.catalog.planned_prices import publish_due_prices
 from liyu.catalog.pools.watch import watch_pools
+from liyu.core.jobs import RETRY
 from liyu.members.notices import forget_old_notices
 from liyu.redemption.recall import refund_recall
-from liyu.redemption.tasks.worker import RETRY, services_of, tasks
+from liyu.redemption.tasks.worker import every, services_of, tasks
 
 log = structlog.get_logger()
 
 
-@tasks.periodic(cron="35 * * * *")
-@tasks.task(name="watch_pools", pass_context=True, queueing_lock="watch_pools", retry=RETRY)
+@every("35 * * * *", "watch_pools")
 async def watch_pools_hourly(context: JobContext, timestamp: int) -> None:
     """Say once of each code pool that it runs low."""
     services = services_of(context)
@@ -42,8 +42,7 @@ async def refund_recall_orders(context: JobContext, recall_id: int, actor: str) 
     log.info("recall_refunded", recall=recall_id, orders=refunded)
 
 
-@tasks.periodic(cron="* * * * *")
-@tasks.task(name="publish_prices", pass_context=True, queueing_lock="publish_prices", retry=RETRY)
+@every("* * * * *", "publish_prices")
 async def publish_planned_prices(context: JobContext, timestamp: int) -> None:
     """Publish the prices that were planned and whose hour has come; every minute."""
     services = services_of(context)
@@ -53,8 +52,7 @@ async def publish_planned_prices(context: JobContext, timestamp: int) -> None:
         log.info("prices_published", prices=decided)
 
 
-@tasks.periodic(cron="*/10 * * * *")
-@tasks.task(name="watch_favourites", pass_context=True, queueing_lock="watch_favourites", retry=RETRY)
+@every("*/10 * * * *", "watch_favourites")
 async def watch_members_favourites(context: JobContext, timestamp: int) -> None:
     """Tell members whose favourite has come within reach or is back, and forget what was told long ago."""
     services = services_of(context)

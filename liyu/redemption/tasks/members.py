@@ -9,6 +9,7 @@ from msgspec import to_builtins
 from procrastinate import JobContext
 
 from liyu.core.clock import local_date
+from liyu.core.jobs import RETRY
 from liyu.core.storage import open_storage
 from liyu.members.imports.apply import apply_import
 from liyu.members.imports.errors import FileUnreadableError, ImportNotReadyError
@@ -20,13 +21,12 @@ from liyu.members.service.index import index_due
 from liyu.members.tags.service import evaluate_rules
 from liyu.members.tiers.evaluate import evaluate_tiers
 from liyu.redemption.closing import close_due_accounts
-from liyu.redemption.tasks.worker import ACTOR, RETRY, services_of, tasks
+from liyu.redemption.tasks.worker import ACTOR, every, services_of, tasks
 
 log = structlog.get_logger()
 
 
-@tasks.periodic(cron="7 * * * *")
-@tasks.task(name="evaluate_tiers", pass_context=True, queueing_lock="evaluate_tiers", retry=RETRY)
+@every("7 * * * *", "evaluate_tiers")
 async def evaluate_tiers_due(context: JobContext, timestamp: int) -> None:
     """Decide the tiers whose validity has ended. Hourly, so that any time zone's midnight is met; mostly nobody is due."""
     services = services_of(context)
@@ -75,8 +75,7 @@ async def undo_applied_import(context: JobContext, import_id: int, actor: str) -
             await undo_import(connection, Work(import_id, actor, services.clock.now()))
 
 
-@tasks.periodic(cron="40 20 * * *")
-@tasks.task(name="forget_import_rows", pass_context=True, queueing_lock="forget_import_rows", retry=RETRY)
+@every("40 20 * * *", "forget_import_rows")
 async def forget_import_rows(context: JobContext, timestamp: int) -> None:
     """Let the rows of old import files go."""
     services = services_of(context)
@@ -85,8 +84,7 @@ async def forget_import_rows(context: JobContext, timestamp: int) -> None:
     log.info("import_rows_forgotten", imports=forgotten)
 
 
-@tasks.periodic(cron="25 * * * *")
-@tasks.task(name="evaluate_tags", pass_context=True, queueing_lock="evaluate_tags", retry=RETRY)
+@every("25 * * * *", "evaluate_tags")
 async def evaluate_tags(context: JobContext, timestamp: int = 0, code: str | None = None) -> None:
     """Let the rules of tags and badges give and take theirs; hourly, and at once when a rule was changed."""
     services = services_of(context)
@@ -96,8 +94,7 @@ async def evaluate_tags(context: JobContext, timestamp: int = 0, code: str | Non
     log.info("tags_evaluated", given=done.given, taken=done.taken)
 
 
-@tasks.periodic(cron="25 * * * *")
-@tasks.task(name="close_due_accounts", pass_context=True, queueing_lock="close_due_accounts", retry=RETRY)
+@every("25 * * * *", "close_due_accounts")
 async def close_accounts_due(context: JobContext, timestamp: int) -> None:
     """Close and erase the accounts whose members asked for it and have not thought again."""
     services = services_of(context)
@@ -106,8 +103,7 @@ async def close_accounts_due(context: JobContext, timestamp: int) -> None:
     log.info("accounts_closed", accounts=closed)
 
 
-@tasks.periodic(cron="* * * * *")
-@tasks.task(name="index_members", pass_context=True, queueing_lock="index_members", retry=RETRY)
+@every("* * * * *", "index_members")
 async def index_members(context: JobContext, timestamp: int) -> None:
     """Make the terms anew by which members are found, where a file has changed names or phones."""
     async with await services_of(context).connect() as connection:

@@ -4,6 +4,7 @@ import structlog
 from msgspec import to_builtins
 from procrastinate import JobContext
 
+from liyu.core.jobs import RETRY
 from liyu.redemption.draws.run import run_draws
 from liyu.redemption.drops.hand_on import lapse_offers
 from liyu.redemption.drops.line import forget_lines
@@ -15,14 +16,13 @@ from liyu.redemption.payments.cash import refund
 from liyu.redemption.payments.events import handle_event
 from liyu.redemption.payments.provider import make_provider
 from liyu.redemption.payments.settle import check_payment, settle_due
-from liyu.redemption.tasks.worker import ACTOR, RETRY, services_of, tasks
+from liyu.redemption.tasks.worker import ACTOR, every, services_of, tasks
 from liyu.redemption.topup.deliver import carry_out_due
 
 log = structlog.get_logger()
 
 
-@tasks.periodic(cron="* * * * *")
-@tasks.task(name="run_drops", pass_context=True, queueing_lock="run_drops", retry=RETRY)
+@every("* * * * *", "run_drops")
 async def run_drops(context: JobContext, timestamp: int) -> None:
     """Open waves, hand on what was kept past its deadline, and end drops; each is done once, whoever does it."""
     services = services_of(context)
@@ -83,8 +83,7 @@ async def deliver_top_ups(context: JobContext, timestamp: int = 0) -> None:
         )
 
 
-@tasks.periodic(cron="*/10 * * * *")
-@tasks.task(name="care_for_orders", pass_context=True, queueing_lock="care_for_orders", retry=RETRY)
+@every("*/10 * * * *", "care_for_orders")
 async def care_for_orders(context: JobContext, timestamp: int) -> None:
     """Take parcels as received, give back what hangs, and let requests lapse whose time is over."""
     services = services_of(context)
@@ -94,8 +93,7 @@ async def care_for_orders(context: JobContext, timestamp: int) -> None:
         log.info("orders_cared_for", **to_builtins(done))
 
 
-@tasks.periodic(cron="* * * * *")
-@tasks.task(name="settle_payments", pass_context=True, queueing_lock="settle_payments", retry=RETRY)
+@every("* * * * *", "settle_payments")
 async def settle_payments_due(context: JobContext, timestamp: int) -> None:
     """Release orders that were not paid by their deadline, and take up what earlier jobs left."""
     services = services_of(context)
@@ -106,8 +104,7 @@ async def settle_payments_due(context: JobContext, timestamp: int) -> None:
         log.info("holds_released", **to_builtins(done))
 
 
-@tasks.periodic(cron="* * * * *")
-@tasks.task(name="run_draws", pass_context=True, queueing_lock="run_draws", retry=RETRY)
+@every("* * * * *", "run_draws")
 async def run_draws_due(context: JobContext, timestamp: int) -> None:
     """Freeze the lists of draws, draw winners, hand unclaimed prizes on, and give points back that are owed."""
     services = services_of(context)

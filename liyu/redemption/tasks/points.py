@@ -10,15 +10,14 @@ from liyu.members.points.expiry_remind import remind_of_lapses
 from liyu.members.points.health_count import count_points
 from liyu.members.points.inactivity import lapse_inactive, remind_of_inactivity
 from liyu.members.points.lapse import lapse_points, mature_points
-from liyu.redemption.tasks.worker import ACTOR, RETRY, services_of, tasks
+from liyu.redemption.tasks.worker import ACTOR, every, services_of
 
 log = structlog.get_logger()
 WAKING_HOURS = range(9, 20)
 """Local hours in which members may be reminded of something: a phone should not ring at night for it."""
 
 
-@tasks.periodic(cron="5 * * * *")
-@tasks.task(name="turn_the_day", pass_context=True, queueing_lock="turn_the_day", retry=RETRY)
+@every("5 * * * *", "turn_the_day")
 async def turn_the_day(context: JobContext, timestamp: int) -> None:
     """Mature pending points, then lapse lots past their last day. Hourly, so that any time zone's midnight is met."""
     services = services_of(context)
@@ -30,8 +29,7 @@ async def turn_the_day(context: JobContext, timestamp: int) -> None:
     log.info("day_turned", day=day.isoformat(), matured=matured.points, lapsed=lapsed.points)
 
 
-@tasks.periodic(cron="50 19 * * *")
-@tasks.task(name="lapse_inactive", pass_context=True, queueing_lock="lapse_inactive", retry=RETRY)
+@every("50 19 * * *", "lapse_inactive")
 async def lapse_points_of_inactive(context: JobContext, timestamp: int) -> None:
     """Lapse the points of who has done nothing for the program's days, if it has such a rule; daily."""
     services = services_of(context)
@@ -42,8 +40,7 @@ async def lapse_points_of_inactive(context: JobContext, timestamp: int) -> None:
         log.info("inactive_lapsed", lots=lapsed.lots, points=lapsed.points)
 
 
-@tasks.periodic(cron="20 * * * *")
-@tasks.task(name="post_birthdays", pass_context=True, queueing_lock="post_birthdays", retry=RETRY)
+@every("20 * * * *", "post_birthdays")
 async def post_birthdays_due(context: JobContext, timestamp: int) -> None:
     """Give members what the rules say for their birthday; hourly, so that a worker that was away makes up for the day."""
     services = services_of(context)
@@ -53,8 +50,7 @@ async def post_birthdays_due(context: JobContext, timestamp: int) -> None:
     log.info("birthdays_posted", members=given)
 
 
-@tasks.periodic(cron="* * * * *")
-@tasks.task(name="carry_out_expiry_changes", pass_context=True, queueing_lock="carry_out_expiry_changes", retry=RETRY)
+@every("* * * * *", "carry_out_expiry_changes")
 async def carry_out_expiry_changes(context: JobContext, timestamp: int) -> None:
     """Go on with orders for later last days that were too large for the page on which they were given."""
     services = services_of(context)
@@ -64,8 +60,7 @@ async def carry_out_expiry_changes(context: JobContext, timestamp: int) -> None:
         log.info("expiry_changed", lots=moved.lots, points=moved.points)
 
 
-@tasks.periodic(cron="15 * * * *")
-@tasks.task(name="remind_of_lapses", pass_context=True, queueing_lock="remind_of_lapses", retry=RETRY)
+@every("15 * * * *", "remind_of_lapses")
 async def remind_members_of_lapses(context: JobContext, timestamp: int) -> None:
     """Tell members of points that lapse soon, once for each month. Hourly, so that a day without a worker is made up for."""
     services = services_of(context)
@@ -93,8 +88,7 @@ async def remind_members_of_lapses(context: JobContext, timestamp: int) -> None:
     log.info("reminded_of_lapses", members=told)
 
 
-@tasks.periodic(cron="25 * * * *")
-@tasks.task(name="count_points", pass_context=True, queueing_lock="count_points", retry=RETRY)
+@every("25 * * * *", "count_points")
 async def count_points_hourly(context: JobContext, timestamp: int) -> None:
     """Bring the roll-ups up to date that the points health page reads."""
     services = services_of(context)

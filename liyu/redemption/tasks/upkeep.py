@@ -12,6 +12,7 @@ from liyu.core.clock import local_date
 from liyu.core.database import unit_of_work
 from liyu.core.exports import MEMBERS, forget_old_exports, load_export, write_export
 from liyu.core.i18n import Message
+from liyu.core.jobs import RETRY
 from liyu.core.limits import forget_old
 from liyu.core.outbox import deliver_due
 from liyu.core.storage import open_storage
@@ -22,13 +23,12 @@ from liyu.redemption.aftersale.photos import delete_erased_photos
 from liyu.redemption.books import prove_books
 from liyu.redemption.orderdesk.export import orders_sheet
 from liyu.redemption.queries import RedemptionFilter
-from liyu.redemption.tasks.worker import RETRY, services_of, tasks
+from liyu.redemption.tasks.worker import every, services_of, tasks
 
 log = structlog.get_logger()
 
 
-@tasks.periodic(cron="0 22 * * *")
-@tasks.task(name="prove_books", pass_context=True, queueing_lock="prove_books", retry=RETRY)
+@every("0 22 * * *", "prove_books")
 async def prove_books_daily(context: JobContext, timestamp: int) -> None:
     """Prove the books at 22:00 UTC, early morning in China; the console shows the result."""
     services = services_of(context)
@@ -38,8 +38,7 @@ async def prove_books_daily(context: JobContext, timestamp: int) -> None:
         log.error("books_do_not_balance", offenders=result.offenders)
 
 
-@tasks.periodic(cron="* * * * *")
-@tasks.task(name="deliver_outbox", pass_context=True, queueing_lock="deliver_outbox")
+@every("* * * * *", "deliver_outbox", retry=None)
 async def deliver_outbox(context: JobContext, timestamp: int) -> None:
     """Send the mail that waits, where a mail server is configured."""
     services = services_of(context)
@@ -47,8 +46,7 @@ async def deliver_outbox(context: JobContext, timestamp: int) -> None:
         await deliver_due(services.sessions, services.clock, services.settings.smtp_url)
 
 
-@tasks.periodic(cron="* * * * *")
-@tasks.task(name="send_webhooks", pass_context=True, queueing_lock="send_webhooks")
+@every("* * * * *", "send_webhooks", retry=None)
 async def send_webhooks(context: JobContext, timestamp: int) -> None:
     """Send hosts and partners what they subscribed to."""
     services = services_of(context)
@@ -79,8 +77,7 @@ async def write_ordered_export(context: JobContext, export_id: int) -> None:
         await write_export(connection, export, sheet, storage=open_storage(services.settings), now=now)
 
 
-@tasks.periodic(cron="35 * * * *")
-@tasks.task(name="forget_exports", pass_context=True, queueing_lock="forget_exports", retry=RETRY)
+@every("35 * * * *", "forget_exports")
 async def forget_exports(context: JobContext, timestamp: int) -> None:
     """Delete files of rows whose day is over, and photos of members who were erased."""
     services = services_of(context)
@@ -90,8 +87,7 @@ async def forget_exports(context: JobContext, timestamp: int) -> None:
         await delete_erased_photos(connection, storage)
 
 
-@tasks.periodic(cron="20 * * * *")
-@tasks.task(name="forget_old_limits", pass_context=True, queueing_lock="forget_old_limits")
+@every("20 * * * *", "forget_old_limits", retry=None)
 async def forget_old_limits(context: JobContext, timestamp: int) -> None:
     """Drop the counts of limits whose windows ended long ago."""
     services = services_of(context)
@@ -99,8 +95,7 @@ async def forget_old_limits(context: JobContext, timestamp: int) -> None:
         await forget_old(session, now=services.clock.now())
 
 
-@tasks.periodic(cron="*/10 * * * *")
-@tasks.task(name="retry_stalled", pass_context=True, queueing_lock="retry_stalled")
+@every("*/10 * * * *", "retry_stalled", retry=None)
 async def retry_stalled(context: JobContext, timestamp: int) -> None:
     """Take up the jobs of workers that died; one of which another of its kind waits already is given up for that one."""
     jobs = context.app.job_manager

@@ -4,7 +4,7 @@ import structlog
 from procrastinate import JobContext
 
 from liyu.redemption.tasks.points import WAKING_HOURS
-from liyu.redemption.tasks.worker import RETRY, services_of, tasks
+from liyu.redemption.tasks.worker import every, services_of
 from liyu.vouchers.expire import expire_vouchers
 from liyu.vouchers.gifts.service import lapse_gifts
 from liyu.vouchers.remind import remind_of_vouchers
@@ -12,8 +12,7 @@ from liyu.vouchers.remind import remind_of_vouchers
 log = structlog.get_logger()
 
 
-@tasks.periodic(cron="*/10 * * * *")
-@tasks.task(name="expire_vouchers", pass_context=True, queueing_lock="expire_vouchers", retry=RETRY)
+@every("*/10 * * * *", "expire_vouchers")
 async def expire_vouchers_due(context: JobContext, timestamp: int) -> None:
     """Give back what nobody accepted in time, then mark vouchers whose validity is over."""
     services = services_of(context)
@@ -22,8 +21,7 @@ async def expire_vouchers_due(context: JobContext, timestamp: int) -> None:
         await expire_vouchers(connection, services.clock.now())
 
 
-@tasks.periodic(cron="35 * * * *")
-@tasks.task(name="remind_of_vouchers", pass_context=True, queueing_lock="remind_of_vouchers", retry=RETRY)
+@every("35 * * * *", "remind_of_vouchers")
 async def remind_members_of_vouchers(context: JobContext, timestamp: int) -> None:
     """Tell members of vouchers that run out soon. Hourly, so that a day without a worker is made up for."""
     services = services_of(context)

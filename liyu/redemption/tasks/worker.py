@@ -1,20 +1,22 @@
 """What all tasks share: the blueprint that they stand on, and what they need of their process."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from procrastinate import Blueprint, JobContext, RetryStrategy
+from procrastinate import Blueprint, JobContext
 from psycopg import AsyncConnection
 
 from liyu.core.clock import Clock
 from liyu.core.database import Sessions
+from liyu.core.i18n import Translate
+from liyu.core.jobs import open_connection, run_every
 from liyu.core.settings import Settings
-from liyu.members.points.expiry_remind import Translate
 
 tasks = Blueprint()
+every = partial(run_every, tasks)
 
 ACTOR = "system"
-RETRY = RetryStrategy(max_attempts=5, exponential_wait=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,7 @@ class WorkerServices:
 
     async def connect(self) -> AsyncConnection[Any]:
         """A connection in autocommit; the task opens its own transactions."""
-        assert self.settings.database_url is not None
-        return await AsyncConnection.connect(self.settings.database_url, autocommit=True, options="-c timezone=UTC")
+        return await open_connection(self.settings)
 
 
 def services_of(context: JobContext) -> WorkerServices:

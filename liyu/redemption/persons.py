@@ -15,14 +15,15 @@ from liyu.core.i18n import N_, Message
 from liyu.redemption.errors import UnknownMemberError
 from liyu.redemption.states import GIVEN_BACK
 
-_MEMBERSHIPS = """
+MEMBERSHIPS = """
     WITH heads AS (SELECT coalesce(person_id, id) AS id FROM member WHERE id = ANY(%(members)s))
     SELECT id FROM heads UNION SELECT m.id FROM member m JOIN heads ON m.person_id = heads.id"""
+"""In SQL: all memberships of the persons behind some (`%(members)s`), those that were merged among them."""
 
 # The desk reads who stands for whom after it has locked the member's account, so whoever holds the accounts of all memberships
 # of both persons may change it.
 _LOCK_ACCOUNTS = f"""
-    SELECT id FROM account WHERE kind = 'member_points' AND member_id IN ({_MEMBERSHIPS}) ORDER BY id FOR UPDATE"""
+    SELECT id FROM account WHERE kind = 'member_points' AND member_id IN ({MEMBERSHIPS}) ORDER BY id FOR UPDATE"""
 
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('liyu:persons'))"
 _LEAD = "UPDATE member SET person_id = %(lead)s WHERE (id = %(led)s OR person_id = %(led)s) AND id <> %(lead)s"
@@ -39,7 +40,7 @@ _ADD_USES = """
 
 _LIST = f"""
     SELECT o.id, o.external_id, o.name, o.state FROM member o
-    WHERE o.id IN ({_MEMBERSHIPS}) AND o.id <> ALL(%(members)s) AND o.merged_into IS NULL ORDER BY o.id"""
+    WHERE o.id IN ({MEMBERSHIPS}) AND o.id <> ALL(%(members)s) AND o.merged_into IS NULL ORDER BY o.id"""
 # What the one who goes has had of each limit goes along; never more than was counted.
 _USES = """
     SELECT u.item_id, u.used, u.cap, least(u.used, coalesce((

@@ -41,10 +41,10 @@ class GiftCodeOverError(DomainError):
 
 
 class GiftCodeLimitError(DomainError):
-    """The member has redeemed as many codes of the batch as one may."""
+    """The person behind the member has redeemed as many codes of the batch as one may."""
 
     code = "limit_reached"
-    message = N_("Each member may redeem %(limit)s of these codes, and you have.")
+    message = N_("Each person may redeem %(limit)s of these codes, over all memberships, and you have.")
 
 
 class UnknownBatchError(NotFoundError):

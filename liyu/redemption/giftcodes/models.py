@@ -31,7 +31,7 @@ class GiftBatch(Base):
     valid_from: Mapped[datetime]
     valid_to: Mapped[datetime]
     per_member_limit: Mapped[int | None]
-    """Codes of the batch that one member may redeem; None is any number."""
+    """Codes of the batch that one natural person may redeem, over all memberships; None is any number."""
     storage_name: Mapped[str | None]
     """Where the sealed list of codes lies; forgotten when the file is deleted, after it was fetched or its days are over."""
     made_by: Mapped[str]

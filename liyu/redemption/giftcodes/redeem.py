@@ -1,8 +1,9 @@
 """Redeeming a gift code: what it gives becomes the member's in the transaction in which the code is used, or neither happens.
 
-Locks: the member's account, for an item its stock, then the code. Two members with one code meet at its row, where a conditional
-update lets one of them pass; one member with two codes of a batch meets at the account, so that the limit is counted. Whoever
-was not let pass looks at the code again: it may be their own second tap that was quicker.
+Locks: the member's account, for an item its stock, for a batch with a limit the person behind the member, then the code. Two
+members with one code meet at its row, where a conditional update lets one of them pass; who types two codes of a batch, as one
+member or as several, meets at the person, so that the limit is counted. Whoever was not let pass looks at the code again: it may
+be their own second tap that was quicker.
 """
 
 from datetime import datetime, timedelta
@@ -34,6 +35,7 @@ from liyu.redemption.giftcodes.errors import (
 )
 from liyu.redemption.giving import Objections, Outcome, give
 from liyu.redemption.load import MergedMeanwhileError
+from liyu.redemption.persons import MEMBERSHIPS
 from liyu.redemption.save import hash_request
 from liyu.redemption.state import RedeemRequest
 
@@ -92,7 +94,11 @@ _USE = """
     UPDATE gift_code SET state = 'redeemed', member_id = %(member)s, redeemed_at = %(now)s
     WHERE batch_id = %(batch)s AND serial = %(serial)s AND state = 'active'"""
 
-_USED = f"SELECT count(*) FROM gift_code WHERE batch_id = %(batch)s AND member_id IN {PERSON}"
+# A person's memberships have accounts of their own, so this lock is what they meet at.
+_MEET = """
+    SELECT pg_advisory_xact_lock(hashtextextended('giftcodes:' || %(batch)s || ':' || coalesce(person_id, id), 0))
+    FROM member WHERE id = %(member)s"""
+_USED = f"SELECT count(*) FROM gift_code WHERE batch_id = %(batch)s AND member_id IN ({MEMBERSHIPS})"
 
 _TIE = "UPDATE gift_code SET redemption_id = %s WHERE batch_id = %s AND serial = %s"
 
@@ -216,12 +222,19 @@ async def _give_item(
 
 async def _use(connection: AsyncConnection[Any], known: _Known, member_id: int, now: datetime) -> None:
     """Use the code, under the lock of the member's account. Raises MovedOnError, GiftCodeLimitError."""
-    values = {"batch": known.batch_id, "serial": known.serial, "member": member_id, "now": now}
+    limit = known.per_member_limit
+    values = {
+        "batch": known.batch_id, "serial": known.serial, "member": member_id, "members": [member_id], "now": now,
+    }  # fmt: skip
+    if limit is not None:
+        await connection.execute(_MEET, values)
     if not (await connection.execute(_USE, values)).rowcount:
         raise MovedOnError
+    if limit is None:
+        return
     (used,) = await (await connection.execute(_USED, values)).fetchone() or (0,)
-    if known.per_member_limit is not None and used > known.per_member_limit:
-        raise GiftCodeLimitError(limit=known.per_member_limit)
+    if used > limit:
+        raise GiftCodeLimitError(limit=limit)
 
 
 async def _member_of(connection: AsyncConnection[Any], external_id: str) -> int:

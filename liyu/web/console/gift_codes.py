@@ -82,7 +82,7 @@ class BatchForm(Form):
     quantity = IntegerField(N_("Units"), required=False, minimum=1, maximum=LARGEST_QUANTITY, default=1)
     first_day = DateField(N_("First day"))
     last_day = DateField(N_("Good until"))
-    per_member_limit = IntegerField(N_("For each member at most"), required=False, minimum=1, maximum=MOST_CODES)
+    per_member_limit = IntegerField(N_("For each person at most"), required=False, minimum=1, maximum=MOST_CODES)
 
     def check(self) -> Iterable[tuple[str, Message]]:
         if self.gives == "points" and not self.points:

@@ -42,6 +42,7 @@ from liyu.redemption.giftcodes.errors import (
     UnknownGiftCodeError,
 )
 from liyu.redemption.giftcodes.redeem import Received, redeem_gift_code
+from liyu.redemption.persons import name_same_person
 from liyu.vouchers.alphabet import LETTERS
 from tests.world import NOW, ZONE, World, open_world
 
@@ -310,8 +311,13 @@ async def test_many_who_type_the_same_code_at_once_get_it_once(
             look_together(patch, len(people))
             outcomes = await asyncio.gather(*(attempt(member, shared) for member in people))
             assert sorted(type(one).__name__ for one in outcomes) == ["GiftCodeUsedError"] * 5 + ["Received"]
-            # One member with many codes at once stays within the limit of the batch.
-            outcomes = await asyncio.gather(*(attempt("n", code) for code in own))
+            # One person with many codes at once stays within the limit of the batch, with two memberships, too.
+            await shop.world.member("also n")
+            async with shop.world.connection.transaction():
+                await name_same_person(shop.world.connection, "also n", "n")
+            outcomes = await asyncio.gather(
+                *(attempt(("n", "also n")[place % 2], code) for place, code in enumerate(own))
+            )
             assert sorted(type(one).__name__ for one in outcomes) == ["GiftCodeLimitError"] * 5 + ["Received"]
         if gives == "points":
             assert await shop.world.one("SELECT sum(balance) FROM account") == 200

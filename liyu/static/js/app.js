@@ -19,5 +19,8 @@ import "./gift-code.js";
 import "./near.js";
 import "./place.js";
 
-document.querySelector("[data-focus]")?.focus();
+const first = document.querySelector("[data-focus]");
+first?.focus();
+// What was typed before is replaced by what is typed or scanned next.
+first?.select?.();
 document.querySelector(".side nav [aria-current]")?.scrollIntoView({ block: "nearest" });

@@ -95,24 +95,11 @@ async def look_at_bill(request: AnyRequest, session: NamedDependency[AsyncSessio
     form, till, rows, _ = await _read(request, session)
     if till.store is None or not rows:
         return begin_anew(request)
-    connection = await driver_connection(session)
     if form.is_valid and form.drop < len(rows):
         del rows[form.drop]
         if not rows:
             return redirect(request, HOME)
-    choices: list[dict[str, Any]] = []
-    if form.is_valid and form.code:
-        await count_attempt(request)
-        shown = read_shown(request, form.code)
-        if shown.wallet is not None and not shown.wallet.stale:
-            found, _ = await rows_of_wallet(request, session, till, shown.wallet)
-            there = {row.checked.serial for row in rows}
-            choices = [one for one in found if one["is_coupon"] and one["serial"] not in there]
-        else:
-            await _add(request, connection, till, form, rows, shown)
-    form.raw["code"] = ""
-    bill = await _compare(request, connection, rows, _amount_of(form))
-    return _bill_page(request, till, form, bill, choices=choices, status=200 if form.is_valid else 422)
+    return await _look(request, session, form, till, rows)
 
 
 @post("/verify/bill/confirm", guards=[_MAY_VERIFY])
@@ -123,6 +110,9 @@ async def verify_bill(request: AnyRequest, session: NamedDependency[AsyncSession
     if till.store is None or not rows or not is_whole:
         done = await bill_of_nonce(connection, actor_of(request).reference, form.raw["nonce"])
         return redirect(request, f"/partner/bills/{done.id}") if done else begin_anew(request)
+    if form.is_valid and form.code:
+        # One more was typed and not compared yet: nothing is used before somebody saw what it changes.
+        return await _look(request, session, form, till, rows)
     amount = _amount_of(form)
     if form.is_valid and amount is None:
         form.refuse(N_("This field is needed."), "amount")
@@ -171,6 +161,25 @@ async def show_bill(request: AnyRequest, session: NamedDependency[AsyncSession],
         currency=_currency_of(request),
         is_fresh=now_of(request) < bill.at + FRESH,
     )
+
+
+async def _look(request: AnyRequest, session: AsyncSession, form: BillForm, till: Till, rows: list[Row]) -> Page:
+    """The bill, with the coupon that was typed, scanned or chosen, if it can be added."""
+    connection = await driver_connection(session)
+    choices: list[dict[str, Any]] = []
+    if form.is_valid and form.code:
+        await count_attempt(request)
+        shown = read_shown(request, form.code)
+        if shown.wallet is not None and not shown.wallet.stale:
+            found, _ = await rows_of_wallet(request, session, till, shown.wallet)
+            there = {row.checked.serial for row in rows}
+            choices = [one for one in found if one["is_coupon"] and one["serial"] not in there]
+        else:
+            await _add(request, connection, till, form, rows, shown)
+        if "code" not in form.faults or shown.ticket is not None:
+            form.raw["code"] = ""
+    bill = await _compare(request, connection, rows, _amount_of(form))
+    return _bill_page(request, till, form, bill, choices=choices, status=200 if form.is_valid else 422)
 
 
 async def _read(request: AnyRequest, session: AsyncSession) -> tuple[BillForm, Till, list[Row], bool]:

@@ -57,6 +57,7 @@ async def test_coupons_are_added_explained_and_used_at_once(portal: Portal, ente
         refused = await add(client, paired, code=code, amount="100")
         assert refused.status_code == 422
         assert words in refused.text
+        assert f'value="{code}"' in refused.text
         assert len(bill_of(refused)["ticket"]) == 2
         assert format_money(8_800, "CNY") in refused.text
     crowded = await add(client, paired, code=portal.code(third), amount="100")
@@ -67,6 +68,9 @@ async def test_coupons_are_added_explained_and_used_at_once(portal: Portal, ente
 
     left = await add(client, crowded, drop="2", amount="100")
     step = bill_of(left, amount="100")
+    # What stands in the field for one more is looked at before anything is used.
+    hasty = await client.post("/partner/verify/bill/confirm", data=step | {"code": portal.code(third)})
+    assert "At most 2 of these on one bill" in hasty.text
     for wrong in ({"amount": ""}, {"amount": "x"}, {"amount": "-1"}, {"amount": "99999999"}):
         assert (await client.post("/partner/verify/bill/confirm", data=step | wrong)).status_code == 422
     assert await footprint(shops) == before

@@ -80,6 +80,11 @@ class VoucherFacts(Struct, kw_only=True):
         """What codes and QR codes are made from."""
         return serial_of(self.id, self.generation)
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether an operator holds it back, or whoever holds it: no till takes it."""
+        return self.frozen_at is not None or self.member_state == "frozen"
+
     def is_usable(self, now: datetime) -> bool:
         """Whether it can be used at this instant, as far as the voucher itself goes."""
         return self.state in OPEN and self.issued_at <= now < self.expires_at

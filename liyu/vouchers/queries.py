@@ -52,6 +52,15 @@ class VerificationFacts(VerificationLine):
     member_name: str | None
 
 
+class VoucherUse(Struct):
+    """A use of a voucher that was not taken back, for its holder; a host's own till may have named no store."""
+
+    voucher_id: int
+    at: datetime
+    store_zh: str | None
+    store_en: str | None
+
+
 class VerificationCount(Struct):
     """How many verifications hold, and how many were taken back."""
 
@@ -114,6 +123,11 @@ _VERIFICATION = f"""
     WHERE f.partner_id = %(partner)s AND f.id = %(verification)s
         AND (%(store)s::bigint IS NULL OR f.store_id = %(store)s)"""
 
+_USES = """
+    SELECT f.voucher_id, f.verified_at AS at, s.name_zh AS store_zh, s.name_en AS store_en
+    FROM verification f LEFT JOIN store s ON s.id = f.store_id
+    WHERE f.voucher_id = ANY(%s) AND f.undone_at IS NULL ORDER BY f.voucher_id, f.use_number"""
+
 _COUNT = """
     SELECT count(*) FILTER (WHERE undone_at IS NULL) AS verified, count(undone_at) AS undone
     FROM verification f
@@ -160,6 +174,13 @@ async def voucher_of_member(connection: AsyncConnection[Any], member_id: int, vo
     if not found:
         raise NotFoundError
     return found[0]
+
+
+async def uses_of(connection: AsyncConnection[Any], voucher_ids: list[int]) -> list[VoucherUse]:
+    """When and where vouchers were used, in the order of uses, for callers who have established whose they are."""
+    async with connection.cursor(row_factory=class_row(VoucherUse)) as cursor:
+        await cursor.execute(_USES, (voucher_ids,))
+        return await cursor.fetchall()
 
 
 async def facts_of(connection: AsyncConnection[Any], voucher_ids: list[int]) -> list[VoucherFacts]:

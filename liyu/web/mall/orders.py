@@ -144,6 +144,8 @@ async def cancel(request: AnyRequest, session: NamedDependency[AsyncSession], nu
         leave_notice(request, Message(words, {"points": points, "cash": cash}))
     elif points:
         leave_notice(request, Message(N_("Cancelled. %(points)s points are back."), {"points": points}))
+    else:
+        leave_notice(request, N_("The order is cancelled."))
     return redirect(request, f"/redemptions/{number}")
 
 
@@ -175,7 +177,7 @@ async def _show_order(
             }
             for one in await list_order_vouchers(connection, order)
         ],
-        steps=tell_saga(await list_steps(connection, order), payment, order.kind, after),
+        steps=tell_saga(await list_steps(connection, order), payment, order, after),
         address=await find_delivery_address(connection, order.id) if order.kind in POSTED_KINDS else None,
         after=after,
         on_its_way=any(one.received_at is None for one in after.parcels),
@@ -189,10 +191,20 @@ async def _show_order(
     )
 
 
+async def find_cancel_rule(request: AnyRequest, connection: AsyncConnection[Any], number: str) -> str | None:
+    """What becomes of points and cash when one's order is cancelled now; None where it cannot be."""
+    order = await find_order(connection, member_id_of(actor_of(request)), number)
+    if not await _can_cancel(connection, order, now_of(request)):
+        return None
+    return _rule(request, order, await find_payment(connection, order.id))
+
+
 def _rule(request: AnyRequest, order: Order, payment: PaymentView | None) -> str:
     """What becomes of points and cash when the order is cancelled now."""
     if order.state == "held":
         return gettext(N_("Nothing has been charged; the points go back into their lots"))
+    if not order.points and payment is None:
+        return gettext(N_("It cost nothing, so nothing goes back"))
     rule = cancel_rule(request, order.kind, order.cancel_hours)
     if payment is None or not payment.left_minor:
         return rule

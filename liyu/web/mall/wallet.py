@@ -8,6 +8,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.catalog.pictures import pictures_for_paper
+from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
 from liyu.core.errors import NotFoundError
 from liyu.core.i18n import N_, Message
@@ -17,7 +18,16 @@ from liyu.vouchers.facts import StoreFacts, VoucherFacts, stores_of_item
 from liyu.vouchers.gifts.queries import given_away, open_gift
 from liyu.vouchers.nearby import NearVoucher, Place, nearest_first, wallet_nearest_first
 from liyu.vouchers.qr import draw_qr
-from liyu.vouchers.queries import PAGE, SOON, WALLET_GROUPS, count_wallet, voucher_of_member, wallet_page
+from liyu.vouchers.queries import (
+    PAGE,
+    SOON,
+    WALLET_GROUPS,
+    VoucherUse,
+    count_wallet,
+    uses_of,
+    voucher_of_member,
+    wallet_page,
+)
 from liyu.vouchers.states import OPEN
 from liyu.vouchers.tokens import WINDOW_SECONDS
 from liyu.web.actor import actor_of
@@ -26,8 +36,9 @@ from liyu.web.formats import current_zone, format_day
 from liyu.web.forms import ChoiceField, DecimalField, Form, IntegerField
 from liyu.web.i18n import current_locale, gettext, text_of, translate
 from liyu.web.mall.gifts import link_of
-from liyu.web.mall.item import cancel_rule, group_stores
+from liyu.web.mall.item import group_stores
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of, own_account
+from liyu.web.mall.orders import find_cancel_rule
 from liyu.web.pages import Page, fragment, page, redirect
 from liyu.web.paper import vouchers_to_sheets
 from liyu.web.state_words import VOUCHER_STATES
@@ -79,6 +90,8 @@ async def show_wallet(request: AnyRequest, session: NamedDependency[AsyncSession
     member_id = member_id_of(actor_of(request))
     counts = await count_wallet(connection, member_id, now)
     shown = await wallet_page(connection, member_id, group, now, offset=offset)
+    used = await uses_of(connection, [one.id for one in shown]) if group == "used" else []
+    last_uses = {use.voucher_id: use for use in used}
     address = f"/wallet?group={group}&offset="
     return page(
         request,
@@ -94,7 +107,7 @@ async def show_wallet(request: AnyRequest, session: NamedDependency[AsyncSession
             }
             for name, label in _GROUP_LABELS.items()
         ],
-        stubs=[_stub(request, facts) for facts in shown],
+        stubs=[_stub(request, facts, last_uses.get(facts.id)) for facts in shown],
         may_locate=group in _NEAR_GROUPS and len(shown) > 1,
         previous_href=f"{address}{max(offset - PAGE, 0)}" if offset else None,
         next_href=f"{address}{offset + PAGE}" if offset + PAGE < counts[group] else None,
@@ -132,8 +145,10 @@ async def show_voucher(request: AnyRequest, session: NamedDependency[AsyncSessio
         if given is None:
             raise
         return redirect(request, f"/gifts/{given}")
-    usable = _is_usable(request, facts)
-    gift = await open_gift(await driver_connection(session), facts.id) if facts.state == "offered" else None
+    connection, usable = await driver_connection(session), _is_usable(request, facts)
+    gift = await open_gift(connection, facts.id) if facts.state == "offered" else None
+    is_own = facts.redeemer_id == facts.member_id
+    may_cancel = usable and is_own and not facts.uses
     account = own_account(request)
     zone = current_zone()
     return page(
@@ -151,12 +166,17 @@ async def show_voucher(request: AnyRequest, session: NamedDependency[AsyncSessio
         cities=group_stores(stores, own_city=account.city if account else None),
         store_count=len(stores),
         may_locate=any(store.latitude is not None for store in stores) and len(stores) > 1,
+        uses=await uses_of(connection, [facts.id]) if facts.uses else [],
         gift=gift,
+        is_gift_open=gift is not None and gift.is_open(now_of(request)),
         link=link_of(request, gift.id) if gift else None,
         pin=visit_of(request).services.tokens.pins.pin_of(facts.serial, facts.uses) if facts.paper_confirmed else None,
         confirmed_until=facts.paper_until if facts.paper_until and now_of(request) < facts.paper_until else None,
         may_give=facts.giftable and not facts.uses,
-        cancel_rule=cancel_rule(request, facts.kind, facts.cancel_hours),
+        is_own=is_own,
+        cancel_rule=await find_cancel_rule(request, connection, facts.redemption_number)
+        if may_cancel and facts.redemption_number
+        else None,
     )
 
 
@@ -233,11 +253,14 @@ def _draw(request: AnyRequest, facts: VoucherFacts) -> str:
 
 def _is_usable(request: AnyRequest, facts: VoucherFacts) -> bool:
     """Whether its code is shown: one that is frozen or waits as a gift shows none."""
-    return facts.state in OPEN and facts.frozen_at is None and now_of(request) < facts.expires_at
+    return facts.state in OPEN and not facts.is_frozen and now_of(request) < facts.expires_at
 
 
-def _stub(request: AnyRequest, facts: VoucherFacts) -> dict[str, Any]:
-    """A voucher as lists show it; one that runs out soon says when, one that ran out says so before the job has noted it."""
+def _stub(request: AnyRequest, facts: VoucherFacts, last_use: VoucherUse | None = None) -> dict[str, Any]:
+    """A voucher as lists show it; one that runs out soon says when, one that ran out says so before the job has noted it.
+
+    With its last use it says when and where that was.
+    """
     usable, day = _is_usable(request, facts), facts.last_day(current_zone())
     is_over = now_of(request) >= facts.expires_at
     state = "expired" if facts.state in OPEN and is_over else facts.state
@@ -245,8 +268,7 @@ def _stub(request: AnyRequest, facts: VoucherFacts) -> dict[str, Any]:
     label, tone = VOUCHER_STATES[state]
     words = gettext(label)
     left = facts.expires_at - now_of(request)
-    is_frozen = facts.frozen_at is not None and state in OPEN
-    if is_frozen:
+    if facts.is_frozen and state in (*OPEN, "offered"):
         words, tone = gettext(N_("Frozen")), "red"
     elif usable and left <= SOON:
         words, tone = (gettext(N_("Last day")) if left.days < 1 else gettext(N_("Ends soon"))), "gold"
@@ -257,10 +279,11 @@ def _stub(request: AnyRequest, facts: VoucherFacts) -> dict[str, Any]:
             )
         )
     line = N_("Was good until %(day)s") if is_spent else N_("Good until %(day)s")
-    parts = [
-        text_of(facts, "partner") if facts.partner_zh else "",
-        translate(Message(line, {"day": format_day(day, current_locale())})),
-    ]
+    where = text_of(facts, "partner") if facts.partner_zh else ""
+    if last_use is not None:
+        line, day = N_("Used on %(day)s"), local_date(last_use.at, current_zone())
+        where = text_of(last_use, "store") if last_use.store_zh else where
+    parts = [where, translate(Message(line, {"day": format_day(day, current_locale())}))]
     return {
         "id": facts.id,
         "name": text_of(facts, "item"),

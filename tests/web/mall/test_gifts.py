@@ -95,6 +95,59 @@ async def test_what_is_taken_back_is_ones_own_again_and_refusals_say_why(
     assert await shop.world.one("SELECT count(*) FROM voucher_gift") == 1
 
 
+async def test_a_voucher_says_what_cancelling_gives_back_only_while_it_would(
+    shop: Shop, member: Client, clock: FixedClock
+) -> None:
+    connection, back = shop.world.connection, "If you cancel"
+    first, second = (await shop.world.redeem("M1", shop.cheap, 2)).voucher_ids
+    page = f"/vouchers/{first}"
+    assert "Points go back into their own lots" in (await member.get(page)).text
+    await connection.execute("UPDATE voucher SET state = 'cancelled' WHERE id = %s", (second,))
+    for gone in (page, f"/vouchers/{second}"):
+        assert back not in (await member.get(gone)).text
+    await connection.execute("UPDATE voucher SET state = 'issued'")
+    assert back in (await member.get(page)).text
+    await connection.execute("UPDATE item SET cancel_hours = 1")
+    clock.instant += timedelta(hours=1)
+    assert back not in (await member.get(page)).text
+    await connection.execute("UPDATE item SET cancel_hours = NULL")
+    await connection.execute("UPDATE redemption SET points = 0")
+    free = (await member.get(page)).text
+    assert "It cost nothing" in free
+    assert "Points go back" not in free
+
+
+async def test_a_wallet_shows_what_no_till_would_take_as_frozen_and_what_was_used_with_day_and_place(
+    shop: Shop, member: Client, clock: FixedClock
+) -> None:
+    voucher, connection = await _voucher(shop), shop.world.connection
+    page = f"/vouchers/{voucher}"
+    await connection.execute("UPDATE member SET state = 'frozen' WHERE external_id = 'M1'")
+    assert "This voucher is frozen" in (await member.get(page)).text
+    assert (await member.get(f"{page}/pdf")).status_code == 303
+    assert "Frozen" in (await member.get("/wallet")).text
+    await connection.execute("UPDATE member SET state = 'active'")
+    # Its time to be accepted is over, and the job has not noted it yet.
+    await _send(member, f"{page}/gift")
+    clock.instant += timedelta(days=8)
+    late = (await member.get(page)).text
+    assert "Nobody accepted it in time" in late
+    assert "/gift/" not in late.replace(f"{page}/gift/take-back", "")
+    assert "Taken back" in await _send(member, f"{page}/gift/take-back")
+    await connection.execute(
+        "WITH p AS (INSERT INTO partner (code, name_zh, name_en, category, state, created_at) "
+        "VALUES ('P', '咖啡', 'Coffee', 'coffee', 'active', now()) RETURNING id), s AS ("
+        "INSERT INTO store (partner_id, code, name_zh, name_en, city_zh, city_en, address_zh, address_en, opening_hours, active) "
+        "SELECT id, 'A', '一店', 'Store A', '', '', '', '', '', true FROM p RETURNING id) "
+        "INSERT INTO verification (voucher_id, partner_id, store_id, verifier, nonce, use_number, verified_at) "
+        "SELECT v.id, p.id, s.id, 'staff:1', 'n', 1, %s FROM voucher v, p, s",
+        (clock.now(),),
+    )
+    await connection.execute("UPDATE voucher SET state = 'used_up', uses = 1")
+    for shown in (page, "/wallet?group=used"):
+        assert "Store A" in (await member.get(shown)).text, shown
+
+
 async def test_the_nearest_store_stands_first(shop: Shop, member: Client, clock: FixedClock) -> None:
     voucher = await _voucher(shop)
     await shop.world.connection.execute("UPDATE voucher SET expires_at = %s", (clock.now() + timedelta(days=3),))

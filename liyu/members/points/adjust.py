@@ -68,6 +68,16 @@ async def adjust_points(
     return int(row[0])
 
 
+async def check_enough(connection: AsyncConnection[Any], member_id: int, points: int) -> None:
+    """Raises NotEnoughToTakeError when an adjustment would take more than the member has. The account is locked."""
+    found = await connection.execute(
+        "SELECT balance FROM account WHERE member_id = %s AND kind = 'member_points'", (member_id,)
+    )
+    (balance,) = await found.fetchone() or (0,)
+    if balance + points < 0:
+        raise NotEnoughToTakeError(usable=balance, wanted=-points)
+
+
 def check_adjustment(points: int, reason: str) -> None:
     """Raises InvalidInputError with every fault of an adjustment."""
     faults = {}

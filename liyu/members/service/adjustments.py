@@ -16,7 +16,7 @@ from liyu.core.clock import local_date, start_of_day
 from liyu.core.errors import IdempotencyConflictError, NotFoundError
 from liyu.members.leads import PERSON, follow, lock_members
 from liyu.members.personal.locking import lock_open_member
-from liyu.members.points.adjust import adjust_points, adjust_points_once, check_adjustment
+from liyu.members.points.adjust import adjust_points, adjust_points_once, check_adjustment, check_enough
 from liyu.members.points.history import TRANSFERS
 from liyu.members.program import load_terms
 from liyu.members.service.errors import DecidedAlreadyError, OwnRequestError
@@ -105,8 +105,10 @@ async def adjust_or_ask(
 ) -> Adjusted:
     """Move points at once, or ask for a second person when the actor would move more than the limit for this member today.
 
-    The same key with the same figures does nothing more. Raises InvalidInputError, UnknownMemberError, MemberClosedError,
-    NotEnoughToTakeError, or IdempotencyConflictError when the key stands for something else.
+    The same key with the same figures does nothing more. What is more than there is cannot be asked for either.
+
+    Raises InvalidInputError, UnknownMemberError, MemberClosedError, NotEnoughToTakeError, or IdempotencyConflictError when the key
+    stands for something else.
     """
     check_adjustment(points, reason)
     await lock_members(connection, [external_id])
@@ -126,6 +128,8 @@ async def adjust_or_ask(
     (moved,) = await (await connection.execute(_MOVED_TODAY, values)).fetchone() or (0,)
     if not known and moved + abs(points) > terms.adjustment_limit:
         await lock_open_member(connection, member_id)
+        if points < 0:
+            await check_enough(connection, member_id, points)
         asked = await (await connection.execute(_ASK, (key, member_id, points, reason, actor, now))).fetchone()
         if asked is None:  # The same key for another member, in this very moment.
             raise IdempotencyConflictError

@@ -7,6 +7,7 @@ import pytest
 from psycopg.errors import CheckViolation, RestrictViolation
 
 from liyu.members.enrol import NewMember, enrol_members
+from liyu.members.points.adjust import adjust_points
 from liyu.members.profile import MemberChanges, save_member
 from liyu.members.service.adjustments import list_requests
 from liyu.members.service.finder import MemberFilter, list_members
@@ -180,16 +181,22 @@ async def test_above_the_limit_points_move_only_when_somebody_else_approves(sign
 
 async def test_a_refused_request_moves_nothing_and_says_why(sign_in: SignIn, world: World) -> None:
     asker, other = await sign_in("operator"), await sign_in("finance")
-    await _ask(asker, "-15000")
+    # What is not there is refused when it is asked for, and again when it is decided.
+    refused = await submit(asker, PAGE, f"{PAGE}/adjust", points="-15000", why="Mistake", key="much")
+    assert (refused.status_code, (await list_requests(world.connection)).lines) == (409, [])
+    assert "The member has 5,000 points; 15,000 cannot be taken." in texts_of(refused)
+    await world.connection.execute("UPDATE program SET adjustment_limit = 1000")
+    await _ask(asker, "-4500")
+    async with world.connection.transaction():
+        await adjust_points(world.connection, "m-1", -1_000, reason="x", key="x", actor="x", now=NOW, zone=ZONE)
     (request,) = (await list_requests(world.connection)).lines
     decide = f"/console/adjustments/{request.id}/decide"
-    # There are not as many points: the request stays open.
     assert (await submit(other, "/console/adjustments", decide, wanted="approved")).status_code == 409
     answer = await submit(other, "/console/adjustments", decide, wanted="refused", decision="No reason to")
     assert answer.status_code == 303
     assert "No reason to" in texts_of(await asker.get("/console/adjustments?state=refused"))
     assert "No reason to" in texts_of(await asker.get(PAGE))
-    assert (await world.balances("m-1"))["points"] == 5_000
+    assert (await world.balances("m-1"))["points"] == 4_000
 
 
 async def test_many_small_adjustments_of_one_day_are_one_large_one(sign_in: SignIn, world: World) -> None:

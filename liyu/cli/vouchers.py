@@ -92,11 +92,9 @@ def rotate_key(after: int) -> None:
     except ValueError as fault:
         raise click.ClickException(f"There is a newer secret already: {fault}.") from fault
     listed = ",".join(f"{first}:{secret}" for first, secret in keys)
-    report(f"LIYU_VOUCHER_KEYS={listed}")
-    click.echo(
-        f"Set this for every process, the worker too, before voucher {first_id:,} is issued, and keep it as you keep the secret "
-        "key.",
-        err=True,
+    click.echo(f"LIYU_VOUCHER_KEYS={listed}")
+    report(
+        f"Set this for every process, the worker too, before voucher {first_id:,} is issued, and keep it as you keep the secret key."
     )
 
 

@@ -228,3 +228,15 @@ def test_members_are_imported_named_when_faulty_and_the_second_run_changes_nothi
     unreadable = liyu("members", "import", str(file))
     assert unreadable.returncode == 1
     assert "Unknown column" in unreadable.stderr
+
+
+def test_the_setting_with_a_new_secret_is_printed_alone_and_can_be_set_at_once(liyu: Run) -> None:
+    made = liyu("vouchers", "rotate-key", "--after", "5")
+    name, _, value = made.stdout.strip().partition("=")
+    assert (made.returncode, name, len(value.split(","))) == (0, "LIYU_VOUCHER_KEYS", 2)
+    assert "before voucher" in made.stderr
+    assert value not in made.stderr
+    third = liyu("vouchers", "rotate-key", "--after", "9", LIYU_VOUCHER_KEYS=value)
+    assert third.stdout.startswith(f"{name}={value},")
+    refused = liyu("vouchers", "rotate-key", "--after", "5", LIYU_VOUCHER_KEYS=value)
+    assert (refused.returncode, refused.stdout) == (1, "")

@@ -21,6 +21,9 @@ FARTHEST = timedelta(days=2 * 366)
 """So far ahead a last day may be moved; farther is a slip of the pen."""
 
 
+_LATER = Message(N_("The new last day must be later."))
+
+
 class VoucherMovedOnError(DomainError):
     """Somebody was quicker, or the voucher is in a state that does not allow it."""
 
@@ -63,7 +66,7 @@ class ExtensionWish(Struct, frozen=True):
         if self.runs_out_from > self.runs_out_to:
             faults["runs_out_to"] = Message(N_("The span ends before it begins."))
         if self.last_day <= self.runs_out_from:
-            faults["last_day"] = Message(N_("The new last day must be later."))
+            faults["last_day"] = _LATER
         faults |= faults_of_day(self.last_day, today)
         if faults:
             raise InvalidInputError.of_fields(faults)
@@ -122,6 +125,7 @@ _EXTEND = """
     SELECT id, 'extended', expired_at, %(until)s, %(reason)s, %(actor)s, %(now)s FROM moved ORDER BY id"""
 _EXTEND_ONE = _EXTEND.format(which="v.id = %(voucher)s", extendable=_EXTENDABLE)
 _EXTEND_MANY = _EXTEND.format(which=_OF_ITEM, extendable=_EXTENDABLE)
+_LASTS_LONGER = "SELECT FROM voucher WHERE id = %(voucher)s AND expires_at >= %(until)s"
 _COUNT = f"SELECT count(*) FROM voucher v WHERE {_OF_ITEM} AND {_EXTENDABLE}"
 
 _KEEP = """
@@ -177,6 +181,8 @@ async def extend_voucher(
         raise InvalidInputError.of_fields(faults)
     values = {"voucher": voucher_id, "until": _end_of(last_day, zone), "reason": reason, "actor": actor, "now": now}
     if not (await connection.execute(_EXTEND_ONE, values)).rowcount:
+        if (await connection.execute(_LASTS_LONGER, values)).rowcount:
+            raise InvalidInputError.of_fields({"last_day": _LATER})
         raise VoucherMovedOnError
 
 

@@ -152,6 +152,8 @@ async def act_on_voucher(
     )
     if form.wanted == "cancel_with_points":
         leave_notice(request, Message(N_("Cancelled. %(points)s points are back."), {"points": points[0]}))
+    elif form.wanted == "cancel" and not before.order_points:
+        leave_notice(request, N_("The voucher was cancelled."))
     else:
         leave_notice(request, DONE[form.wanted])
     return redirect(request, f"{HOME}/{voucher_id}")

@@ -44,6 +44,22 @@ async def test_a_voucher_is_found_and_acted_upon_with_a_reason(
     assert (await submit(client, page, act, reason="again", wanted="cancel")).status_code == 409
     acts = "SELECT string_agg(action, ' ' ORDER BY id) FROM audit_event WHERE starts_with(action, 'voucher.')"
     assert await world.one(acts) == "voucher.freeze voucher.unfreeze voucher.extend voucher.cancel"
+    # What cost no points is not said to keep or give back any.
+    given = (await world.redeem("m-1", "coupon-1")).voucher_ids[0]
+    points = await world.one("SELECT points FROM redemption ORDER BY id DESC")
+    await world.connection.execute("UPDATE redemption SET points = 0")
+    shown = (await client.get(f"{LIST}/{given}")).text
+    assert "It cost no points" in shown
+    assert "points back" not in shown
+    assert "without points" not in shown
+    for wrong in ("2026-02-01", "2020-01-01"):
+        wish = {"wanted": "extend", "reason": "r", "last_day": wrong}
+        assert (await submit(client, f"{LIST}/{given}", f"{LIST}/{given}/act", **wish)).status_code == 422
+    await submit(client, f"{LIST}/{given}", f"{LIST}/{given}/act", wanted="cancel", reason="r")
+    shown = (await client.get(f"{LIST}/{given}")).text
+    assert "The voucher was cancelled." in shown
+    assert "stay spent" not in shown
+    await world.connection.execute("UPDATE redemption SET points = %s", (points,))
     finance = await sign_in("finance")
     assert (await finance.get(page)).status_code == 200
     assert (await submit(finance, LIST, act, reason="r", wanted="freeze")).status_code == 403

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, insert_of, record_of
+from liyu.core.database import fetch_all
 from liyu.core.ids import make_number
 from liyu.partners.errors import UnknownPartnerCodeError
 from liyu.partners.settlement.compute import Scope, compute_statements, read_watermark, verify_statement
@@ -125,6 +125,10 @@ _MOVE = """
     UPDATE statement SET state = %(wanted)s, approved_by = coalesce(%(approved_by)s, approved_by),
         approved_at = coalesce(%(approved_at)s, approved_at)
     WHERE id = %(id)s"""
+_SEND_DRAFTS = """
+    WITH due AS (SELECT id FROM statement WHERE period = %(period)s AND state = 'draft' ORDER BY id FOR UPDATE)
+    UPDATE statement s SET state = 'sent' FROM due WHERE s.id = due.id RETURNING s.id"""
+_SENT = "sent to the partner"
 
 
 async def prepare_statements(
@@ -151,9 +155,10 @@ async def prepare_statements(
     partners = [row[0] for row in await locked.fetchall()]
     if partner is not None and not partners:
         raise UnknownPartnerCodeError(code=partner)
-    async with connection.cursor(row_factory=class_row(_Candidate)) as cursor:
-        await cursor.execute(_CANDIDATES, {"period": period, "partners": partners})
-        candidates = {one.partner_id: one for one in await cursor.fetchall()}
+    candidates = {
+        one.partner_id: one
+        for one in await fetch_all(connection, _Candidate, _CANDIDATES, {"period": period, "partners": partners})
+    }
     watermark = await read_watermark(connection)
     scopes = [
         Scope(c.partner_id, c.partner, c.account_id, ends_at, watermark, c.previous_ends_at, c.previous_watermark)
@@ -169,13 +174,21 @@ async def send_statement(
     *,
     actor: str,
     now: datetime,
-    reason: str = "sent to the partner",
+    reason: str = _SENT,
 ) -> None:
     """Send a draft to the partner; from here on it changes only after it was taken back.
 
     Raises UnknownStatementError or StatementStateError.
     """
     await _move(connection, statement_id, "sent", reason, actor, now)
+
+
+async def send_drafts(connection: AsyncConnection[Any], period: str, *, actor: str, now: datetime) -> int:
+    """Send every draft of a period to its partner; how many there were."""
+    found = await connection.execute(_SEND_DRAFTS, {"period": period})
+    sent = [TransitionRow(row[0], "draft", "sent", _SENT, actor, now) for row in await found.fetchall()]
+    await connection.execute(INSERT_TRANSITIONS, (encode_rows(sent),))
+    return len(sent)
 
 
 async def take_back_statement(

@@ -151,6 +151,7 @@ ACTIONS = {
     "member.membership_return": N_("Paid membership given back"),
     "partner.state": N_("Partner: state changed"),
     "statements.prepare": N_("Settlement run"),
+    "statements.send": N_("All drafts of a month sent"),
     "statement.recalculate": N_("Statement recalculated"),
     "statement.send": N_("Statement sent"),
     "statement.take_back": N_("Statement taken back"),

@@ -1,6 +1,7 @@
 """Settlement of a month: the run for all partners, the figures, the statements by state, and their entries one by one."""
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime
 
 from litestar import get, post
@@ -21,7 +22,7 @@ from liyu.partners.settlement.queries import (
     statement_entries,
     statement_page,
 )
-from liyu.partners.settlement.settle import Prepared, prepare_statements
+from liyu.partners.settlement.settle import Prepared, prepare_statements, send_drafts
 from liyu.partners.settlement.states import STATES
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
@@ -44,10 +45,15 @@ from liyu.web.pages import Page, leave_notice, redirect
 
 PAGE_SIZE = 50
 _MONTH = re.compile(r"(19[7-9]\d|[2-9]\d{3})-(0[1-9]|1[0-2])")
+_FORMAT = Message(N_("Write the month as 2026-10."))
 
 
 class RunForm(Form):
     period = TextField(N_("Month"), maximum=7)
+
+    def check(self) -> Iterable[tuple[str, Message]]:
+        if not _MONTH.fullmatch(self.period):
+            yield "period", _FORMAT
 
 
 def month_label(period: str) -> str:
@@ -65,11 +71,9 @@ async def show_settlements(request: AnyRequest, session: NamedDependency[AsyncSe
 async def prepare_run(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """Prepare the statements of a month for all partners; running it again changes only what something came to."""
     form = await RunForm.read(request)
-    period = form.period if form.is_valid and _MONTH.fullmatch(form.period) else ""
-    if not period:
-        refusal = InvalidInputError.of_fields({"period": Message(N_("Write the month as 2026-10."))})
-        return await _show_month(request, session, _period_of(request), refusal=refusal)
-    connection = await driver_connection(session)
+    if not form.is_valid:
+        return await _refuse_month(request, session)
+    period, connection = form.period, await driver_connection(session)
     results: list[Prepared] = []
 
     async def act() -> None:
@@ -86,6 +90,20 @@ async def prepare_run(request: AnyRequest, session: NamedDependency[AsyncSession
         request,
         Message(N_("%(made)s statements made, %(recalculated)s recalculated, %(unchanged)s as they were."), counts),
     )
+    return redirect(request, address("/console/settlements", period=period))
+
+
+@post("/settlements/send", guards=[require_permission("settlement.prepare")])
+async def send_all(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+    """Send all drafts of a month to their partners."""
+    form = await RunForm.read(request)
+    if not form.is_valid:
+        return await _refuse_month(request, session)
+    period, connection = form.period, await driver_connection(session)
+    sent = await send_drafts(connection, period, actor=actor_of(request).reference, now=now_of(request))
+    if sent:
+        await record_act(request, session, "statements.send", f"period:{period}", after={"sent": sent})
+    leave_notice(request, Message(N_("Statements sent to their partners: %(count)s."), {"count": sent}))
     return redirect(request, address("/console/settlements", period=period))
 
 
@@ -111,6 +129,11 @@ async def show_entries(request: AnyRequest, session: NamedDependency[AsyncSessio
     )
 
 
+async def _refuse_month(request: AnyRequest, session: AsyncSession) -> Page:
+    refusal = InvalidInputError.of_fields({"period": _FORMAT})
+    return await _show_month(request, session, _period_of(request), refusal=refusal)
+
+
 async def _show_month(
     request: AnyRequest, session: AsyncSession, period: str, *, refusal: DomainError | None = None
 ) -> Page:
@@ -133,6 +156,7 @@ async def _show_month(
         later=address("/console/settlements", period=following.strftime("%Y-%m")) if following.year < 9999 else None,
         is_over=_ended(period) <= now_of(request),
         overview=overview,
+        drafts=next((one.statements for one in overview.states if one.state == "draft"), 0),
         lines=lines[:PAGE_SIZE],
         state=state,
         states=choice_links(request, "state", states, state) if len(states) > 1 or state else [],
@@ -155,4 +179,4 @@ def _line_of(request: AnyRequest) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-ROUTES = [show_settlements, prepare_run, show_entries]
+ROUTES = [show_settlements, prepare_run, send_all, show_entries]

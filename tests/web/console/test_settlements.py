@@ -130,3 +130,22 @@ async def test_a_filter_of_a_list_keeps_the_others(sign_in: SignIn, world: World
     client = await sign_in("operator")
     page = (await client.get("/console/redemptions?q=m-1&kind=goods")).text
     assert 'href="/console/redemptions?q=m-1&amp;kind=goods&amp;state=held"' in page
+
+
+async def test_all_drafts_of_a_month_are_sent_at_once(sign_in: SignIn, world: World) -> None:
+    await use_rights(world, "P1-CON", 1)
+    client, operator = await sign_in("finance"), await sign_in("operator")
+    page = f"/console/settlements/{await prepare(client, world)}"
+    assert "Send all drafts (1)" in texts_of(await client.get(MONTH))
+    assert (await submit(operator, "/console", "/console/settlements/send", period="2026-10")).status_code == 403
+    send = "/console/settlements/send"
+    for period, status in (("2026-09", 303), ("nonsense", 422), ("", 422)):
+        assert (await submit(client, MONTH, send, period=period)).status_code == status
+        assert await state_of(world) == "draft"
+    for _ in range(2):
+        assert (await submit(client, MONTH, send, period="2026-10")).status_code == 303
+        assert await state_of(world) == "sent"
+    assert "Sent" in texts_of(await client.get(page))
+    assert await world.one("SELECT count(*) FROM statement_transition WHERE to_state = 'sent'") == 1
+    assert await world.one("SELECT count(*) FROM audit_event WHERE action = 'statements.send'") == 1
+    assert "Send all drafts" not in texts_of(await client.get(MONTH))

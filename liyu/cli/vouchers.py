@@ -94,7 +94,7 @@ def rotate_key(after: int) -> None:
     listed = ",".join(f"{first}:{secret}" for first, secret in keys)
     click.echo(f"LIYU_VOUCHER_KEYS={listed}")
     report(
-        f"Set this for every process, the worker too, before voucher {first_id:,} is issued, and keep it as you keep the secret key."
+        f"Set this for every process, the worker too, before voucher {first_id:,} is issued. Keep it as you keep the secret key."
     )
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from liyu.catalog.models import COUPON_FORMS, COUPON_PURPOSES
+from liyu.core.database import fetch_one
 from liyu.core.errors import DomainError, InvalidInputError
 from liyu.core.i18n import N_, Message
 
@@ -54,9 +54,7 @@ _LOAD = """
 
 async def load_coupon_rule(connection: AsyncConnection[Any], sku: str) -> CouponRuleTerms:
     """The rule of an item; the default where there is none."""
-    async with connection.cursor(row_factory=class_row(CouponRuleTerms)) as cursor:
-        await cursor.execute(_LOAD, (sku,))
-        return await cursor.fetchone() or CouponRuleTerms()
+    return await fetch_one(connection, CouponRuleTerms, _LOAD, (sku,)) or CouponRuleTerms()
 
 
 async def list_groups(connection: AsyncConnection[Any]) -> list[str]:

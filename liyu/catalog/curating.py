@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec import Struct, structs
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.storefront import announce_storefront
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 
@@ -83,26 +83,23 @@ _BANNER = (
 
 async def list_collections(connection: AsyncConnection[Any]) -> list[CollectionLine]:
     """All collections, the latest changed first."""
-    async with connection.cursor(row_factory=class_row(CollectionLine)) as cursor:
-        await cursor.execute(f"{_COLLECTION} ORDER BY c.changed_at DESC, c.id DESC")
-        return await cursor.fetchall()
+    return await fetch_all(connection, CollectionLine, f"{_COLLECTION} ORDER BY c.changed_at DESC, c.id DESC")
 
 
 async def load_collection(
     connection: AsyncConnection[Any], code: str
 ) -> tuple[CollectionLine, list[CollectionItemLine]]:
     """A collection with its items in order. Raises NotFoundError."""
-    async with connection.cursor(row_factory=class_row(CollectionLine)) as cursor:
-        found = await (await cursor.execute(f"{_COLLECTION} WHERE c.code = %s", (code,))).fetchone()
+    found = await fetch_one(connection, CollectionLine, f"{_COLLECTION} WHERE c.code = %s", (code,))
     if found is None:
         raise NotFoundError
-    async with connection.cursor(row_factory=class_row(CollectionItemLine)) as lines:
-        await lines.execute(
-            "SELECT i.sku, i.name_zh, i.name_en, i.state, i.points FROM collection_item c JOIN item i ON i.id = c.item_id "
-            "WHERE c.collection_id = %s ORDER BY c.position, i.id",
-            (found.id,),
-        )
-        return found, await lines.fetchall()
+    return found, await fetch_all(
+        connection,
+        CollectionItemLine,
+        "SELECT i.sku, i.name_zh, i.name_en, i.state, i.points FROM collection_item c JOIN item i ON i.id = c.item_id "
+        "WHERE c.collection_id = %s ORDER BY c.position, i.id",
+        (found.id,),
+    )
 
 
 async def save_collection(
@@ -138,9 +135,7 @@ async def save_collection(
 
 async def list_banners(connection: AsyncConnection[Any]) -> list[BannerLine]:
     """All banners in their order."""
-    async with connection.cursor(row_factory=class_row(BannerLine)) as cursor:
-        await cursor.execute(f"{_BANNER} ORDER BY position, id")
-        return await cursor.fetchall()
+    return await fetch_all(connection, BannerLine, f"{_BANNER} ORDER BY position, id")
 
 
 async def add_banner(connection: AsyncConnection[Any], draft: BannerDraft, *, now: datetime) -> int:
@@ -175,12 +170,12 @@ async def remove_banner(connection: AsyncConnection[Any], banner_id: int) -> Non
 
 async def list_sections(connection: AsyncConnection[Any]) -> list[SectionDraft]:
     """The rows of the home page in their order; none means that the mall chooses by itself."""
-    async with connection.cursor(row_factory=class_row(SectionDraft)) as cursor:
-        await cursor.execute(
-            "SELECT h.kind, coalesce(c.code, h.scene, '') AS subject, h.most FROM home_section h "
-            "LEFT JOIN collection c ON c.id = h.collection_id ORDER BY h.position, h.id"
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        SectionDraft,
+        "SELECT h.kind, coalesce(c.code, h.scene, '') AS subject, h.most FROM home_section h "
+        "LEFT JOIN collection c ON c.id = h.collection_id ORDER BY h.position, h.id",
+    )
 
 
 async def save_sections(connection: AsyncConnection[Any], sections: list[SectionDraft]) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.errors import TooManyFavouritesError
+from liyu.core.database import fetch_all, fetch_one
 from liyu.members.notices import NoticeRow, tell_members
 
 MOST_FAVOURITES = 200
@@ -125,18 +125,14 @@ async def unmark_favourite(connection: AsyncConnection[Any], member_id: int, ite
 async def look_at_item(connection: AsyncConnection[Any], member_id: int, item_id: int, *, now: datetime) -> Glance:
     """Note that the member looks at an item, forget all but the latest ones, and tell what its page wants to know."""
     values = {"member": member_id, "item": item_id, "now": now, "most": MOST_SEEN}
-    async with connection.cursor(row_factory=class_row(Glance)) as cursor:
-        await cursor.execute(_LOOK_AT, values)
-        glance = await cursor.fetchone()
+    glance = await fetch_one(connection, Glance, _LOOK_AT, values)
     assert glance is not None
     return glance
 
 
 async def load_kept(connection: AsyncConnection[Any], member_id: int) -> Kept:
     """The member's favourites and what they looked at last, by item id."""
-    async with connection.cursor(row_factory=class_row(Kept)) as cursor:
-        await cursor.execute(_KEPT, {"member": member_id})
-        kept = await cursor.fetchone()
+    kept = await fetch_one(connection, Kept, _KEPT, {"member": member_id})
     assert kept is not None
     return kept
 
@@ -156,9 +152,7 @@ async def watch_favourites(connection: AsyncConnection[Any], *, now: datetime) -
 
 
 async def _take_changes(connection: AsyncConnection[Any], now: datetime) -> list[_Change]:
-    async with connection.cursor(row_factory=class_row(_Change)) as cursor:
-        await cursor.execute(_CHANGED, {"now": now, "most": PORTION})
-        found = await cursor.fetchall()
+    found = await fetch_all(connection, _Change, _CHANGED, {"now": now, "most": PORTION})
     columns = ("member_id", "item_id", "is_available", "is_affordable")
     await connection.execute(_NOTE, [[getattr(one, name) for one in found] for name in columns])
     return found

@@ -11,10 +11,10 @@ from typing import Any
 from msgspec import Struct
 from PIL import Image, ImageOps, UnidentifiedImageError
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.errors import ItemNotFoundError
 from liyu.catalog.notify import announce_items
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.core.storage import Storage
@@ -125,13 +125,13 @@ def _as_jpeg(content: bytes) -> bytes:
 
 async def list_pictures(connection: AsyncConnection[Any], item_id: int) -> list[ItemPictureLine]:
     """The pictures of an item, its cover first."""
-    async with connection.cursor(row_factory=class_row(ItemPictureLine)) as cursor:
-        await cursor.execute(
-            "SELECT p.digest, p.width, p.height, i.alt_zh, i.alt_en FROM item_picture i "
-            "JOIN picture p ON p.digest = i.digest WHERE i.item_id = %s ORDER BY i.position, i.digest",
-            (item_id,),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        ItemPictureLine,
+        "SELECT p.digest, p.width, p.height, i.alt_zh, i.alt_en FROM item_picture i "
+        "JOIN picture p ON p.digest = i.digest WHERE i.item_id = %s ORDER BY i.position, i.digest",
+        (item_id,),
+    )
 
 
 async def add_picture(connection: AsyncConnection[Any], item_id: int, digest: str, *, alt_zh: str, alt_en: str) -> None:

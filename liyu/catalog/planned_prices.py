@@ -6,13 +6,13 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from liyu.catalog.errors import FileFaultyError, ItemNotFoundError
 from liyu.catalog.plan import ONE_WRITER_AT_A_TIME, plan_publication
 from liyu.catalog.publish import publish_items
 from liyu.catalog.records import ItemRecord
+from liyu.core.database import fetch_all
 from liyu.core.errors import DomainError, InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 
@@ -71,13 +71,13 @@ _DECIDE = "UPDATE planned_price SET state = %(state)s, decided_at = %(now)s, fau
 
 async def list_planned_prices(connection: AsyncConnection[Any], item_id: int) -> list[PriceLine]:
     """The prices that were planned for an item: those to come first, the next one in front, then the latest."""
-    async with connection.cursor(row_factory=class_row(PriceLine)) as cursor:
-        await cursor.execute(
-            f"{_LINE} WHERE item_id = %s ORDER BY state <> 'planned', CASE WHEN state = 'planned' THEN begins_at END, "
-            "decided_at DESC, id DESC LIMIT %s",
-            (item_id, MOST_SHOWN),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        PriceLine,
+        f"{_LINE} WHERE item_id = %s ORDER BY state <> 'planned', CASE WHEN state = 'planned' THEN begins_at END, "
+        "decided_at DESC, id DESC LIMIT %s",
+        (item_id, MOST_SHOWN),
+    )
 
 
 async def plan_price(

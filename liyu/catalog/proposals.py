@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from liyu.catalog.dry_run import preview_row
@@ -19,6 +18,7 @@ from liyu.catalog.plan import ONE_WRITER_AT_A_TIME, PlannedItem, plan_publicatio
 from liyu.catalog.publish import publish_items
 from liyu.catalog.records import ItemRecord
 from liyu.catalog.versions import Difference
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import DomainError, NotFoundError
 from liyu.core.i18n import N_
 
@@ -90,9 +90,12 @@ _PROPOSALS = """
 
 async def load_listing_terms(connection: AsyncConnection[Any]) -> ListingTerms:
     """The rule in force."""
-    async with connection.cursor(row_factory=class_row(ListingTerms)) as cursor:
-        await cursor.execute("SELECT price_percent, stock_may_rise, stock_may_fall FROM listing_rule")
-        return await cursor.fetchone() or ListingTerms()
+    return (
+        await fetch_one(
+            connection, ListingTerms, "SELECT price_percent, stock_may_rise, stock_may_fall FROM listing_rule"
+        )
+        or ListingTerms()
+    )
 
 
 async def save_listing_terms(connection: AsyncConnection[Any], terms: ListingTerms, *, now: datetime) -> None:
@@ -174,11 +177,12 @@ async def list_proposals(
     connection: AsyncConnection[Any], *, partner_id: int | None = None, sku: str | None = None, waiting: bool = False
 ) -> list[Proposal]:
     """Proposals, the newest first: all, or a partner's, or those of an item, or those that wait."""
-    async with connection.cursor(row_factory=class_row(Proposal)) as cursor:
-        await cursor.execute(
-            f"{_PROPOSALS} ORDER BY r.id DESC LIMIT 100", {"partner": partner_id, "sku": sku, "open": waiting}
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        Proposal,
+        f"{_PROPOSALS} ORDER BY r.id DESC LIMIT 100",
+        {"partner": partner_id, "sku": sku, "open": waiting},
+    )
 
 
 async def differences_of(
@@ -226,11 +230,12 @@ async def _decide(
 ) -> Proposal:
     # The catalog's writers first, as everywhere: approving publishes.
     await connection.execute(ONE_WRITER_AT_A_TIME)
-    async with connection.cursor(row_factory=class_row(Proposal)) as cursor:
-        await cursor.execute(
-            f"{_PROPOSALS} AND r.id = %(id)s", {"partner": partner_id, "sku": None, "open": False, "id": proposal_id}
-        )
-        proposal = await cursor.fetchone()
+    proposal = await fetch_one(
+        connection,
+        Proposal,
+        f"{_PROPOSALS} AND r.id = %(id)s",
+        {"partner": partner_id, "sku": None, "open": False, "id": proposal_id},
+    )
     if proposal is None:
         raise NotFoundError
     changed = await connection.execute(

@@ -5,11 +5,11 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.errors import ItemNotFoundError
 from liyu.catalog.pools.models import FREE
 from liyu.catalog.states import STATES
+from liyu.core.database import fetch_all, fetch_one
 
 PAGE_SIZE = 50
 LONGEST_TEXT = 100
@@ -185,17 +185,17 @@ async def list_items(
     connection: AsyncConnection[Any], wanted: ItemFilter, *, after: int | None = None, size: int = PAGE_SIZE
 ) -> ItemLines:
     """One page of the items that the filter leaves, the newest first."""
-    async with connection.cursor(row_factory=class_row(ItemLine)) as cursor:
-        await cursor.execute(
-            "SELECT i.id, i.sku, i.kind, i.state, i.name_zh, i.name_en, i.scene, i.points, i.cash_minor, i.is_drop, "
-            "i.on_sale_from, i.on_sale_to, i.per_member_limit, s.total, s.taken, p.code AS partner_code, "
-            "p.name_zh AS partner_zh, p.name_en AS partner_en, t.name_zh AS tier_zh, t.name_en AS tier_en, "
-            "i.variant_zh, i.variant_en, i.changed_at "
-            f"{_LINES} AND (%(state)s::text IS NULL OR i.state = %(state)s) "
-            "AND (%(after)s::bigint IS NULL OR i.id < %(after)s) ORDER BY i.id DESC LIMIT %(size)s",
-            {**_values(wanted), "state": wanted.state, "after": after, "size": size + 1},
-        )
-        lines = await cursor.fetchall()
+    lines = await fetch_all(
+        connection,
+        ItemLine,
+        "SELECT i.id, i.sku, i.kind, i.state, i.name_zh, i.name_en, i.scene, i.points, i.cash_minor, i.is_drop, "
+        "i.on_sale_from, i.on_sale_to, i.per_member_limit, s.total, s.taken, p.code AS partner_code, "
+        "p.name_zh AS partner_zh, p.name_en AS partner_en, t.name_zh AS tier_zh, t.name_en AS tier_en, "
+        "i.variant_zh, i.variant_en, i.changed_at "
+        f"{_LINES} AND (%(state)s::text IS NULL OR i.state = %(state)s) "
+        "AND (%(after)s::bigint IS NULL OR i.id < %(after)s) ORDER BY i.id DESC LIMIT %(size)s",
+        {**_values(wanted), "state": wanted.state, "after": after, "size": size + 1},
+    )
     return ItemLines(lines[:size], lines[size - 1].id if len(lines) > size else None)
 
 
@@ -208,31 +208,29 @@ async def count_by_state(connection: AsyncConnection[Any], wanted: ItemFilter) -
 
 async def load_item(connection: AsyncConnection[Any], sku: str, *, partner_id: int | None = None) -> ItemPage:
     """All about the item with this number; with `partner_id` it must be theirs. Raises ItemNotFoundError."""
-    async with connection.cursor(row_factory=class_row(ItemFacts)) as cursor:
-        await cursor.execute(_FACTS, {"sku": sku, "partner_id": partner_id})
-        item = await cursor.fetchone()
+    item = await fetch_one(connection, ItemFacts, _FACTS, {"sku": sku, "partner_id": partner_id})
     if item is None:
         raise ItemNotFoundError
-    async with connection.cursor(row_factory=class_row(ItemStoreLine)) as cursor:
-        await cursor.execute(
-            "SELECT s.code, s.name_zh, s.name_en, s.city_zh, s.city_en, s.active FROM item_store i "
-            "JOIN store s ON s.id = i.store_id WHERE i.item_id = %s ORDER BY s.code",
-            (item.id,),
-        )
-        stores = await cursor.fetchall()
-    async with connection.cursor(row_factory=class_row(ItemStateLine)) as cursor:
-        await cursor.execute(
-            "SELECT from_state, to_state, reason, actor, at FROM item_state_change WHERE item_id = %s ORDER BY id DESC",
-            (item.id,),
-        )
-        changes = await cursor.fetchall()
-    async with connection.cursor(row_factory=class_row(VariantLine)) as cursor:
-        await cursor.execute(
-            "SELECT i.sku, i.state, i.variant_zh, i.variant_en, i.points, s.total, s.taken FROM item i "
-            "JOIN item_stock s ON s.item_id = i.id WHERE i.variant_of = %s ORDER BY i.position, i.id",
-            (item.id,),
-        )
-        variants = await cursor.fetchall()
+    stores = await fetch_all(
+        connection,
+        ItemStoreLine,
+        "SELECT s.code, s.name_zh, s.name_en, s.city_zh, s.city_en, s.active FROM item_store i "
+        "JOIN store s ON s.id = i.store_id WHERE i.item_id = %s ORDER BY s.code",
+        (item.id,),
+    )
+    changes = await fetch_all(
+        connection,
+        ItemStateLine,
+        "SELECT from_state, to_state, reason, actor, at FROM item_state_change WHERE item_id = %s ORDER BY id DESC",
+        (item.id,),
+    )
+    variants = await fetch_all(
+        connection,
+        VariantLine,
+        "SELECT i.sku, i.state, i.variant_zh, i.variant_en, i.points, s.total, s.taken FROM item i "
+        "JOIN item_stock s ON s.item_id = i.id WHERE i.variant_of = %s ORDER BY i.position, i.id",
+        (item.id,),
+    )
     return ItemPage(item, stores, changes, variants)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.core.keeper import Keeper
 
 CHANNEL = "storefront"
@@ -86,12 +86,9 @@ async def announce_storefront(connection: AsyncConnection[Any]) -> None:
 
 async def load_storefront(connection: AsyncConnection[Any], version: int) -> Storefront:
     """All that is switched on."""
-    async with connection.cursor(row_factory=class_row(BannerView)) as cursor:
-        banners = await (await cursor.execute(_BANNERS)).fetchall()
-    async with connection.cursor(row_factory=class_row(CollectionView)) as collections:
-        found = await (await collections.execute(_COLLECTIONS)).fetchall()
-    async with connection.cursor(row_factory=class_row(SectionView)) as cursor_of_sections:
-        sections = await (await cursor_of_sections.execute(_SECTIONS)).fetchall()
+    banners = await fetch_all(connection, BannerView, _BANNERS)
+    found = await fetch_all(connection, CollectionView, _COLLECTIONS)
+    sections = await fetch_all(connection, SectionView, _SECTIONS)
     return Storefront(version, banners, {one.code: one for one in found}, sections)
 
 

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from liyu.catalog.dry_run import DryRun, preview_row
@@ -19,6 +18,7 @@ from liyu.catalog.item_columns import find_item_column
 from liyu.catalog.plan import Plan, plan_publication
 from liyu.catalog.publish import write_publication
 from liyu.catalog.records import ImportResult, ItemRecord
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import DomainError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.core.spreadsheets import FAULT_HEADINGS
@@ -89,16 +89,12 @@ async def take_in(
 
 async def list_uploads(connection: AsyncConnection[Any]) -> list[Upload]:
     """The latest files, the newest first."""
-    async with connection.cursor(row_factory=class_row(Upload)) as cursor:
-        await cursor.execute(f"{_UPLOAD} ORDER BY id DESC LIMIT %s", (PAGE_SIZE,))
-        return await cursor.fetchall()
+    return await fetch_all(connection, Upload, f"{_UPLOAD} ORDER BY id DESC LIMIT %s", (PAGE_SIZE,))
 
 
 async def load_upload(connection: AsyncConnection[Any], upload_id: int) -> Upload:
     """One file. Raises NotFoundError."""
-    async with connection.cursor(row_factory=class_row(Upload)) as cursor:
-        await cursor.execute(f"{_UPLOAD} WHERE id = %s", (upload_id,))
-        found = await cursor.fetchone()
+    found = await fetch_one(connection, Upload, f"{_UPLOAD} WHERE id = %s", (upload_id,))
     if found is None:
         raise NotFoundError
     return found

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.errors import FileFaultyError, ItemNotFoundError
 from liyu.catalog.plan import Plan, PlannedItem, plan_publication
 from liyu.catalog.publish import write_publication
 from liyu.catalog.records import ItemRecord, ItemRow
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import NotFoundError
 
 MOST_SHOWN = 100
@@ -44,22 +44,22 @@ class Difference(Struct, frozen=True):
 
 async def list_versions(connection: AsyncConnection[Any], item_id: int) -> list[Version]:
     """The latest versions of an item, the newest first."""
-    async with connection.cursor(row_factory=class_row(Version)) as cursor:
-        await cursor.execute(
-            "SELECT number, facts, reason, actor, at FROM item_version WHERE item_id = %s ORDER BY number DESC LIMIT %s",
-            (item_id, MOST_SHOWN),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        Version,
+        "SELECT number, facts, reason, actor, at FROM item_version WHERE item_id = %s ORDER BY number DESC LIMIT %s",
+        (item_id, MOST_SHOWN),
+    )
 
 
 async def load_version(connection: AsyncConnection[Any], item_id: int, number: int) -> Version:
     """One version. Raises NotFoundError."""
-    async with connection.cursor(row_factory=class_row(Version)) as cursor:
-        await cursor.execute(
-            "SELECT number, facts, reason, actor, at FROM item_version WHERE item_id = %s AND number = %s",
-            (item_id, number),
-        )
-        found = await cursor.fetchone()
+    found = await fetch_one(
+        connection,
+        Version,
+        "SELECT number, facts, reason, actor, at FROM item_version WHERE item_id = %s AND number = %s",
+        (item_id, number),
+    )
     if found is None:
         raise NotFoundError
     return found

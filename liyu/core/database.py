@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date, datetime
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from psycopg import AsyncConnection
+from psycopg.abc import Params
+from psycopg.rows import class_row
 from sqlalchemy import BigInteger, Date, DateTime, MetaData, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -20,6 +22,7 @@ NAMING = {
 }
 
 Sessions = async_sessionmaker[AsyncSession]
+Row = TypeVar("Row")
 
 
 class Base(DeclarativeBase):
@@ -70,3 +73,21 @@ async def driver_connection(session: AsyncSession) -> AsyncConnection[Any]:
     """The psycopg connection that carries the session's transaction, for set-based statements and for deferring jobs."""
     raw = await (await session.connection()).get_raw_connection()
     return cast("AsyncConnection[Any]", raw.driver_connection)
+
+
+async def fetch_all(
+    connection: AsyncConnection[Any], row: type[Row], query: str, values: Params | None = None
+) -> list[Row]:
+    """What a query finds, each row as a struct with fields of the columns' names."""
+    async with connection.cursor(row_factory=class_row(row)) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchall()
+
+
+async def fetch_one(
+    connection: AsyncConnection[Any], row: type[Row], query: str, values: Params | None = None
+) -> Row | None:
+    """The first row that a query finds, as a struct; None when there is none."""
+    async with connection.cursor(row_factory=class_row(row)) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchone()

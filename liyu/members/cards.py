@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.core.errors import DomainError, InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.core.ids import make_number
@@ -87,12 +87,12 @@ async def issue_card(connection: AsyncConnection[Any], member_id: int, *, actor:
 
 async def list_card_changes(connection: AsyncConnection[Any], member_id: int) -> list[CardLine]:
     """The changes of a member's cards, the newest first; empty while the first card is valid."""
-    async with connection.cursor(row_factory=class_row(CardLine)) as cursor:
-        await cursor.execute(
-            f"SELECT number, change, reason, actor, at FROM card_change WHERE member_id IN {PERSON} ORDER BY id DESC",
-            {"member": member_id},
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        CardLine,
+        f"SELECT number, change, reason, actor, at FROM card_change WHERE member_id IN {PERSON} ORDER BY id DESC",
+        {"member": member_id},
+    )
 
 
 async def _lock(connection: AsyncConnection[Any], member_id: int) -> str | None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, insert_of
+from liyu.core.database import fetch_all
 
 KEPT = timedelta(days=180)
 PAGE_SIZE = 50
@@ -55,9 +55,7 @@ async def tell_members(connection: AsyncConnection[Any], rows: Sequence[NoticeRo
 
 async def list_notices(connection: AsyncConnection[Any], member_id: int, *, before: int | None = None) -> Notices:
     """The member's own notices, one page of them."""
-    async with connection.cursor(row_factory=class_row(Notice)) as cursor:
-        await cursor.execute(_LIST, {"member": member_id, "before": before, "size": PAGE_SIZE + 1})
-        found = await cursor.fetchall()
+    found = await fetch_all(connection, Notice, _LIST, {"member": member_id, "before": before, "size": PAGE_SIZE + 1})
     return Notices(found[:PAGE_SIZE], found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None)
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec import Struct, field
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, insert_of
+from liyu.core.database import fetch_one
 from liyu.core.money import BASIS_POINTS
 from liyu.members.personal.consents import ensure_texts
 from liyu.members.tiers.rights import TierRight
@@ -125,9 +125,7 @@ async def ensure_program(
 async def load_terms(connection: AsyncConnection[Any]) -> ProgramTerms:
     """The program's policies. Raises LookupError when the installation has no program yet."""
     columns = ", ".join(ProgramTerms.__struct_fields__)
-    async with connection.cursor(row_factory=class_row(ProgramTerms)) as cursor:
-        await cursor.execute(f"SELECT {columns} FROM program")
-        terms = await cursor.fetchone()
+    terms = await fetch_one(connection, ProgramTerms, f"SELECT {columns} FROM program")
     if terms is None:
         raise LookupError("the installation has no program yet: run `liyu db upgrade`")
     return terms

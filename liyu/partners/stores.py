@@ -4,8 +4,8 @@ from typing import Any
 
 from msgspec import Struct, structs
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_one
 from liyu.partners.errors import UnknownStoreCodeError
 from liyu.partners.scope import PartnerScope, partner_filter
 
@@ -72,9 +72,7 @@ async def _find(
     connection: AsyncConnection[Any], statement: str, scope: PartnerScope, code: str, own_store_id: int | None
 ) -> StorePage:
     values = {"code": code, "partner": partner_filter(scope), "store": own_store_id}
-    async with connection.cursor(row_factory=class_row(StorePage)) as cursor:
-        await cursor.execute(statement, values)
-        found = await cursor.fetchone()
+    found = await fetch_one(connection, StorePage, statement, values)
     if found is None:
         raise UnknownStoreCodeError
     return found

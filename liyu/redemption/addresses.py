@@ -4,8 +4,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_one
 from liyu.members.personal.addresses import AddressDraft, region_of
 
 
@@ -50,6 +50,9 @@ def snapshot_of(address: AddressDraft) -> DeliveryAddress:
 async def find_delivery_address(connection: AsyncConnection[Any], redemption_id: int) -> DeliveryAddress | None:
     """Where an order goes; None where nobody said, and after the member was erased."""
     columns = ", ".join(DeliveryAddress.__struct_fields__)
-    async with connection.cursor(row_factory=class_row(DeliveryAddress)) as cursor:
-        await cursor.execute(f"SELECT {columns} FROM redemption_address WHERE redemption_id = %s", (redemption_id,))
-        return await cursor.fetchone()
+    return await fetch_one(
+        connection,
+        DeliveryAddress,
+        f"SELECT {columns} FROM redemption_address WHERE redemption_id = %s",
+        (redemption_id,),
+    )

@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.pools.replace import replace_codes
 from liyu.catalog.pools.stock import follow_pool
 from liyu.core.clock import local_date
+from liyu.core.database import fetch_one
 from liyu.core.errors import NotFoundError
 from liyu.core.jobs import defer
 from liyu.members.points.put_back import PutBack, put_back
@@ -195,9 +195,7 @@ async def lock_redemption(
 
 
 async def _read(connection: AsyncConnection[Any], values: dict[str, Any]) -> Cancellable:
-    async with connection.cursor(row_factory=class_row(Cancellable)) as cursor:
-        await cursor.execute(_FIND, values)
-        found = await cursor.fetchone()
+    found = await fetch_one(connection, Cancellable, _FIND, values)
     if found is None:
         raise NotFoundError
     return found

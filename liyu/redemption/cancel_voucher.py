@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.clock import local_date
+from liyu.core.database import fetch_one
 from liyu.core.errors import DomainError, NotFoundError
 from liyu.core.i18n import N_
 from liyu.members.personal.locking import LEFT, read_record
@@ -74,9 +74,7 @@ async def cancel_voucher(
 
     A gift on its way with it is taken back first. Raises NotFoundError, VoucherMovedOnError, PointsStayError.
     """
-    async with connection.cursor(row_factory=class_row(_Found)) as cursor:
-        await cursor.execute(_FIND, {"voucher": voucher_id})
-        found = await cursor.fetchone()
+    found = await fetch_one(connection, _Found, _FIND, {"voucher": voucher_id})
     if found is None:
         raise NotFoundError
     redemption = await lock_redemption(connection, found.number, None, zone) if found.number else None

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.models import ITEM_KINDS
 from liyu.core.clock import local_date
+from liyu.core.database import fetch_all
 from liyu.core.ledger.posting import system_accounts
 from liyu.redemption.decide import apply, decide
 from liyu.redemption.errors import ItemDoesNotFitError, UnknownItemError
@@ -52,13 +52,13 @@ class GivableItem(Struct, frozen=True):
 
 async def list_givable(connection: AsyncConnection[Any]) -> list[GivableItem]:
     """The live items that can be given, coupons and rights first."""
-    async with connection.cursor(row_factory=class_row(GivableItem)) as cursor:
-        await cursor.execute(
-            "SELECT id, sku, name_zh, name_en FROM item WHERE state = 'live' AND kind = ANY(%s) "
-            "ORDER BY array_position(%s, kind), position, id",
-            (list(GIVEN_KINDS), ["coupon", "partner_right", "code", "top_up", "pick_up", "goods"]),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        GivableItem,
+        "SELECT id, sku, name_zh, name_en FROM item WHERE state = 'live' AND kind = ANY(%s) "
+        "ORDER BY array_position(%s, kind), position, id",
+        (list(GIVEN_KINDS), ["coupon", "partner_right", "code", "top_up", "pick_up", "goods"]),
+    )
 
 
 async def find_givable(connection: AsyncConnection[Any], sku: str) -> int:

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.evaluation.candidates import move_votes
 from liyu.catalog.favourites import move_favourites
 from liyu.core.bulk import encode_rows
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.core.idempotency import hash_body
@@ -135,9 +135,7 @@ async def _move(connection: AsyncConnection[Any], party: Party) -> Merged:
     await move_votes(connection, source=party.source.id, target=party.target.id)
     await move_places(connection, source=party.source.id, target=party.target.id)
     await join_persons(connection, party.source.id, party.target.id)
-    async with connection.cursor(row_factory=class_row(LimitPassed)) as cursor:
-        await cursor.execute(_ADD_LIMITS, party.values)
-        passed = await cursor.fetchall()
+    passed = await fetch_all(connection, LimitPassed, _ADD_LIMITS, party.values)
     return Merged(members, redemptions, vouchers, await _move_answers(connection, party), passed)
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import NotFoundError
 
 PAGE_SIZE = 20
@@ -66,20 +66,20 @@ async def list_orders(
     connection: AsyncConnection[Any], member_id: int, before: int | None = None
 ) -> tuple[list[Order], int | None]:
     """One page of a member's orders, the newest first, and the cursor of the next page."""
-    async with connection.cursor(row_factory=class_row(Order)) as cursor:
-        await cursor.execute(
-            f"{_ORDERS} AND r.id < %(before)s ORDER BY r.id DESC LIMIT %(most)s",
-            {"member": member_id, "before": before or HIGHEST_ID, "most": PAGE_SIZE + 1},
-        )
-        orders = await cursor.fetchall()
+    orders = await fetch_all(
+        connection,
+        Order,
+        f"{_ORDERS} AND r.id < %(before)s ORDER BY r.id DESC LIMIT %(most)s",
+        {"member": member_id, "before": before or HIGHEST_ID, "most": PAGE_SIZE + 1},
+    )
     return orders[:PAGE_SIZE], orders[PAGE_SIZE - 1].id if len(orders) > PAGE_SIZE else None
 
 
 async def find_order(connection: AsyncConnection[Any], member_id: int, number: str) -> Order:
     """One order of a member's. Raises NotFoundError when there is none or it is somebody else's."""
-    async with connection.cursor(row_factory=class_row(Order)) as cursor:
-        await cursor.execute(f"{_ORDERS} AND r.number = %(number)s", {"member": member_id, "number": number})
-        order = await cursor.fetchone()
+    order = await fetch_one(
+        connection, Order, f"{_ORDERS} AND r.number = %(number)s", {"member": member_id, "number": number}
+    )
     if order is None:
         raise NotFoundError
     return order
@@ -87,23 +87,23 @@ async def find_order(connection: AsyncConnection[Any], member_id: int, number: s
 
 async def list_steps(connection: AsyncConnection[Any], order: Order) -> list[OrderStep]:
     """How an order came to its state, the newest step first."""
-    async with connection.cursor(row_factory=class_row(OrderStep)) as cursor:
-        await cursor.execute(
-            "SELECT from_state, to_state, reason, actor, at FROM redemption_transition WHERE redemption_id = %s ORDER BY id DESC",
-            (order.id,),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        OrderStep,
+        "SELECT from_state, to_state, reason, actor, at FROM redemption_transition WHERE redemption_id = %s ORDER BY id DESC",
+        (order.id,),
+    )
 
 
 async def list_order_vouchers(connection: AsyncConnection[Any], order: Order) -> list[OrderVoucher]:
     """The vouchers of an order, in the order of their issue."""
-    async with connection.cursor(row_factory=class_row(OrderVoucher)) as cursor:
-        await cursor.execute(
-            "SELECT id, state, uses, uses_allowed, expires_at, coalesce(holder_id <> member_id, false) AS is_given_away "
-            "FROM voucher WHERE redemption_id = %s ORDER BY id",
-            (order.id,),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        OrderVoucher,
+        "SELECT id, state, uses, uses_allowed, expires_at, coalesce(holder_id <> member_id, false) AS is_given_away "
+        "FROM voucher WHERE redemption_id = %s ORDER BY id",
+        (order.id,),
+    )
 
 
 class LimitsUsed(Struct, frozen=True):

@@ -5,10 +5,10 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog import personal_data as catalog
 from liyu.core import personal_data as core
+from liyu.core.database import fetch_all
 from liyu.core.i18n import N_
 from liyu.core.personal import PersonalTable, read_personal_data
 from liyu.members import personal_data as members
@@ -79,9 +79,9 @@ async def note_export(
 
 async def list_exports(connection: AsyncConnection[Any], member_id: int, most: int = 10) -> list[ExportLine]:
     """The latest copies that were taken of a member's data, the newest first."""
-    async with connection.cursor(row_factory=class_row(ExportLine)) as cursor:
-        await cursor.execute(
-            "SELECT actor, rows, bytes, at FROM data_export WHERE member_id = %s ORDER BY id DESC LIMIT %s",
-            (member_id, most),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        ExportLine,
+        "SELECT actor, rows, bytes, at FROM data_export WHERE member_id = %s ORDER BY id DESC LIMIT %s",
+        (member_id, most),
+    )

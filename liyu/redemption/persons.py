@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.core.errors import DomainError, InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.redemption.errors import UnknownMemberError
@@ -71,9 +71,7 @@ class Membership(Struct, frozen=True):
 
 async def list_memberships(connection: AsyncConnection[Any], member_id: int) -> list[Membership]:
     """The other memberships of the natural person behind this one."""
-    async with connection.cursor(row_factory=class_row(Membership)) as cursor:
-        await cursor.execute(_LIST, {"members": [member_id]})
-        return await cursor.fetchall()
+    return await fetch_all(connection, Membership, _LIST, {"members": [member_id]})
 
 
 async def name_same_person(connection: AsyncConnection[Any], external_id: str, same_as: str) -> None:

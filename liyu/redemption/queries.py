@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, structs
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 
+from liyu.core.database import fetch_all
 from liyu.core.errors import NotFoundError
 from liyu.members.profile import parse_phone
 from liyu.redemption.save import redeem_key
@@ -259,6 +260,4 @@ async def count_today(
 
 
 async def _rows(connection: AsyncConnection[Any], row: type[Row], query: str, values: Any) -> list[Row]:
-    async with connection.cursor(row_factory=class_row(row)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, row, query, values)

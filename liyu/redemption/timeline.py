@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.members.service import timeline as members
 from liyu.vouchers import timeline as vouchers
 
@@ -73,8 +73,6 @@ async def read_timeline(
         for kind in kinds or EVENTS
     ]
     statement = f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS e ORDER BY at DESC, kind DESC, id DESC LIMIT %(most)s"
-    async with connection.cursor(row_factory=class_row(TimelineEvent)) as cursor:
-        await cursor.execute(statement, values)
-        events = await cursor.fetchall()
+    events = await fetch_all(connection, TimelineEvent, statement, values)
     last = events[size - 1] if len(events) > size else None
     return TimelinePage(events[:size], Place(last.at, last.kind, last.id) if last else None)

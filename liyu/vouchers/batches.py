@@ -16,8 +16,9 @@ from typing import Any
 
 from msgspec import Struct, convert
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 
+from liyu.core.database import fetch_all
 from liyu.core.errors import NotFoundError
 from liyu.core.i18n import N_
 from liyu.core.ids import make_token
@@ -185,9 +186,7 @@ async def order_print(
 
 async def list_printable_items(connection: AsyncConnection[Any], now: datetime) -> list[PrintableItem]:
     """Items with vouchers that can be used now, those with the most first."""
-    async with connection.cursor(row_factory=class_row(PrintableItem)) as cursor:
-        await cursor.execute(_PRINTABLE, (list(OPEN), now))
-        return await cursor.fetchall()
+    return await fetch_all(connection, PrintableItem, _PRINTABLE, (list(OPEN), now))
 
 
 async def load_print(connection: AsyncConnection[Any], print_id: int) -> Print:

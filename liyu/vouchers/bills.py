@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, structs
 from psycopg import AsyncConnection, IntegrityError
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, insert_of
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.desk import TRIES
 from liyu.core.errors import BusyError, DomainError, IdempotencyConflictError, NotFoundError
 from liyu.core.i18n import N_
@@ -226,13 +226,9 @@ async def _keep(
 
 
 async def _find(connection: AsyncConnection[Any], query: str, values: dict[str, Any]) -> Bill | None:
-    async with connection.cursor(row_factory=class_row(Bill)) as cursor:
-        await cursor.execute(query, values)
-        bill = await cursor.fetchone()
+    bill = await fetch_one(connection, Bill, query, values)
     if bill is not None:
-        async with connection.cursor(row_factory=class_row(BillUse)) as uses:
-            await uses.execute(_USES, (bill.id,))
-            bill.uses = await uses.fetchall()
+        bill.uses = await fetch_all(connection, BillUse, _USES, (bill.id,))
     return bill
 
 

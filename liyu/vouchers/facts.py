@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.clock import local_date
+from liyu.core.database import fetch_all
 from liyu.vouchers.serials import serial_of
 from liyu.vouchers.states import OPEN
 
@@ -138,16 +138,12 @@ _STORES = """
 
 async def fetch_facts(connection: AsyncConnection[Any], condition: str, values: dict[str, Any]) -> list[VoucherFacts]:
     """Vouchers that meet a condition on the tables of `FACTS`; conditions come from code, values from people."""
-    async with connection.cursor(row_factory=class_row(VoucherFacts)) as cursor:
-        await cursor.execute(f"{FACTS} {condition}", values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, VoucherFacts, f"{FACTS} {condition}", values)
 
 
 async def stores_of_item(connection: AsyncConnection[Any], item_id: int) -> list[StoreFacts]:
     """The open stores at which an item's vouchers are taken: the ones it names, or all of its partner."""
-    async with connection.cursor(row_factory=class_row(StoreFacts)) as cursor:
-        await cursor.execute(_STORES, {"item": item_id})
-        return await cursor.fetchall()
+    return await fetch_all(connection, StoreFacts, _STORES, {"item": item_id})
 
 
 def mask_name(name: str | None) -> str:

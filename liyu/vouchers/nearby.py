@@ -6,8 +6,8 @@ from math import asin, cos, radians, sin, sqrt
 from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.vouchers.facts import FACTS, StoreFacts, VoucherFacts
 from liyu.vouchers.queries import GROUPS, HELD, PAGE, SOON
 
@@ -104,9 +104,7 @@ async def wallet_nearest_first(
         "limit": limit,
         "offset": offset,
     }
-    async with connection.cursor(row_factory=class_row(NearVoucher)) as cursor:
-        await cursor.execute(_NEAREST.replace("%(group)s", GROUPS[group]), values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, NearVoucher, _NEAREST.replace("%(group)s", GROUPS[group]), values)
 
 
 def _metres(store: StoreFacts, here: Place) -> int | None:

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.clock import local_date, start_of_day
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import DomainError, InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.vouchers.rules import load_rules
@@ -238,9 +238,7 @@ async def decide_extension(
 
 async def load_extension(connection: AsyncConnection[Any], extension_id: int) -> Extension:
     """One extension of many vouchers. Raises NotFoundError."""
-    async with connection.cursor(row_factory=class_row(Extension)) as cursor:
-        await cursor.execute(f"{_LIST} WHERE e.id = %s", (extension_id,))
-        found = await cursor.fetchone()
+    found = await fetch_one(connection, Extension, f"{_LIST} WHERE e.id = %s", (extension_id,))
     if found is None:
         raise NotFoundError
     return found
@@ -248,9 +246,9 @@ async def load_extension(connection: AsyncConnection[Any], extension_id: int) ->
 
 async def list_extensions(connection: AsyncConnection[Any], *, limit: int = 50) -> list[Extension]:
     """The latest extensions of many vouchers, those that wait first."""
-    async with connection.cursor(row_factory=class_row(Extension)) as cursor:
-        await cursor.execute(f"{_LIST} ORDER BY (e.state = 'waiting') DESC, e.id DESC LIMIT %s", (limit,))
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection, Extension, f"{_LIST} ORDER BY (e.state = 'waiting') DESC, e.id DESC LIMIT %s", (limit,)
+    )
 
 
 async def _change(

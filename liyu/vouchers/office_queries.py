@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.core.errors import NotFoundError
 from liyu.vouchers.facts import VoucherFacts, fetch_facts
 
@@ -120,9 +120,7 @@ async def list_vouchers(
         "voucher": wanted.voucher_id, "sku": wanted.sku, "text": wanted.text, "now": now, "ends": wanted.ends_before,
         "phone": wanted.text if wanted.text.startswith("+") else f"+86{wanted.text}", "after": after, "most": PAGE + 1,
     }  # fmt: skip
-    async with connection.cursor(row_factory=class_row(VoucherLine)) as cursor:
-        await cursor.execute(_LIST.format(group=group), values)
-        found = await cursor.fetchall()
+    found = await fetch_all(connection, VoucherLine, _LIST.format(group=group), values)
     return found[:PAGE], found[PAGE - 1].id if len(found) > PAGE else None
 
 
@@ -136,9 +134,7 @@ async def read_voucher(connection: AsyncConnection[Any], voucher_id: int) -> Vou
 
 async def voucher_history(connection: AsyncConnection[Any], voucher_id: int) -> list[VoucherEvent]:
     """Everything that happened to a voucher, the latest first."""
-    async with connection.cursor(row_factory=class_row(VoucherEvent)) as cursor:
-        await cursor.execute(_EVENTS, {"voucher": voucher_id})
-        return await cursor.fetchall()
+    return await fetch_all(connection, VoucherEvent, _EVENTS, {"voucher": voucher_id})
 
 
 async def item_id_of(connection: AsyncConnection[Any], sku: str) -> int:

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.clock import start_of_day
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import NotFoundError
 from liyu.vouchers.errors import UnknownVerificationError
 from liyu.vouchers.facts import VoucherFacts, fetch_facts
@@ -178,9 +178,7 @@ async def voucher_of_member(connection: AsyncConnection[Any], member_id: int, vo
 
 async def uses_of(connection: AsyncConnection[Any], voucher_ids: list[int]) -> list[VoucherUse]:
     """When and where vouchers were used, in the order of uses, for callers who have established whose they are."""
-    async with connection.cursor(row_factory=class_row(VoucherUse)) as cursor:
-        await cursor.execute(_USES, (voucher_ids,))
-        return await cursor.fetchall()
+    return await fetch_all(connection, VoucherUse, _USES, (voucher_ids,))
 
 
 async def facts_of(connection: AsyncConnection[Any], voucher_ids: list[int]) -> list[VoucherFacts]:
@@ -205,9 +203,7 @@ async def verifications_of_partner(
         "partner": partner_id, "from": start, "to": end, "store": store_id, "voucher": voucher_id, "before": before,
         "limit": limit,
     }  # fmt: skip
-    async with connection.cursor(row_factory=class_row(VerificationLine)) as cursor:
-        await cursor.execute(_VERIFICATIONS, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, VerificationLine, _VERIFICATIONS, values)
 
 
 async def verification_of_partner(
@@ -215,9 +211,7 @@ async def verification_of_partner(
 ) -> VerificationFacts:
     """One verification of a partner, or of one of its stores. Raises UnknownVerificationError, also for another's."""
     values = {"partner": partner_id, "verification": verification_id, "store": store_id}
-    async with connection.cursor(row_factory=class_row(VerificationFacts)) as cursor:
-        await cursor.execute(_VERIFICATION, values)
-        found = await cursor.fetchone()
+    found = await fetch_one(connection, VerificationFacts, _VERIFICATION, values)
     if found is None:
         raise UnknownVerificationError
     return found
@@ -237,9 +231,9 @@ async def count_verifications(
 ) -> VerificationCount:
     """How much a partner, or one of its stores, verified from `start` up to but not including `end`."""
     bounds = {"from": start_of_day(start, zone), "to": start_of_day(end, zone)}
-    async with connection.cursor(row_factory=class_row(VerificationCount)) as cursor:
-        await cursor.execute(_COUNT, {"partner": partner_id, "store": store_id, **bounds})
-        counted = await cursor.fetchone()
+    counted = await fetch_one(
+        connection, VerificationCount, _COUNT, {"partner": partner_id, "store": store_id, **bounds}
+    )
     assert counted is not None
     return counted
 
@@ -249,9 +243,7 @@ async def count_by_store(
 ) -> list[StoreCount]:
     """How much each open store of a partner verified on a day of the program's time zone; the busiest first."""
     start, end = _bounds(day, zone)
-    async with connection.cursor(row_factory=class_row(StoreCount)) as cursor:
-        await cursor.execute(_COUNTS, {"partner": partner_id, "from": start, "to": end})
-        return await cursor.fetchall()
+    return await fetch_all(connection, StoreCount, _COUNTS, {"partner": partner_id, "from": start, "to": end})
 
 
 def _bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

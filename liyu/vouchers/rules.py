@@ -5,7 +5,8 @@ from typing import Any
 
 from msgspec import Struct, structs
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
+
+from liyu.core.database import fetch_one
 
 
 class VoucherRules(Struct, frozen=True):
@@ -24,9 +25,7 @@ _COLUMNS = VoucherRules.__struct_fields__
 
 async def load_rules(connection: AsyncConnection[Any]) -> VoucherRules:
     """The rules in force; the default ones until somebody changes them."""
-    async with connection.cursor(row_factory=class_row(VoucherRules)) as cursor:
-        await cursor.execute(f"SELECT {', '.join(_COLUMNS)} FROM voucher_rule")
-        return await cursor.fetchone() or DEFAULT_RULES
+    return await fetch_one(connection, VoucherRules, f"SELECT {', '.join(_COLUMNS)} FROM voucher_rule") or DEFAULT_RULES
 
 
 async def save_rules(connection: AsyncConnection[Any], rules: VoucherRules, now: datetime) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct, structs
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import NotFoundError
 
 
@@ -64,16 +64,12 @@ async def save_undo_limit(connection: AsyncConnection[Any], undo_alone_minor: in
 
 async def list_item_rules(connection: AsyncConnection[Any]) -> list[ItemRule]:
     """All items that have a rule."""
-    async with connection.cursor(row_factory=class_row(ItemRule)) as cursor:
-        await cursor.execute(_RULES)
-        return await cursor.fetchall()
+    return await fetch_all(connection, ItemRule, _RULES)
 
 
 async def find_item_rule(connection: AsyncConnection[Any], sku: str) -> ItemRule:
     """The rule of an item, which may say nothing. Raises NotFoundError for an item that gives no vouchers."""
-    async with connection.cursor(row_factory=class_row(ItemRule)) as cursor:
-        await cursor.execute(_RULE, (sku,))
-        rule = await cursor.fetchone()
+    rule = await fetch_one(connection, ItemRule, _RULE, (sku,))
     if rule is None:
         raise NotFoundError
     return rule

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.clock import local_date
+from liyu.core.database import fetch_one
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.core.webhooks.messages import make_event, write_messages
@@ -152,9 +152,7 @@ async def undo(
 
 
 async def _find(connection: AsyncConnection[Any], values: dict[str, Any]) -> _Found:
-    async with connection.cursor(row_factory=class_row(_Found)) as cursor:
-        await cursor.execute(_FIND, values)
-        found = await cursor.fetchone()
+    found = await fetch_one(connection, _Found, _FIND, values)
     if found is None:
         raise UnknownVerificationError
     return found

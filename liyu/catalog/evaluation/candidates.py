@@ -9,10 +9,10 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.errors import CandidateNotOpenError, StateNotReachableError
 from liyu.catalog.evaluation.states import SHOWN, STATE_NAMES, TRANSITIONS
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 
@@ -115,9 +115,7 @@ async def load_candidate(
 
 async def list_changes(connection: AsyncConnection[Any], candidate_id: int) -> list[CandidateChange]:
     """What became of a candidate, the latest first."""
-    async with connection.cursor(row_factory=class_row(CandidateChange)) as cursor:
-        await cursor.execute(_CHANGES, (candidate_id,))
-        return await cursor.fetchall()
+    return await fetch_all(connection, CandidateChange, _CHANGES, (candidate_id,))
 
 
 async def add_candidate(connection: AsyncConnection[Any], facts: CandidateFacts, *, actor: str, now: datetime) -> int:
@@ -188,9 +186,7 @@ async def _refuse_closed(connection: AsyncConnection[Any], member_id: int, candi
 
 
 async def _read(connection: AsyncConnection[Any], values: dict[str, Any]) -> list[Candidate]:
-    async with connection.cursor(row_factory=class_row(Candidate)) as cursor:
-        await cursor.execute(_LIST, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, Candidate, _LIST, values)
 
 
 def _values(facts: CandidateFacts) -> dict[str, str]:

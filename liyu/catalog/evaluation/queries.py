@@ -4,9 +4,9 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.errors import ItemNotFoundError
+from liyu.core.database import fetch_all
 
 _SCORED = """
     SELECT i.id, i.sku, i.name_zh, i.name_en, i.scene, i.state, i.kind, s.taken
@@ -55,6 +55,4 @@ async def find_right(connection: AsyncConnection[Any], sku: str) -> RightLine:
 
 
 async def _rows(connection: AsyncConnection[Any], query: str, values: tuple[Any, ...]) -> list[RightLine]:
-    async with connection.cursor(row_factory=class_row(RightLine)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, RightLine, query, values)

@@ -13,7 +13,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
+
+from liyu.core.database import fetch_all
 
 DIMENSIONS = ("attractiveness", "feasibility", "partner_quality", "cost")
 LOWEST, HIGHEST = 1, 10
@@ -129,6 +130,4 @@ async def load_scores(connection: AsyncConnection[Any], column: str, ids: Sequen
 
 async def list_sheets(connection: AsyncConnection[Any], subject: Subject, *, size: int = 50) -> list[Sheet]:
     """The sheets of an item or a candidate, the latest first."""
-    async with connection.cursor(row_factory=class_row(Sheet)) as cursor:
-        await cursor.execute(_HISTORY.format(column=subject.column), (subject.id, size))
-        return await cursor.fetchall()
+    return await fetch_all(connection, Sheet, _HISTORY.format(column=subject.column), (subject.id, size))

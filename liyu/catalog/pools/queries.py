@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.pools.forecast import LONG, SHORT, Forecast, Use, forecast
 from liyu.catalog.pools.models import FREE
 from liyu.catalog.pools.replace import KEPT, WAITS
 from liyu.core.clock import local_date, start_of_day
+from liyu.core.database import fetch_all
 from liyu.core.errors import NotFoundError
 from liyu.partners.scope import PartnerScope, partner_filter
 
@@ -160,9 +160,7 @@ async def list_pools(
         "partner": partner_filter(scope), "sku": sku, "week": start_of_day(today - timedelta(days=SHORT - 1), zone),
         "month": start_of_day(today - timedelta(days=LONG - 1), zone),
     }  # fmt: skip
-    async with connection.cursor(row_factory=class_row(Pool)) as cursor:
-        await cursor.execute(_POOLS, values)
-        pools = await cursor.fetchall()
+    pools = await fetch_all(connection, Pool, _POOLS, values)
     for pool in pools:
         pool.outlook = _look_ahead(pool, today, zone)
     return sorted(pools, key=_urgency)
@@ -226,6 +224,4 @@ def _urgency(pool: Pool) -> tuple[bool, int, int, int]:
 
 
 async def _rows(connection: AsyncConnection[Any], row: type[Any], query: str, values: dict[str, Any]) -> list[Any]:
-    async with connection.cursor(row_factory=class_row(row)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, row, query, values)

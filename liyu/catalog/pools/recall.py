@@ -9,13 +9,13 @@ from typing import Any
 
 from msgspec import Struct, field
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.errors import NothingToRecallError
 from liyu.catalog.notify import announce_items
 from liyu.catalog.pools.imports import HASHING, GivenCode, hash_code
 from liyu.catalog.pools.replace import KEPT, RECALLED, WAITS, Holder, replace_codes, tell_holders
 from liyu.catalog.pools.stock import find_pool, follow_pool, lock_pool
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.core.sealing import derive_key
@@ -96,9 +96,7 @@ async def recall_codes(
             raise NothingToRecallError
         # Who has waited since an earlier recall comes first; they are not among those who hold codes of this one.
         await replace_codes(connection, item.id, now=now)
-        async with connection.cursor(row_factory=class_row(Holder)) as cursor:
-            await cursor.execute(_WAITING, (recall_id,))
-            holders = await cursor.fetchall()
+        holders = await fetch_all(connection, Holder, _WAITING, (recall_id,))
         await tell_holders(connection, holders, RECALLED, now)
         total = await follow_pool(connection, item.id)
         await announce_items(connection, [item.id])

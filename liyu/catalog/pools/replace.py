@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.pools.models import FREE
+from liyu.core.database import fetch_all
 from liyu.members.notices import NoticeRow, tell_members
 
 REPLACED, RECALLED, REFUNDED = "code_replaced", "code_recalled", "code_refunded"
@@ -63,9 +63,7 @@ async def replace_codes(connection: AsyncConnection[Any], item_id: int, *, now: 
 
     Returns how many members' codes were replaced. The caller holds `lock_pool`.
     """
-    async with connection.cursor(row_factory=class_row(Holder)) as cursor:
-        await cursor.execute(_REPLACE, {"item": item_id, "now": now})
-        holders = await cursor.fetchall()
+    holders = await fetch_all(connection, Holder, _REPLACE, {"item": item_id, "now": now})
     await connection.execute(_KEEP_OTHERS, {"item": item_id})
     await tell_holders(connection, holders, REPLACED, now)
     return sum(one.codes for one in holders)

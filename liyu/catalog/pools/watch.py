@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.pools.queries import Pool, list_pools
+from liyu.core.database import fetch_all
 from liyu.core.i18n import N_, Message, Translate
 from liyu.core.outbox import MAIL, OutboxRow, post_many
 from liyu.partners.scope import EVERY_PARTNER
@@ -59,9 +59,7 @@ async def watch_pools(
 async def _mail(
     connection: AsyncConnection[Any], pool: Pool, now: datetime, translate: Translate, base_url: str, locale: str
 ) -> None:
-    async with connection.cursor(row_factory=class_row(_Person)) as cursor:
-        await cursor.execute(_PEOPLE, (pool.partner_id,))
-        people = await cursor.fetchall()
+    people = await fetch_all(connection, _Person, _PEOPLE, (pool.partner_id,))
     homes = {"operator": f"{base_url}/console/pools/{pool.sku}", "partner": f"{base_url}/partner/codes/{pool.sku}"}
     rows = []
     for person in people:

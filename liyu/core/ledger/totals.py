@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.core.ledger.models import MEMBER_DEBT, MEMBER_PENDING, MEMBER_POINTS
 
 MARGIN = timedelta(minutes=5)
@@ -94,6 +94,4 @@ async def count_totals(connection: AsyncConnection[Any], *, anew: bool = False, 
 
 async def account_figures(connection: AsyncConnection[Any]) -> list[AccountFigure]:
     """What has come to and gone from every kind of account until now."""
-    async with connection.cursor(row_factory=class_row(AccountFigure)) as cursor:
-        await cursor.execute(_FIGURES, ([MEMBER_POINTS, MEMBER_PENDING, MEMBER_DEBT],))
-        return await cursor.fetchall()
+    return await fetch_all(connection, AccountFigure, _FIGURES, ([MEMBER_POINTS, MEMBER_PENDING, MEMBER_DEBT],))

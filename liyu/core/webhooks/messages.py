@@ -8,9 +8,9 @@ import msgspec
 import structlog
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, record_of
+from liyu.core.database import fetch_all
 from liyu.core.outgoing import UnansweredError, UnreachedError, post, sign
 from liyu.core.sealing import unseal
 from liyu.core.webhooks.subscriptions import SECRET_PURPOSE
@@ -77,9 +77,7 @@ async def send_due(connection: AsyncConnection[Any], *, secret_key: str, allow_p
 
     After a crash between sending and noting a message is sent once more rather than never; its id is the same.
     """
-    async with connection.cursor(row_factory=class_row(_Due)) as cursor:
-        await cursor.execute(_TAKE, {"now": now, "lease": now + LEASE})
-        due = await cursor.fetchall()
+    due = await fetch_all(connection, _Due, _TAKE, {"now": now, "lease": now + LEASE})
     heard = 0
     for one in sorted(due, key=lambda message: message.id):
         status, error = await _send(one, secret_key, now, allow_private=allow_private)

@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.core.outgoing import SECRET_PREFIX, is_web_address
@@ -94,12 +94,12 @@ async def subscribe(
 
 async def list_subscriptions(connection: AsyncConnection[Any], partner_id: int | None) -> list[Subscription]:
     """A partner's own subscriptions; None is the host, who sees all."""
-    async with connection.cursor(row_factory=class_row(Subscription)) as cursor:
-        await cursor.execute(
-            f"SELECT id, url, events, made_at FROM webhook_subscription WHERE {_OWN} ORDER BY id",
-            {"partner": partner_id},
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        Subscription,
+        f"SELECT id, url, events, made_at FROM webhook_subscription WHERE {_OWN} ORDER BY id",
+        {"partner": partner_id},
+    )
 
 
 async def unsubscribe(
@@ -123,9 +123,7 @@ async def list_messages(
     own = await connection.execute(f"SELECT FROM webhook_subscription WHERE id = %(id)s AND {_OWN}", values)
     if not own.rowcount:
         raise NotFoundError
-    async with connection.cursor(row_factory=class_row(MessageLine)) as cursor:
-        await cursor.execute(_MESSAGES, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, MessageLine, _MESSAGES, values)
 
 
 async def resend(

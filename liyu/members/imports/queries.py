@@ -5,8 +5,9 @@ from typing import Any
 
 from msgspec import Struct, convert
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 
+from liyu.core.database import fetch_all
 from liyu.members.imports.errors import UnknownImportError
 
 PAGE_SIZE = 50
@@ -154,13 +155,13 @@ async def list_imports(
     connection: AsyncConnection[Any], before: int | None = None, size: int = PAGE_SIZE
 ) -> tuple[list[ImportLine], int | None]:
     """One page of imports, the newest first, and the cursor of the next page."""
-    async with connection.cursor(row_factory=class_row(ImportLine)) as cursor:
-        await cursor.execute(
-            "SELECT id, file_name, state, rows, made_by, made_at FROM member_import "
-            "WHERE %(before)s::bigint IS NULL OR id < %(before)s ORDER BY id DESC LIMIT %(most)s",
-            {"before": before, "most": size + 1},
-        )
-        found = await cursor.fetchall()
+    found = await fetch_all(
+        connection,
+        ImportLine,
+        "SELECT id, file_name, state, rows, made_by, made_at FROM member_import "
+        "WHERE %(before)s::bigint IS NULL OR id < %(before)s ORDER BY id DESC LIMIT %(most)s",
+        {"before": before, "most": size + 1},
+    )
     return found[:size], found[size - 1].id if len(found) > size else None
 
 
@@ -211,12 +212,12 @@ async def list_rows(
 
 async def list_steps(connection: AsyncConnection[Any], import_id: int) -> list[Step]:
     """The states of an import, the newest first."""
-    async with connection.cursor(row_factory=class_row(Step)) as cursor:
-        await cursor.execute(
-            "SELECT to_state, actor, at FROM member_import_transition WHERE import_id = %s ORDER BY id DESC",
-            (import_id,),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        Step,
+        "SELECT to_state, actor, at FROM member_import_transition WHERE import_id = %s ORDER BY id DESC",
+        (import_id,),
+    )
 
 
 async def names_of(connection: AsyncConnection[Any], table: str) -> dict[str, tuple[str, str]]:

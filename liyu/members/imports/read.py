@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from liyu.core.database import fetch_all
 from liyu.core.i18n import N_
 from liyu.members.imports.columns import COLUMNS, KEYS, Column, find_column, question_columns
 from liyu.members.imports.files import OpenFile, open_file, refuse
@@ -90,12 +90,12 @@ def find_columns(header: list[str], further: list[Column]) -> list[str]:
 async def load_surroundings(connection: AsyncConnection[Any], today: date) -> Surroundings:
     """What rows are read against."""
     terms = await load_terms(connection)
-    async with connection.cursor(row_factory=class_row(KnownTier)) as tiers:
-        await tiers.execute("SELECT id, code, name_zh, name_en, threshold, validity_months FROM tier ORDER BY rank")
-        known_tiers = await tiers.fetchall()
-    async with connection.cursor(row_factory=class_row(KnownTag)) as tags:
-        await tags.execute("SELECT id, code, name_zh, name_en, by_rule FROM tag WHERE active ORDER BY id DESC")
-        known_tags = await tags.fetchall()
+    known_tiers = await fetch_all(
+        connection, KnownTier, "SELECT id, code, name_zh, name_en, threshold, validity_months FROM tier ORDER BY rank"
+    )
+    known_tags = await fetch_all(
+        connection, KnownTag, "SELECT id, code, name_zh, name_en, by_rule FROM tag WHERE active ORDER BY id DESC"
+    )
     questions = await list_fields(connection)
     return Surroundings(today, terms.expiry_policy, terms.expiry_months, known_tiers, known_tags, questions)
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows
+from liyu.core.database import fetch_all
 from liyu.members.tiers.rules import Standing, adopt
 from liyu.members.tiers.save import TierWrites, load_ladder, load_standings, save_tiers
 
@@ -43,9 +43,7 @@ class _Wish(Struct):
 
 async def raise_standings(connection: AsyncConnection[Any], values: dict[str, Any], day: date) -> None:
     """Give the members of a portion the tiers and the growth value that their rows say; the caller holds their locks."""
-    async with connection.cursor(row_factory=class_row(_Wish)) as cursor:
-        await cursor.execute(_WISHES, values)
-        wishes = await cursor.fetchall()
+    wishes = await fetch_all(connection, _Wish, _WISHES, values)
     if not wishes:
         return
     ladder = await load_ladder(connection)

@@ -7,9 +7,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, record_of
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.members.paid.errors import UnknownPlanError
@@ -70,9 +70,7 @@ async def list_plans(
     connection: AsyncConnection[Any], *, offered_only: bool = False, code: str | None = None, day: date | None = None
 ) -> list[Plan]:
     """The offers, by tier and length; `day` is that on which it is counted how many members have each."""
-    async with connection.cursor(row_factory=class_row(Plan)) as cursor:
-        await cursor.execute(_PLANS, {"offered": offered_only, "code": code, "day": day})
-        return await cursor.fetchall()
+    return await fetch_all(connection, Plan, _PLANS, {"offered": offered_only, "code": code, "day": day})
 
 
 async def find_plan(connection: AsyncConnection[Any], code: str) -> Plan:

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all, fetch_one
 from liyu.members.leads import PERSON
 from liyu.members.paid.rules import GivenBack, Sold, days_left, give_back
 
@@ -78,13 +78,11 @@ _PERIODS = """
 
 async def list_periods(connection: AsyncConnection[Any], member_id: int) -> list[Period]:
     """What a member has bought, the latest first."""
-    async with connection.cursor(row_factory=class_row(Period)) as cursor:
-        await cursor.execute(f"{_PERIODS} WHERE d.member_id IN {PERSON} ORDER BY d.id DESC", {"member": member_id})
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection, Period, f"{_PERIODS} WHERE d.member_id IN {PERSON} ORDER BY d.id DESC", {"member": member_id}
+    )
 
 
 async def find_period(connection: AsyncConnection[Any], reference: str) -> Period | None:
     """What was sold under a reference."""
-    async with connection.cursor(row_factory=class_row(Period)) as cursor:
-        await cursor.execute(f"{_PERIODS} WHERE d.reference = %s", (reference,))
-        return await cursor.fetchone()
+    return await fetch_one(connection, Period, f"{_PERIODS} WHERE d.reference = %s", (reference,))

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct, structs
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.members.personal.divisions import cities_of, division_code, is_division, provinces
@@ -73,16 +73,12 @@ _NEWEST_IS_DEFAULT = """
 
 async def list_addresses(connection: AsyncConnection[Any], member_id: int) -> list[Address]:
     """A member's addresses, the default first, then the newest."""
-    async with connection.cursor(row_factory=class_row(Address)) as cursor:
-        await cursor.execute(f"{_READ} ORDER BY is_default DESC, id DESC", {"member": member_id})
-        return await cursor.fetchall()
+    return await fetch_all(connection, Address, f"{_READ} ORDER BY is_default DESC, id DESC", {"member": member_id})
 
 
 async def find_address(connection: AsyncConnection[Any], member_id: int, address_id: int) -> Address:
     """One of the member's own addresses. Raises NotFoundError."""
-    async with connection.cursor(row_factory=class_row(Address)) as cursor:
-        await cursor.execute(f"{_READ} AND id = %(id)s", {"member": member_id, "id": address_id})
-        address = await cursor.fetchone()
+    address = await fetch_one(connection, Address, f"{_READ} AND id = %(id)s", {"member": member_id, "id": address_id})
     if address is None:
         raise NotFoundError
     return address

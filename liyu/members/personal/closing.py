@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.members.personal.errors import ClosingAlreadyAskedError, NoClosingError
 from liyu.members.personal.locking import lock_open_member
 from liyu.members.program import load_terms
@@ -35,13 +35,13 @@ class ClosingLine(Struct, frozen=True):
 
 async def list_closings(connection: AsyncConnection[Any], member_id: int) -> list[ClosingLine]:
     """A member's wishes to leave, the latest first."""
-    async with connection.cursor(row_factory=class_row(ClosingLine)) as cursor:
-        await cursor.execute(
-            "SELECT reason, actor, requested_at, due_at, cancelled_at, done_at FROM closing_request "
-            "WHERE member_id = %s ORDER BY id DESC",
-            (member_id,),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        ClosingLine,
+        "SELECT reason, actor, requested_at, due_at, cancelled_at, done_at FROM closing_request "
+        "WHERE member_id = %s ORDER BY id DESC",
+        (member_id,),
+    )
 
 
 async def find_closing(connection: AsyncConnection[Any], member_id: int) -> ClosingLine | None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.members.personal.errors import TextReplacedError
@@ -120,16 +120,15 @@ async def ensure_texts(connection: AsyncConnection[Any]) -> None:
 
 async def list_standings(connection: AsyncConnection[Any], member_id: int) -> list[ConsentStanding]:
     """Where a member stands, in the order of the purposes."""
-    async with connection.cursor(row_factory=class_row(ConsentStanding)) as cursor:
-        await cursor.execute(_STANDINGS, (member_id,))
-        return sorted(await cursor.fetchall(), key=lambda standing: PURPOSES.index(standing.purpose))
+    return sorted(
+        await fetch_all(connection, ConsentStanding, _STANDINGS, (member_id,)),
+        key=lambda standing: PURPOSES.index(standing.purpose),
+    )
 
 
 async def list_history(connection: AsyncConnection[Any], member_id: int, most: int = 50) -> list[ConsentLine]:
     """What a member said, the latest first."""
-    async with connection.cursor(row_factory=class_row(ConsentLine)) as cursor:
-        await cursor.execute(_HISTORY, (member_id, most))
-        return await cursor.fetchall()
+    return await fetch_all(connection, ConsentLine, _HISTORY, (member_id, most))
 
 
 async def may_use(connection: AsyncConnection[Any], member_id: int, purpose: str) -> bool:
@@ -166,9 +165,7 @@ async def say(
 
 async def list_wordings(connection: AsyncConnection[Any]) -> list[ConsentWording]:
     """For operators: every version of every text, the newest first, with how many members stand by it."""
-    async with connection.cursor(row_factory=class_row(ConsentWording)) as cursor:
-        await cursor.execute(_WORDINGS)
-        return await cursor.fetchall()
+    return await fetch_all(connection, ConsentWording, _WORDINGS)
 
 
 async def publish_text(

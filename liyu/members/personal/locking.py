@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_one
 from liyu.core.errors import NotFoundError
 from liyu.members.errors import MemberClosedError
 
@@ -45,9 +45,7 @@ async def lock_member(connection: AsyncConnection[Any], member_id: int) -> Membe
 
 async def read_record(connection: AsyncConnection[Any], member_id: int) -> MemberFacts:
     """What is known of a member. Raises NotFoundError."""
-    async with connection.cursor(row_factory=class_row(MemberFacts)) as cursor:
-        await cursor.execute(_READ, (member_id,))
-        member = await cursor.fetchone()
+    member = await fetch_one(connection, MemberFacts, _READ, (member_id,))
     if member is None:
         raise NotFoundError
     return member

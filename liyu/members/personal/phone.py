@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
-from psycopg.rows import class_row
 
 from liyu.core.clock import local_date
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.members.errors import PhoneTakenError
@@ -96,12 +96,12 @@ async def change_phone_for(
 
 async def list_phone_changes(connection: AsyncConnection[Any], member_id: int) -> list[PhoneChangeLine]:
     """A member's changes of the phone, the latest first."""
-    async with connection.cursor(row_factory=class_row(PhoneChangeLine)) as cursor:
-        await cursor.execute(
-            "SELECT old_phone, new_phone, reason, actor, at FROM phone_change WHERE member_id = %s ORDER BY id DESC",
-            (member_id,),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        PhoneChangeLine,
+        "SELECT old_phone, new_phone, reason, actor, at FROM phone_change WHERE member_id = %s ORDER BY id DESC",
+        (member_id,),
+    )
 
 
 async def end_sessions(connection: AsyncConnection[Any], member_id: int, now: datetime) -> int:

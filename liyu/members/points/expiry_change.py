@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.members.points.expiry_models import ACTIVATE, EXTEND, REINSTATE
 from liyu.members.points.portions import Moved, Report, move_in_portions
 from liyu.members.points.rows import move_due
@@ -130,11 +130,9 @@ async def carry_out_changes(
 ) -> Moved:
     """Carry out the orders that are not finished yet, the oldest first, or one of them. Can be killed and run again."""
     total = Moved()
-    async with connection.cursor(row_factory=class_row(Change)) as cursor:
-        await cursor.execute(
-            f"{_UNFINISHED} AND (%(only)s::bigint IS NULL OR id = %(only)s) ORDER BY id", {"only": only}
-        )
-        changes = await cursor.fetchall()
+    changes = await fetch_all(
+        connection, Change, f"{_UNFINISHED} AND (%(only)s::bigint IS NULL OR id = %(only)s) ORDER BY id", {"only": only}
+    )
     for change in changes:
         moved = await _carry_out(connection, change, report)
         total.lots += moved.lots

@@ -5,7 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
+
+from liyu.core.database import fetch_all
 
 
 class ChangeLine(Struct, frozen=True):
@@ -67,9 +68,7 @@ async def list_changes(
 ) -> tuple[list[ChangeLine], int | None]:
     """One page of orders, the newest first, and the cursor of the next page."""
     values = {"member": member_id, "before": before, "most": size + 1}
-    async with connection.cursor(row_factory=class_row(ChangeLine)) as cursor:
-        await cursor.execute(_CHANGES, values)
-        found = await cursor.fetchall()
+    found = await fetch_all(connection, ChangeLine, _CHANGES, values)
     return found[:size], found[size - 1].id if len(found) > size else None
 
 
@@ -79,13 +78,11 @@ async def list_lapsed(
     """What a member lost so lately that it can be put back; nothing without days of grace."""
     if grace_days <= 0:
         return []
-    async with connection.cursor(row_factory=class_row(LapsedDay)) as cursor:
-        await cursor.execute(_LAPSED, {"member": member_id, "since": today - timedelta(days=grace_days)})
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection, LapsedDay, _LAPSED, {"member": member_id, "since": today - timedelta(days=grace_days)}
+    )
 
 
 async def list_reminders(connection: AsyncConnection[Any], member_id: int, most: int = 12) -> list[ReminderLine]:
     """What a member was told of, the latest month first."""
-    async with connection.cursor(row_factory=class_row(ReminderLine)) as cursor:
-        await cursor.execute(_REMINDERS, (member_id, most))
-        return await cursor.fetchall()
+    return await fetch_all(connection, ReminderLine, _REMINDERS, (member_id, most))

@@ -17,9 +17,10 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, convert
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 
 from liyu.core.clock import local_date
+from liyu.core.database import fetch_all
 from liyu.members.points.forecast import LapseDay, LapseMonth, by_month_of
 from liyu.members.points.lots import add_months
 from liyu.members.points.pricing import AMOUNT_TYPES
@@ -168,12 +169,8 @@ async def load_health(connection: AsyncConnection[Any], *, now: datetime, zone: 
         return None
     last = local_date(now, zone).replace(day=1)
     first = add_months(last, 1 - MONTHS)
-    async with connection.cursor(row_factory=class_row(_Moved)) as moves:
-        await moves.execute(_MOVED, {"first": first, "last": last})
-        moved = await moves.fetchall()
-    async with connection.cursor(row_factory=class_row(_Capped)) as rules:
-        await rules.execute(_CAPPED, {"now": now, "unbounded": list(AMOUNT_TYPES)})
-        capped = await rules.fetchall()
+    moved = await fetch_all(connection, _Moved, _MOVED, {"first": first, "last": last})
+    capped = await fetch_all(connection, _Capped, _CAPPED, {"now": now, "unbounded": list(AMOUNT_TYPES)})
     member_days = latest.pop("member_days")
     return Health(
         **latest | {"months": _months(moved, first), "days": convert(latest["days"], list[LapseDay])},

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, convert
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 
+from liyu.core.database import fetch_all
 from liyu.members.leads import PERSON
 from liyu.members.points.pricing import Line
 
@@ -156,9 +157,7 @@ async def list_ways_to_earn(
 ) -> list[WayToEarn]:
     """The rules in force now, in the program's order, and what the member has used of their caps."""
     values = {"member": member_id, "now": now, "day": today.isoformat(), "year": str(today.year)}
-    async with connection.cursor(row_factory=class_row(WayToEarn)) as cursor:
-        await cursor.execute(_WAYS, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, WayToEarn, _WAYS, values)
 
 
 def check_in_reference(external_id: str, day: date) -> str:

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct, field
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import array_of, encode_rows
 from liyu.core.clock import local_date
+from liyu.core.database import fetch_all
 from liyu.core.ledger.posting import TransferRow, system_accounts
 from liyu.members.leads import lock_leads
 from liyu.members.points.events import Event
@@ -206,6 +206,4 @@ async def _fetch(connection: AsyncConnection[Any], query: str, values: Any) -> l
 
 
 async def _read(connection: AsyncConnection[Any], row: type[Any], query: str, values: Any) -> list[Any]:
-    async with connection.cursor(row_factory=class_row(row)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, row, query, values)

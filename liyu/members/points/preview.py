@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.clock import local_date
+from liyu.core.database import fetch_all, fetch_one
 from liyu.members.errors import UnknownMemberError
 from liyu.members.points.lots import last_day
 from liyu.members.points.pricing import CHECK_IN, RULE_COLUMNS, Occasion, Rule, Verdict, caps_of, price_event, streak_on
@@ -63,9 +63,7 @@ _CHECK_INS = """
 
 async def load_rules_of(connection: AsyncConnection[Any], event_type: str) -> list[Rule]:
     """All versions of the rules for a type of event."""
-    async with connection.cursor(row_factory=class_row(Rule)) as cursor:
-        await cursor.execute(_RULES, (event_type,))
-        return await cursor.fetchall()
+    return await fetch_all(connection, Rule, _RULES, (event_type,))
 
 
 async def occasion_of_member(
@@ -78,9 +76,7 @@ async def occasion_of_member(
     rules: Iterable[Rule],
 ) -> tuple[Occasion, Uses]:
     """An event of a member as it would be priced now, with what is used of the caps. Raises UnknownMemberError."""
-    async with connection.cursor(row_factory=class_row(_Facts)) as cursor:
-        await cursor.execute(_MEMBER, (external_id,))
-        member = await cursor.fetchone()
+    member = await fetch_one(connection, _Facts, _MEMBER, (external_id,))
     if member is None:
         raise UnknownMemberError
     day = local_date(at, zone)

@@ -11,9 +11,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows
+from liyu.core.database import fetch_all
 from liyu.core.ledger.posting import TransferRow, post_transfers, reserve_ids, system_accounts
 from liyu.core.money import POINTS
 from liyu.members.points.post import FUNDER
@@ -68,9 +68,7 @@ async def put_back(
 
     `payment` is the key of its transfer, `account_id` the member's account of points, whose lock the caller holds.
     """
-    async with connection.cursor(row_factory=class_row(Taken)) as cursor:
-        await cursor.execute(_TAKEN, (payment,))
-        taken = pick_portion(await cursor.fetchall(), already, wanted)
+    taken = pick_portion(await fetch_all(connection, Taken, _TAKEN, (payment,)), already, wanted)
     if not taken:
         return 0
     await _lead_to_own_lots(connection, account_id, taken)

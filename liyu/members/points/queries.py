@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.clock import start_of_day
+from liyu.core.database import fetch_all
 from liyu.core.ledger.models import SYSTEM_ACCOUNTS
 from liyu.members.points.lots import add_months
 
@@ -70,14 +70,10 @@ async def moves_of_account(
         values |= {"since": start_of_day(month, zone), "until": start_of_day(add_months(month, 1), zone)}
         # Only points are rolled up; money moves less often.
         ranges = _OF_MONTH if SYSTEM_ACCOUNTS.get(kind) == "PTS" else _EVERYWHERE
-    async with connection.cursor(row_factory=class_row(AccountMove)) as cursor:
-        await cursor.execute(_MOVES.format(ranges=ranges), values)
-        found = await cursor.fetchall()
+    found = await fetch_all(connection, AccountMove, _MOVES.format(ranges=ranges), values)
     return found[:PAGE_SIZE], found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None
 
 
 async def rule_names(connection: AsyncConnection[Any]) -> dict[str, RuleName]:
     """What the earning rules are called, by code."""
-    async with connection.cursor(row_factory=class_row(RuleName)) as cursor:
-        await cursor.execute(_RULE_NAMES)
-        return {row.code: row for row in await cursor.fetchall()}
+    return {row.code: row for row in await fetch_all(connection, RuleName, _RULE_NAMES)}

@@ -6,9 +6,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import asdict
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, insert_of
+from liyu.core.database import fetch_all
 from liyu.core.errors import DomainError, InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.core.money import BASIS_POINTS
@@ -86,16 +86,12 @@ _END = "UPDATE earning_rule SET valid_to = %s WHERE code = %s AND version = %s"
 
 async def list_rules(connection: AsyncConnection[Any]) -> list[RuleVersion]:
     """All versions of all rules, by type and code, the newest version first."""
-    async with connection.cursor(row_factory=class_row(RuleVersion)) as cursor:
-        await cursor.execute(_ALL)
-        return await cursor.fetchall()
+    return await fetch_all(connection, RuleVersion, _ALL)
 
 
 async def load_rule(connection: AsyncConnection[Any], code: str) -> list[RuleVersion]:
     """The versions of one rule, the newest first. Raises NotFoundError."""
-    async with connection.cursor(row_factory=class_row(RuleVersion)) as cursor:
-        await cursor.execute(_OF_CODE, (code,))
-        found = await cursor.fetchall()
+    found = await fetch_all(connection, RuleVersion, _OF_CODE, (code,))
     if not found:
         raise NotFoundError
     return found

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.clock import local_date, start_of_day
+from liyu.core.database import fetch_all
 from liyu.core.errors import IdempotencyConflictError, NotFoundError
 from liyu.members.leads import PERSON, follow, lock_members
 from liyu.members.personal.locking import lock_open_member
@@ -187,9 +187,7 @@ async def list_requests(
 ) -> RequestLines:
     """One page of requests, the newest first."""
     values = {"state": state, "member": member_id, "after": after, "most": size + 1}
-    async with connection.cursor(row_factory=class_row(RequestLine)) as cursor:
-        await cursor.execute(_LINES, values)
-        lines = await cursor.fetchall()
+    lines = await fetch_all(connection, RequestLine, _LINES, values)
     return RequestLines(lines[:size], lines[size - 1].id if len(lines) > size else None)
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.members.profile import parse_phone
 from liyu.members.service.terms import FEWEST_DIGITS, is_digits, query_of
 
@@ -146,6 +147,4 @@ async def _find_exact(connection: AsyncConnection[Any], text: str) -> list[int]:
 
 
 async def _read(connection: AsyncConnection[Any], conditions: list[str], values: dict[str, Any]) -> list[MemberLine]:
-    async with connection.cursor(row_factory=class_row(MemberLine)) as cursor:
-        await cursor.execute(_LINES.format(conditions=" AND ".join(conditions)), values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, MemberLine, _LINES.format(conditions=" AND ".join(conditions)), values)

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from liyu.core.clock import local_date
+from liyu.core.database import fetch_all
 from liyu.core.errors import Reason
 from liyu.core.i18n import N_, Message
 from liyu.members.errors import UnknownMemberError
@@ -182,9 +182,10 @@ async def lock_party(
     Raises UnknownMemberError, or NotMergeableError with every reason.
     """
     leads = await lock_members(connection, [source, target])
-    async with connection.cursor(row_factory=class_row(Side)) as cursor:
-        await cursor.execute(_SIDES, (local_date(now, zone), [source, target]))
-        sides = {side.external_id: side for side in await cursor.fetchall()}
+    sides = {
+        side.external_id: side
+        for side in await fetch_all(connection, Side, _SIDES, (local_date(now, zone), [source, target]))
+    }
     if source not in leads or target not in leads:
         raise UnknownMemberError
     reasons = _refusals(sides[source], sides[target])

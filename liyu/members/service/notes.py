@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.members.leads import PERSON, follow
@@ -41,6 +41,4 @@ async def add_note(
 
 async def list_notes(connection: AsyncConnection[Any], member_id: int, most: int) -> list[NoteLine]:
     """The latest notes, the newest first; those about members who were merged into this one are among them."""
-    async with connection.cursor(row_factory=class_row(NoteLine)) as cursor:
-        await cursor.execute(_LIST, {"member": member_id, "most": most})
-        return await cursor.fetchall()
+    return await fetch_all(connection, NoteLine, _LIST, {"member": member_id, "most": most})

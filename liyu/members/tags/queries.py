@@ -9,6 +9,7 @@ from msgspec import Struct, convert
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row
 
+from liyu.core.database import fetch_all
 from liyu.members.tags.conditions import IS_MEMBER, Condition, Conditions, compile_conditions
 from liyu.members.tags.errors import UnknownSegmentError, UnknownTagError
 
@@ -154,23 +155,17 @@ async def load_tag(connection: AsyncConnection[Any], code: str) -> TagLine:
 
 async def tags_of(connection: AsyncConnection[Any], member_id: int) -> list[HeldTag]:
     """The tags that a member has."""
-    async with connection.cursor(row_factory=class_row(HeldTag)) as cursor:
-        await cursor.execute(_HELD, (member_id,))
-        return await cursor.fetchall()
+    return await fetch_all(connection, HeldTag, _HELD, (member_id,))
 
 
 async def tag_changes(connection: AsyncConnection[Any], member_id: int, most: int = 20) -> list[TagChange]:
     """What tags a member got and lost, the newest first."""
-    async with connection.cursor(row_factory=class_row(TagChange)) as cursor:
-        await cursor.execute(_CHANGES, {"member": member_id, "most": most})
-        return await cursor.fetchall()
+    return await fetch_all(connection, TagChange, _CHANGES, {"member": member_id, "most": most})
 
 
 async def badges_for(connection: AsyncConnection[Any], member_id: int) -> list[Badge]:
     """The badges that there are, a member's own first."""
-    async with connection.cursor(row_factory=class_row(Badge)) as cursor:
-        await cursor.execute(_BADGES, (member_id,))
-        return await cursor.fetchall()
+    return await fetch_all(connection, Badge, _BADGES, (member_id,))
 
 
 async def list_segments(connection: AsyncConnection[Any]) -> list[SegmentLine]:
@@ -200,9 +195,7 @@ async def first_of_audience(
 ) -> list[ExportedMember]:
     """The first members of those who are meant."""
     query, values = _ask(audience, today, zone)
-    async with connection.cursor(row_factory=class_row(ExportedMember)) as cursor:
-        await cursor.execute(f"{query} LIMIT %(most)s", values | {"most": most})
-        return await cursor.fetchall()
+    return await fetch_all(connection, ExportedMember, f"{query} LIMIT %(most)s", values | {"most": most})
 
 
 async def iterate_audience(

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 
 from liyu.core.bulk import encode_rows, record_of
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.members.tiers.errors import TiersChangedError
@@ -99,9 +100,7 @@ async def load_plan(connection: AsyncConnection[Any]) -> TierPlan:
 async def preview_plan(connection: AsyncConnection[Any], plan: TierPlan) -> list[TierOutlook]:
     """What the plan would mean for the members of today's tiers. Raises InvalidInputError when the plan is faulty."""
     check_plan(plan)
-    async with connection.cursor(row_factory=class_row(TierOutlook)) as cursor:
-        await cursor.execute(_OUTLOOK, (encode_rows(_steps(plan)),))
-        return await cursor.fetchall()
+    return await fetch_all(connection, TierOutlook, _OUTLOOK, (encode_rows(_steps(plan)),))
 
 
 async def apply_plan(connection: AsyncConnection[Any], plan: TierPlan, *, shown: str) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all, fetch_one
 from liyu.members.leads import PERSON
 
 OUTLOOK = timedelta(days=92)
@@ -71,9 +71,7 @@ _PROGRESS = """
 
 async def load_progress(connection: AsyncConnection[Any], member_id: int) -> TierProgress:
     """Where a member stands and what it takes to rise and to keep."""
-    async with connection.cursor(row_factory=class_row(TierProgress)) as cursor:
-        await cursor.execute(_PROGRESS, (member_id,))
-        found = await cursor.fetchone()
+    found = await fetch_one(connection, TierProgress, _PROGRESS, (member_id,))
     assert found is not None
     return found
 
@@ -108,9 +106,7 @@ _HISTORY = f"""
 
 async def list_tier_history(connection: AsyncConnection[Any], member_id: int, most: int) -> list[TierEntry]:
     """The latest changes of a member's tier, those of members merged into them included, the newest first."""
-    async with connection.cursor(row_factory=class_row(TierEntry)) as cursor:
-        await cursor.execute(_HISTORY, {"member": member_id, "most": most})
-        return await cursor.fetchall()
+    return await fetch_all(connection, TierEntry, _HISTORY, {"member": member_id, "most": most})
 
 
 # Both halves ask an index alone; those who have ended are few.
@@ -182,6 +178,4 @@ async def list_fallers(
 
 
 async def _movers(connection: AsyncConnection[Any], query: str, values: dict[str, Any]) -> list[Mover]:
-    async with connection.cursor(row_factory=class_row(Mover)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, Mover, query, values)

@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import Struct, field
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import array_of, encode_rows, insert_of, record_of
+from liyu.core.database import fetch_all
 from liyu.members.program import ProgramTerms, load_terms
 from liyu.members.tiers.near import NEXT, nears
 from liyu.members.tiers.overlay import EARNED, lay_over
@@ -129,9 +129,7 @@ _SAVE_STANDINGS = (
 async def load_ladder(connection: AsyncConnection[Any], terms: ProgramTerms | None = None) -> Ladder:
     """The tiers of the program with the policy of falling."""
     terms = terms or await load_terms(connection)
-    async with connection.cursor(row_factory=class_row(TierStep)) as cursor:
-        await cursor.execute(_STEPS)
-        return Ladder(await cursor.fetchall(), terms.tier_fall, terms.tier_grace_days)
+    return Ladder(await fetch_all(connection, TierStep, _STEPS), terms.tier_fall, terms.tier_grace_days)
 
 
 async def load_standings(connection: AsyncConnection[Any], member_ids: list[int]) -> dict[int, Standing]:

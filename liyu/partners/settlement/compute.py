@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, record_of
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.money import DEFAULT_CURRENCY
 from liyu.partners.settlement.errors import BooksDifferError, UnknownStatementError
 from liyu.partners.settlement.statement import (
@@ -169,12 +170,10 @@ async def compute_statements(
 
 async def verify_statement(connection: AsyncConnection[Any], statement_id: int) -> StatementProof:
     """Recompute a statement from its entries, the terms and the ledger. Raises UnknownStatementError."""
-    async with connection.cursor(row_factory=class_row(_StatementRow)) as cursor:
-        stored = await (await cursor.execute(_STATEMENT, (statement_id,))).fetchone()
+    stored = await fetch_one(connection, _StatementRow, _STATEMENT, (statement_id,))
     if stored is None:
         raise UnknownStatementError
-    async with connection.cursor(row_factory=class_row(DraftLine)) as lines_cursor:
-        lines = await (await lines_cursor.execute(_LINES, (statement_id,))).fetchall()
+    lines = await fetch_all(connection, DraftLine, _LINES, (statement_id,))
     scope = Scope(
         stored.partner_id, stored.partner, stored.account_id, stored.ends_at, stored.watermark, stored.previous_ends_at,
         stored.previous_watermark,
@@ -219,6 +218,4 @@ async def _sum_entries(connection: AsyncConnection[Any], scopes: list[Scope]) ->
 
 
 async def _load_terms(connection: AsyncConnection[Any], line_ids: set[int]) -> dict[int, Terms]:
-    async with connection.cursor(row_factory=class_row(Terms)) as cursor:
-        await cursor.execute(_TERMS, (sorted(line_ids),))
-        return {one.id: one for one in await cursor.fetchall()}
+    return {one.id: one for one in await fetch_all(connection, Terms, _TERMS, (sorted(line_ids),))}

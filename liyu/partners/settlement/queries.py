@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.clock import local_date, start_of_day
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.core.money import DEFAULT_CURRENCY
@@ -375,9 +375,7 @@ async def settlement_overview(connection: AsyncConnection[Any], period: str) -> 
 
 async def read_rows(connection: AsyncConnection[Any], row: type[Row], query: str, values: Any) -> list[Row]:
     """All rows of a query as structs."""
-    async with connection.cursor(row_factory=class_row(row)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, row, query, values)
 
 
 def _read_cursor(after: str | None) -> tuple[datetime | None, int | None]:

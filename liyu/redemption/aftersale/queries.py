@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import NotFoundError
 from liyu.redemption.aftersale.offer import OrderFacts
 from liyu.redemption.aftersale.states import WAITS_FOR_US
@@ -116,9 +116,9 @@ def own(asker: Asker) -> dict[str, Any]:
 
 async def load_request(connection: AsyncConnection[Any], asker: Asker, number: str) -> Request:
     """One request. Raises NotFoundError, also when it is somebody else's."""
-    async with connection.cursor(row_factory=class_row(Request)) as cursor:
-        await cursor.execute(f"{_REQUESTS} AND a.number = %(number)s", {**own(asker), "number": number})
-        found = await cursor.fetchone()
+    found = await fetch_one(
+        connection, Request, f"{_REQUESTS} AND a.number = %(number)s", {**own(asker), "number": number}
+    )
     if found is None:
         raise NotFoundError
     return found
@@ -146,9 +146,7 @@ async def list_requests(
         f"AND (%(before)s::bigint IS NULL OR a.id < %(before)s) {'AND a.state = ANY(%(waits)s)' if waiting else ''} "
         f"ORDER BY {order} LIMIT %(most)s"
     )
-    async with connection.cursor(row_factory=class_row(Request)) as cursor:
-        await cursor.execute(query, values)
-        found = await cursor.fetchall()
+    found = await fetch_all(connection, Request, query, values)
     return found[:size], found[size - 1].id if len(found) > size and not waiting else None
 
 
@@ -164,31 +162,29 @@ async def count_waiting(connection: AsyncConnection[Any], asker: Asker) -> int:
 
 async def list_request_steps(connection: AsyncConnection[Any], request_id: int) -> list[RequestStep]:
     """How a request came to its state, the newest step first. Whose it is, the caller has found out."""
-    async with connection.cursor(row_factory=class_row(RequestStep)) as cursor:
-        await cursor.execute(
-            "SELECT from_state, to_state, reason, actor, at FROM after_sale_transition WHERE after_sale_id = %s ORDER BY id DESC",
-            (request_id,),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        RequestStep,
+        "SELECT from_state, to_state, reason, actor, at FROM after_sale_transition WHERE after_sale_id = %s ORDER BY id DESC",
+        (request_id,),
+    )
 
 
 async def list_photos(connection: AsyncConnection[Any], request_id: int) -> list[Photo]:
     """The photos of a request. Whose it is, the caller has found out."""
-    async with connection.cursor(row_factory=class_row(Photo)) as cursor:
-        await cursor.execute(
-            "SELECT position, storage_name, width, height FROM after_sale_photo "
-            "WHERE after_sale_id = %s AND erased_at IS NULL ORDER BY position",
-            (request_id,),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        Photo,
+        "SELECT position, storage_name, width, height FROM after_sale_photo "
+        "WHERE after_sale_id = %s AND erased_at IS NULL ORDER BY position",
+        (request_id,),
+    )
 
 
 async def load_order_facts(connection: AsyncConnection[Any], redemption_id: int) -> OrderFacts:
     """What decides about requests for an order."""
     rules = await load_rules(connection)
-    async with connection.cursor(row_factory=class_row(OrderFacts)) as cursor:
-        await cursor.execute(_FACTS, {"order": redemption_id, "days": rules.return_days})
-        found = await cursor.fetchone()
+    found = await fetch_one(connection, OrderFacts, _FACTS, {"order": redemption_id, "days": rules.return_days})
     if found is None:
         raise NotFoundError
     return found

@@ -14,9 +14,9 @@ import structlog
 from msgspec import Struct
 from psycopg import AsyncConnection, IntegrityError
 from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, record_of
+from liyu.core.database import fetch_all
 from liyu.members.notices import NoticeRow, tell_members
 from liyu.redemption.addresses import Delivery, DeliveryAddress
 from liyu.redemption.campaigns.records import Campaign, load_campaign
@@ -182,9 +182,7 @@ async def _read_next(connection: AsyncConnection[Any], campaign: Campaign, zone:
     values = {
         "campaign": campaign.id, "zone": str(zone), "posted": is_posted(campaign.item_kind), "most": PORTION,
     }  # fmt: skip
-    async with connection.cursor(row_factory=class_row(_Waiting)) as cursor:
-        await cursor.execute(_NEXT, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, _Waiting, _NEXT, values)
 
 
 async def _issue(

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.models import POSTED_KINDS
+from liyu.core.database import fetch_one
 from liyu.partners.settlement.terms import unit_of
 from liyu.redemption.campaigns.calendar import expect_units
 from liyu.redemption.campaigns.records import Campaign
@@ -96,9 +96,7 @@ async def preview(
     connection: AsyncConnection[Any], campaign: Campaign, *, now: datetime, today: date, zone: ZoneInfo
 ) -> Preview:
     """What starting the campaign now would do; of a yearly one, in the next 30 days."""
-    async with connection.cursor(row_factory=class_row(_Terms)) as cursor:
-        await cursor.execute(_TERMS, (campaign.item_id,))
-        terms = await cursor.fetchone()
+    terms = await fetch_one(connection, _Terms, _TERMS, (campaign.item_id,))
     assert terms is not None
     values = {
         "campaign": campaign.id, "item": campaign.item_id, "quantity": campaign.quantity, "skips": campaign.skips_holders,

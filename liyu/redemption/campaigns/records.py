@@ -6,8 +6,9 @@ from typing import Any
 
 from msgspec import Struct, convert
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 
+from liyu.core.database import fetch_all
 from liyu.members.tags.conditions import Conditions
 from liyu.redemption.campaigns.errors import StepNotPossibleError, UnknownCampaignError
 from liyu.redemption.campaigns.states import TRANSITIONS
@@ -167,12 +168,12 @@ async def list_campaigns(
 
 async def list_steps(connection: AsyncConnection[Any], campaign_id: int) -> list[Step]:
     """What happened to a campaign, the oldest first."""
-    async with connection.cursor(row_factory=class_row(Step)) as cursor:
-        await cursor.execute(
-            "SELECT from_state, to_state, reason, actor, at FROM campaign_transition WHERE campaign_id = %s ORDER BY id",
-            (campaign_id,),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        Step,
+        "SELECT from_state, to_state, reason, actor, at FROM campaign_transition WHERE campaign_id = %s ORDER BY id",
+        (campaign_id,),
+    )
 
 
 async def list_gifts(
@@ -185,9 +186,7 @@ async def list_gifts(
 ) -> GiftLines:
     """One page of a campaign's members by id, or of those in a state. Of a yearly one a member's years stand together."""
     values = {"id": campaign_id, "state": state, "after": after, "most": size + 1}
-    async with connection.cursor(row_factory=class_row(GiftLine)) as cursor:
-        await cursor.execute(_GIFTS, values)
-        lines = await cursor.fetchall()
+    lines = await fetch_all(connection, GiftLine, _GIFTS, values)
     if len(lines) <= size:
         return GiftLines(lines, None)
     shown = [line for line in lines if line.member_id < lines[size].member_id]

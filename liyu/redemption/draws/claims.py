@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.models import POSTED_KINDS
 from liyu.core.bulk import encode_rows, insert_of
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import NotFoundError
 from liyu.members.notices import NoticeRow, tell_members
 from liyu.members.personal.addresses import find_address, list_addresses
@@ -79,9 +79,7 @@ async def claim_prize(
     autocommit. Raises NotFoundError, NothingToClaimError, or AddressNeededError.
     """
     draw = await find_draw(connection, number)
-    async with connection.cursor(row_factory=class_row(_Offered)) as cursor:
-        await cursor.execute(_OFFERED, (draw.id, member_id))
-        offered = await cursor.fetchone()
+    offered = await fetch_one(connection, _Offered, _OFFERED, (draw.id, member_id))
     if offered is None or offered.offered_until <= now:
         raise NothingToClaimError
     delivery = await _delivery(connection, member_id, offered, address_id)
@@ -115,9 +113,7 @@ async def carry_on(connection: AsyncConnection[Any], draw_id: int, *, now: datet
         if await lock_draw(connection, draw_id) != "decided":
             return False
         prizes = await list_prizes(connection, draw_id)
-        async with connection.cursor(row_factory=class_row(OpenPlace)) as cursor:
-            await cursor.execute(_OPEN, (draw_id,))
-            places = await cursor.fetchall()
+        places = await fetch_all(connection, OpenPlace, _OPEN, (draw_id,))
         moved = hand_on(draw, prizes, places, holders, now)
         is_over = not any(place.state == "offered" for place in places)
         if is_over:

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, insert_of
+from liyu.core.database import fetch_all
 from liyu.core.sealing import unseal
 from liyu.members.notices import NoticeRow, tell_members
 from liyu.redemption.draws.algorithm import draw_order
@@ -93,9 +93,7 @@ async def decide_draw(
 
 async def find_holders(connection: AsyncConnection[Any], draw_id: int) -> dict[str, Holder]:
     """Who is behind the entries of a draw, by code."""
-    async with connection.cursor(row_factory=class_row(Holder)) as cursor:
-        await cursor.execute(_HOLDERS, (draw_id,))
-        return {holder.code: holder for holder in await cursor.fetchall()}
+    return {holder.code: holder for holder in await fetch_all(connection, Holder, _HOLDERS, (draw_id,))}
 
 
 def notice_details(draw: Draw, prize: Prize | None = None, **more: object) -> dict[str, Any]:

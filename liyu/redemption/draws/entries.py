@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, insert_of
+from liyu.core.database import fetch_all
 from liyu.core.sealing import derive_key
 from liyu.redemption.draws.algorithm import Entries, hash_list
 from liyu.redemption.draws.records import Draw, lock_draw, move_draw, read_draw
@@ -96,9 +96,7 @@ async def freeze_list(connection: AsyncConnection[Any], draw_id: int, *, secret_
         if await lock_draw(connection, draw_id) != "announced" or draw.closes_at is None or now < draw.closes_at:
             return False
         await connection.execute("UPDATE item_stock SET total = taken WHERE item_id = %s", (draw.item_id,))
-        async with connection.cursor(row_factory=class_row(Entered)) as cursor:
-            await cursor.execute(_ENTERED, (draw_id,))
-            rows = rows_of(secret_key, draw, await cursor.fetchall())
+        rows = rows_of(secret_key, draw, await fetch_all(connection, Entered, _ENTERED, (draw_id,)))
         await connection.execute(insert_of("draw_entry", EntryRow), (encode_rows(rows),))
         listed = [(row.code, row.person, row.tickets) for row in rows]
         tickets = sum(row.tickets for row in rows)

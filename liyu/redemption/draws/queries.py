@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.core.errors import NotFoundError
 from liyu.redemption.draws.algorithm import Entries, commitment_to, draw_order, hash_list
 from liyu.redemption.draws.entries import TICKETS, entry_code, read_list
@@ -212,6 +212,4 @@ async def check_draw(connection: AsyncConnection[Any], draw: Draw) -> tuple[Chec
 async def _rows(
     connection: AsyncConnection[Any], row: type[Row], query: str, values: Sequence[Any] | dict[str, Any]
 ) -> list[Row]:
-    async with connection.cursor(row_factory=class_row(row)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, row, query, values)

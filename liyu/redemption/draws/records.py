@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row, dict_row
+from psycopg.rows import dict_row
 
+from liyu.core.database import fetch_all
 from liyu.core.errors import NotFoundError
 from liyu.redemption.draws.states import WITH_LIST, WITH_SEED
 
@@ -142,9 +143,7 @@ async def lock_draw(connection: AsyncConnection[Any], draw_id: int) -> str:
 
 async def list_prizes(connection: AsyncConnection[Any], draw_id: int) -> list[Prize]:
     """What is to be won, the first prize first."""
-    async with connection.cursor(row_factory=class_row(Prize)) as cursor:
-        await cursor.execute(_PRIZES, (draw_id,))
-        return await cursor.fetchall()
+    return await fetch_all(connection, Prize, _PRIZES, (draw_id,))
 
 
 async def move_draw(

@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.notify import STOCK_CHANNEL
+from liyu.core.database import fetch_all, fetch_one
 from liyu.members.notices import NoticeRow, tell_members
 from liyu.redemption.drops.notes import NoteRow, write_notes
 
@@ -110,9 +110,7 @@ async def close_entries(connection: AsyncConnection[Any], entry_ids: list[int], 
 
 
 async def _find_running(connection: AsyncConnection[Any], item_id: int, now: datetime) -> RunningDrop | None:
-    async with connection.cursor(row_factory=class_row(RunningDrop)) as cursor:
-        await cursor.execute(_RUNNING, {"item": item_id, "now": now})
-        return await cursor.fetchone()
+    return await fetch_one(connection, RunningDrop, _RUNNING, {"item": item_id, "now": now})
 
 
 async def _hand_on(connection: AsyncConnection[Any], drop: RunningDrop, units: int, now: datetime) -> int:
@@ -138,9 +136,7 @@ async def _hand_on(connection: AsyncConnection[Any], drop: RunningDrop, units: i
 
 
 async def _read_line(connection: AsyncConnection[Any], drop: RunningDrop, most: int) -> list[_Place]:
-    async with connection.cursor(row_factory=class_row(_Place)) as cursor:
-        await cursor.execute(_LINE, {"drop": drop.id, "item": drop.item_id, "most": most})
-        return await cursor.fetchall()
+    return await fetch_all(connection, _Place, _LINE, {"drop": drop.id, "item": drop.item_id, "most": most})
 
 
 async def _offer(connection: AsyncConnection[Any], drop: RunningDrop, chosen: list[_Place], now: datetime) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, record_of
+from liyu.core.database import fetch_all
 
 _READ = "SELECT id, item_id, member_id, units, state, deadline FROM drop_offer WHERE id = ANY(%s)"
 
@@ -49,9 +49,7 @@ TAKE_OFFERS = f"""
 
 async def read_offers(connection: AsyncConnection[Any], offer_ids: list[int]) -> dict[int, Offer]:
     """What is kept, by id. The caller holds the locks of the items' stocks, under which offers are made and decided."""
-    async with connection.cursor(row_factory=class_row(Offer)) as cursor:
-        await cursor.execute(_READ, (offer_ids,))
-        return {offer.id: offer for offer in await cursor.fetchall()}
+    return {offer.id: offer for offer in await fetch_all(connection, Offer, _READ, (offer_ids,))}
 
 
 async def take_offers(connection: AsyncConnection[Any], taken: list[OfferTaken]) -> None:

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.redemption.drops.errors import UnknownDropError
 from liyu.redemption.state import Answer
 
@@ -285,9 +285,7 @@ def _asked_for(body_hash: str) -> str | None:
 
 
 async def _rows(connection: AsyncConnection[Any], row: type[Row], query: str, values: Any) -> list[Row]:
-    async with connection.cursor(row_factory=class_row(row)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, row, query, values)
 
 
 async def _records(connection: AsyncConnection[Any], row: type[Row], query: str, values: Any) -> list[Row]:

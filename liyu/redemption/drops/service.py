@@ -7,12 +7,12 @@ from typing import Any
 from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
-from psycopg.rows import class_row
 
 from liyu.catalog.notify import STOCK_CHANNEL, announce_items
 from liyu.catalog.plan import ONE_WRITER_AT_A_TIME
 from liyu.catalog.publish import note_versions
 from liyu.core.bulk import encode_rows
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import Reason
 from liyu.core.i18n import N_, Message
 from liyu.core.ids import make_number
@@ -243,13 +243,13 @@ def _refusal(faults: list[str]) -> NotPlannableError:
 
 
 async def _find_item(connection: AsyncConnection[Any], sku: str) -> _ItemNow | None:
-    async with connection.cursor(row_factory=class_row(_ItemNow)) as cursor:
-        await cursor.execute(
-            "SELECT i.id, i.kind, i.state, s.total IS NOT NULL AS is_limited "
-            "FROM item i JOIN item_stock s ON s.item_id = i.id WHERE i.sku = %s",
-            (sku,),
-        )
-        return await cursor.fetchone()
+    return await fetch_one(
+        connection,
+        _ItemNow,
+        "SELECT i.id, i.kind, i.state, s.total IS NOT NULL AS is_limited "
+        "FROM item i JOIN item_stock s ON s.item_id = i.id WHERE i.sku = %s",
+        (sku,),
+    )
 
 
 async def _lock_drop(connection: AsyncConnection[Any], number: str) -> _DropNow:
@@ -258,17 +258,17 @@ async def _lock_drop(connection: AsyncConnection[Any], number: str) -> _DropNow:
     if found is None:
         raise UnknownDropError
     await lock_stock(connection, found[0])
-    async with connection.cursor(row_factory=class_row(_DropNow)) as cursor:
-        await cursor.execute("SELECT id, item_id, state, ends_at FROM drop WHERE number = %s FOR UPDATE", (number,))
-        drop = await cursor.fetchone()
+    drop = await fetch_one(
+        connection, _DropNow, "SELECT id, item_id, state, ends_at FROM drop WHERE number = %s FOR UPDATE", (number,)
+    )
     assert drop is not None
     return drop
 
 
 async def _read_waves(connection: AsyncConnection[Any], drop_id: int) -> list[WavePlan]:
-    async with connection.cursor(row_factory=class_row(WavePlan)) as cursor:
-        await cursor.execute("SELECT opens_at, units FROM drop_wave WHERE drop_id = %s ORDER BY number", (drop_id,))
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection, WavePlan, "SELECT opens_at, units FROM drop_wave WHERE drop_id = %s ORDER BY number", (drop_id,)
+    )
 
 
 async def _write_waves(connection: AsyncConnection[Any], drop_id: int, waves: list[WavePlan]) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_one
 from liyu.redemption.drops.errors import (
     ListClosedError,
     NotWaitingError,
@@ -103,8 +103,6 @@ async def _lock(connection: AsyncConnection[Any], number: str) -> _ListedDrop:
     if found is None:
         raise UnknownDropError
     await lock_stock(connection, found[0])
-    async with connection.cursor(row_factory=class_row(_ListedDrop)) as cursor:
-        await cursor.execute(_DROP, (number,))
-        drop = await cursor.fetchone()
+    drop = await fetch_one(connection, _ListedDrop, _DROP, (number,))
     assert drop is not None
     return drop

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows
 from liyu.core.clock import local_date, start_of_day
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.core.ids import make_token
@@ -291,21 +291,21 @@ async def list_codes(
     connection: AsyncConnection[Any], batch_id: int, *, state: str | None = None, after: int = 0, size: int = PAGE
 ) -> tuple[list[CodeLine], int | None]:
     """One page of a batch's codes by number, and the number behind which the next begins."""
-    async with connection.cursor(row_factory=class_row(CodeLine)) as cursor:
-        await cursor.execute(_CODES, {"id": batch_id, "state": state, "after": after, "most": size + 1})
-        lines = await cursor.fetchall()
+    lines = await fetch_all(
+        connection, CodeLine, _CODES, {"id": batch_id, "state": state, "after": after, "most": size + 1}
+    )
     return lines[:size], lines[size - 1].serial if len(lines) > size else None
 
 
 async def list_acts(connection: AsyncConnection[Any], batch_id: int) -> list[Act]:
     """What was done with a batch, the newest first."""
-    async with connection.cursor(row_factory=class_row(Act)) as cursor:
-        await cursor.execute(
-            "SELECT act, first_serial, last_serial, codes, reason, actor, at FROM gift_batch_act WHERE batch_id = %s "
-            "ORDER BY id DESC",
-            (batch_id,),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        Act,
+        "SELECT act, first_serial, last_serial, codes, reason, actor, at FROM gift_batch_act WHERE batch_id = %s "
+        "ORDER BY id DESC",
+        (batch_id,),
+    )
 
 
 async def find_code(connection: AsyncConnection[Any], text: str, *, secret_key: str) -> tuple[int, int] | None:
@@ -321,9 +321,7 @@ async def find_code(connection: AsyncConnection[Any], text: str, *, secret_key: 
 
 
 async def _fetch(connection: AsyncConnection[Any], query: str, values: dict[str, Any]) -> list[Batch]:
-    async with connection.cursor(row_factory=class_row(Batch)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, Batch, query, values)
 
 
 def _as_csv(codes: list[str]) -> str:

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.clock import local_date
+from liyu.core.database import fetch_one
 from liyu.members.errors import UnknownMemberError
 from liyu.members.leads import PERSON
 from liyu.members.personal.addresses import list_addresses
@@ -248,9 +248,7 @@ async def _member_of(connection: AsyncConnection[Any], external_id: str) -> int:
 
 
 async def _find(connection: AsyncConnection[Any], digest: bytes, member_id: int) -> _Known | None:
-    async with connection.cursor(row_factory=class_row(_Known)) as cursor:
-        await cursor.execute(_FIND, {"digest": digest, "member": member_id})
-        return await cursor.fetchone()
+    return await fetch_one(connection, _Known, _FIND, {"digest": digest, "member": member_id})
 
 
 def _check_days(known: _Known, now: datetime, zone: ZoneInfo) -> None:

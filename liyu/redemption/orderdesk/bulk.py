@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_one
 from liyu.core.errors import DomainError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.members.notices import NoticeRow, tell_members
@@ -84,9 +84,7 @@ async def receive_order(connection: AsyncConnection[Any], number: str, *, actor:
 
 async def tell_ready(connection: AsyncConnection[Any], number: str, *, now: datetime) -> None:
     """Tell a member, once, that an order can be picked up. Raises NotFoundError, NotToPickUpError or ToldAlreadyError."""
-    async with connection.cursor(row_factory=class_row(_ToPickUp)) as cursor:
-        await cursor.execute(_TO_PICK_UP, (READY_TOPIC, number))
-        order = await cursor.fetchone()
+    order = await fetch_one(connection, _ToPickUp, _TO_PICK_UP, (READY_TOPIC, number))
     if order is None:
         raise NotFoundError
     if order.kind != "pick_up" or order.state != "confirmed":

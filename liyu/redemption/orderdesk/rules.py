@@ -5,7 +5,8 @@ from typing import Any
 
 from msgspec import Struct, structs
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
+
+from liyu.core.database import fetch_one
 
 
 class OrderRules(Struct, frozen=True):
@@ -26,9 +27,7 @@ _COLUMNS = OrderRules.__struct_fields__
 
 async def load_rules(connection: AsyncConnection[Any]) -> OrderRules:
     """The rules in force; the default ones until somebody changes them."""
-    async with connection.cursor(row_factory=class_row(OrderRules)) as cursor:
-        await cursor.execute(f"SELECT {', '.join(_COLUMNS)} FROM order_rule")
-        return await cursor.fetchone() or DEFAULT_RULES
+    return await fetch_one(connection, OrderRules, f"SELECT {', '.join(_COLUMNS)} FROM order_rule") or DEFAULT_RULES
 
 
 async def save_rules(connection: AsyncConnection[Any], rules: OrderRules, now: datetime) -> None:

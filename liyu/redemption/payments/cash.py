@@ -6,8 +6,8 @@ from typing import Any
 import structlog
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_one
 from liyu.core.jobs import defer
 from liyu.core.ledger.posting import TransferRow, post_transfers, reserve_ids, system_account
 from liyu.redemption.payments.errors import ProviderRefusedError
@@ -68,13 +68,13 @@ async def receive(
 
 async def find_received(connection: AsyncConnection[Any], redemption_id: int) -> Received | None:
     """The payment that captured an order, under lock."""
-    async with connection.cursor(row_factory=class_row(Received)) as cursor:
-        await cursor.execute(
-            "SELECT intent_id, amount_minor, refunded_minor, currency FROM payment "
-            "WHERE redemption_id = %s AND captures FOR UPDATE",
-            (redemption_id,),
-        )
-        return await cursor.fetchone()
+    return await fetch_one(
+        connection,
+        Received,
+        "SELECT intent_id, amount_minor, refunded_minor, currency FROM payment "
+        "WHERE redemption_id = %s AND captures FOR UPDATE",
+        (redemption_id,),
+    )
 
 
 async def want_back(
@@ -111,9 +111,7 @@ async def refund(connection: AsyncConnection[Any], provider: Provider, refund_id
 
     Raises ProviderUnreachableError; then it is still wanted.
     """
-    async with connection.cursor(row_factory=class_row(WantedRefund)) as cursor:
-        await cursor.execute(f"{_WANTED} AND f.id = %s", (refund_id,))
-        wanted = await cursor.fetchone()
+    wanted = await fetch_one(connection, WantedRefund, f"{_WANTED} AND f.id = %s", (refund_id,))
     if wanted is None:
         return
     try:

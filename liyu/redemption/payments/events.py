@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_one
 from liyu.core.jobs import defer
 from liyu.redemption.payments.provider import PAID, REFUNDED, Event, Paid
 from liyu.redemption.payments.refunds import note_refunded
@@ -43,13 +43,13 @@ async def store_event(connection: AsyncConnection[Any], event: Event, now: datet
 
 async def handle_event(connection: AsyncConnection[Any], event_id: str, now: datetime, zone: ZoneInfo) -> None:
     """Do what a stored event asks for. The connection is in no transaction."""
-    async with connection.cursor(row_factory=class_row(_Stored)) as cursor:
-        await cursor.execute(
-            "SELECT kind, number, intent_id, amount_minor, refunded_minor, currency, handled_at FROM payment_event "
-            "WHERE event_id = %s",
-            (event_id,),
-        )
-        event = await cursor.fetchone()
+    event = await fetch_one(
+        connection,
+        _Stored,
+        "SELECT kind, number, intent_id, amount_minor, refunded_minor, currency, handled_at FROM payment_event "
+        "WHERE event_id = %s",
+        (event_id,),
+    )
     if event is None or event.handled_at is not None:
         return
     result = await _handle(connection, event, now, zone)

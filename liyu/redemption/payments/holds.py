@@ -5,7 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
+
+from liyu.core.database import fetch_all
 
 CAPTURED, RELEASED = "captured", "released"
 
@@ -126,6 +127,4 @@ async def note_closed(connection: AsyncConnection[Any], hold: Hold, now: datetim
 
 
 async def _read(connection: AsyncConnection[Any], query: str, values: tuple[Any, ...]) -> list[Hold]:
-    async with connection.cursor(row_factory=class_row(Hold)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, Hold, query, values)

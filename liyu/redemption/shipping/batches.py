@@ -5,12 +5,12 @@ from typing import Any
 
 from msgspec import Struct, structs
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from liyu.catalog.errors import RowFault
 from liyu.catalog.models import POSTED_KINDS
 from liyu.catalog.uploads import UploadDecidedError
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import DomainError, InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.core.storage import Storage
@@ -76,18 +76,19 @@ async def take_in(
 
 async def list_files(connection: AsyncConnection[Any], partner_id: int | None) -> list[ShippingFile]:
     """The latest files, the newest first; with `partner_id`, only that partner's."""
-    async with connection.cursor(row_factory=class_row(ShippingFile)) as cursor:
-        await cursor.execute(
-            f"{_UPLOAD} WHERE {_OWN} ORDER BY id DESC LIMIT %(most)s", {"partner": partner_id, "most": PAGE_SIZE}
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        ShippingFile,
+        f"{_UPLOAD} WHERE {_OWN} ORDER BY id DESC LIMIT %(most)s",
+        {"partner": partner_id, "most": PAGE_SIZE},
+    )
 
 
 async def load_file(connection: AsyncConnection[Any], partner_id: int | None, upload_id: int) -> ShippingFile:
     """One file. Raises NotFoundError, also when it is another partner's."""
-    async with connection.cursor(row_factory=class_row(ShippingFile)) as cursor:
-        await cursor.execute(f"{_UPLOAD} WHERE id = %(id)s AND {_OWN}", {"id": upload_id, "partner": partner_id})
-        found = await cursor.fetchone()
+    found = await fetch_one(
+        connection, ShippingFile, f"{_UPLOAD} WHERE id = %(id)s AND {_OWN}", {"id": upload_id, "partner": partner_id}
+    )
     if found is None:
         raise NotFoundError
     return found

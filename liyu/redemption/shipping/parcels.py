@@ -9,9 +9,9 @@ from typing import Any
 from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
-from psycopg.rows import class_row
 
 from liyu.catalog.models import POSTED_KINDS
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.members.notices import NoticeRow, tell_members
@@ -108,9 +108,7 @@ async def lock_orders(
     """Orders by number, under lock in the order of their ids; with `partner_id`, only those of its items."""
     found = await connection.execute(_LOCK, {"numbers": numbers, "partner": partner_id})
     ids = [row[0] for row in await found.fetchall()]
-    async with connection.cursor(row_factory=class_row(Shippable)) as cursor:
-        await cursor.execute(_READ, (ids,))
-        return {order.number: order for order in await cursor.fetchall()}
+    return {order.number: order for order in await fetch_all(connection, Shippable, _READ, (ids,))}
 
 
 async def send_parcel(

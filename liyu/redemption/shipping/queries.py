@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.models import POSTED_KINDS
+from liyu.core.database import fetch_all
 from liyu.members.personal.addresses import region_of
 from liyu.redemption.shipping.carriers import CARRIERS, Carrier
 
@@ -85,9 +85,7 @@ _TO_SEND = """
 
 async def list_parcels(connection: AsyncConnection[Any], redemption_id: int) -> list[ParcelLine]:
     """The parcels of an order, in the order in which they were sent. Whose order it is, the caller has found out."""
-    async with connection.cursor(row_factory=class_row(ParcelLine)) as cursor:
-        await cursor.execute(_PARCELS, (redemption_id,))
-        return await cursor.fetchall()
+    return await fetch_all(connection, ParcelLine, _PARCELS, (redemption_id,))
 
 
 async def list_to_send(
@@ -98,9 +96,7 @@ async def list_to_send(
     With `partner_id`, only orders of that partner's items.
     """
     values = {"kinds": list(POSTED_KINDS), "partner": partner_id, "after": after, "most": size + 1}
-    async with connection.cursor(row_factory=class_row(ToSend)) as cursor:
-        await cursor.execute(_TO_SEND, values)
-        found = await cursor.fetchall()
+    found = await fetch_all(connection, ToSend, _TO_SEND, values)
     return found[:size], found[size - 1].id if len(found) > size else None
 
 

@@ -12,8 +12,8 @@ import msgspec
 import structlog
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_one
 from liyu.core.outgoing import Answered, UnansweredError, UnreachedError, post, sign
 from liyu.core.sealing import unseal
 from liyu.members.notices import NoticeRow, tell_members
@@ -145,9 +145,7 @@ async def _begin(connection: AsyncConnection[Any], redemption_id: int, now: date
         if state != ("confirmed",):
             await connection.execute("UPDATE top_up SET next_at = NULL WHERE redemption_id = %s", (redemption_id,))
             return None
-        async with connection.cursor(row_factory=class_row(DueTopUp)) as cursor:
-            await cursor.execute(_BEGIN, {"order": redemption_id, "now": now, "lease": now + LEASE})
-            due = await cursor.fetchone()
+        due = await fetch_one(connection, DueTopUp, _BEGIN, {"order": redemption_id, "now": now, "lease": now + LEASE})
         if due is not None and due.url is None:
             await connection.execute(_LEAVE_TO_PEOPLE, (now, redemption_id))
             return None

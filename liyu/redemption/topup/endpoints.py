@@ -8,8 +8,8 @@ from typing import Any
 from msgspec import Struct
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all, fetch_one
 from liyu.core.errors import InvalidInputError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.core.outgoing import SECRET_PREFIX, is_web_address
@@ -58,16 +58,12 @@ _TAKE_UP = """
 
 async def list_endpoints(connection: AsyncConnection[Any]) -> list[Endpoint]:
     """All systems, by name."""
-    async with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
-        await cursor.execute(_LIST, {"id": None})
-        return await cursor.fetchall()
+    return await fetch_all(connection, Endpoint, _LIST, {"id": None})
 
 
 async def load_endpoint(connection: AsyncConnection[Any], endpoint_id: int) -> Endpoint:
     """One system. Raises NotFoundError."""
-    async with connection.cursor(row_factory=class_row(Endpoint)) as cursor:
-        await cursor.execute(_LIST, {"id": endpoint_id})
-        found = await cursor.fetchone()
+    found = await fetch_one(connection, Endpoint, _LIST, {"id": endpoint_id})
     if found is None:
         raise NotFoundError
     return found

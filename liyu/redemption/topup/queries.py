@@ -5,7 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
+
+from liyu.core.database import fetch_all, fetch_one
 
 PAGE_SIZE = 50
 
@@ -61,23 +62,19 @@ _OPEN = """
 
 async def find_top_up(connection: AsyncConnection[Any], redemption_id: int) -> TopUpView | None:
     """The top-up of an order; None where there is none. Whose order it is, the caller has found out."""
-    async with connection.cursor(row_factory=class_row(TopUpView)) as cursor:
-        await cursor.execute(_FIND, (redemption_id,))
-        return await cursor.fetchone()
+    return await fetch_one(connection, TopUpView, _FIND, (redemption_id,))
 
 
 async def list_attempts(connection: AsyncConnection[Any], redemption_id: int) -> list[Attempt]:
     """The attempts for an order, the latest first."""
-    async with connection.cursor(row_factory=class_row(Attempt)) as cursor:
-        await cursor.execute(
-            "SELECT result, status, detail, milliseconds, at FROM top_up_attempt WHERE redemption_id = %s ORDER BY id DESC",
-            (redemption_id,),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        Attempt,
+        "SELECT result, status, detail, milliseconds, at FROM top_up_attempt WHERE redemption_id = %s ORDER BY id DESC",
+        (redemption_id,),
+    )
 
 
 async def list_open(connection: AsyncConnection[Any]) -> list[OpenTopUp]:
     """Top-ups that are not decided, those that wait for people first."""
-    async with connection.cursor(row_factory=class_row(OpenTopUp)) as cursor:
-        await cursor.execute(_OPEN, (PAGE_SIZE,))
-        return await cursor.fetchall()
+    return await fetch_all(connection, OpenTopUp, _OPEN, (PAGE_SIZE,))

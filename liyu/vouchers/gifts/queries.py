@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.clock import local_date
+from liyu.core.database import fetch_all
 from liyu.core.errors import NotFoundError
 from liyu.core.sealing import hash_token
 from liyu.vouchers.gifts.errors import UnknownGiftError
@@ -114,6 +114,4 @@ async def list_gifts(
 
 
 async def _fetch(connection: AsyncConnection[Any], condition: str, values: dict[str, Any]) -> list[GiftView]:
-    async with connection.cursor(row_factory=class_row(GiftView)) as cursor:
-        await cursor.execute(f"{_GIFTS} {condition}", values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, GiftView, f"{_GIFTS} {condition}", values)

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.clock import local_date, start_of_day
+from liyu.core.database import fetch_all
 from liyu.core.errors import Reason
 from liyu.core.i18n import N_, Message
 from liyu.core.sealing import derive_key, hash_token
@@ -273,9 +273,7 @@ async def _repeat_or_refuse(connection: AsyncConnection[Any], values: dict[str, 
 
 
 async def _decide(connection: AsyncConnection[Any], statement: str, values: dict[str, Any]) -> list[_Gift]:
-    async with connection.cursor(row_factory=class_row(_Gift)) as cursor:
-        await cursor.execute(statement, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, _Gift, statement, values)
 
 
 async def _give_back(

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_one
 from liyu.core.ids import make_token
 from liyu.core.sealing import hash_token
 from liyu.vouchers.alphabet import LETTERS, repair, tidy
@@ -157,9 +157,7 @@ async def pair(
 
 async def find_device(connection: AsyncConnection[Any], partner_id: int, token: str) -> Device | None:
     """The device of a browser, revoked ones too: what it took before is still taken in."""
-    async with connection.cursor(row_factory=class_row(Device)) as cursor:
-        await cursor.execute(_FIND, (hash_token(token), partner_id))
-        return await cursor.fetchone()
+    return await fetch_one(connection, Device, _FIND, (hash_token(token), partner_id))
 
 
 async def revoke_device(

@@ -13,8 +13,8 @@ from typing import Any
 
 from msgspec import Struct, structs
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.core.errors import InvalidInputError
 from liyu.core.sealing import derive_key
 from liyu.vouchers.serials import serial_of
@@ -117,9 +117,7 @@ class _Cursor(Struct):
 
 async def fetch_items(connection: AsyncConnection[Any], partner_id: int, store_id: int) -> list[OfflineItem]:
     """The partner's items that have vouchers, as one of its stores sees them."""
-    async with connection.cursor(row_factory=class_row(OfflineItem)) as cursor:
-        await cursor.execute(_ITEMS, {"partner": partner_id, "store": store_id})
-        return await cursor.fetchall()
+    return await fetch_all(connection, OfflineItem, _ITEMS, {"partner": partner_id, "store": store_id})
 
 
 async def fetch_changes(

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.clock import start_of_day
+from liyu.core.database import fetch_one
 from liyu.partners.settlement.accrue import accrue_use, reverse_use
 from liyu.partners.settlement.terms import unit_of
 from liyu.vouchers.offline.errors import SameBearerError, UnknownConflictError
@@ -182,9 +182,7 @@ def _source(use_id: int, decision: int) -> str:
 
 
 async def _load(connection: AsyncConnection[Any], use_id: int) -> Conflict:
-    async with connection.cursor(row_factory=class_row(Conflict)) as cursor:
-        await cursor.execute(_CONFLICT, (use_id,))
-        conflict = await cursor.fetchone()
+    conflict = await fetch_one(connection, Conflict, _CONFLICT, (use_id,))
     if conflict is None:
         raise UnknownConflictError
     return conflict

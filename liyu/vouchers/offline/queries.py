@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all, fetch_one
 from liyu.vouchers.offline.errors import UnknownConflictError
 from liyu.vouchers.serials import serial_of
 
@@ -129,9 +129,7 @@ async def list_devices(
     connection: AsyncConnection[Any], partner_id: int, *, store_id: int | None = None
 ) -> list[DeviceLine]:
     """A partner's devices, or one store's; those in use first, the newest first."""
-    async with connection.cursor(row_factory=class_row(DeviceLine)) as cursor:
-        await cursor.execute(_DEVICES, {"partner": partner_id, "store": store_id})
-        return await cursor.fetchall()
+    return await fetch_all(connection, DeviceLine, _DEVICES, {"partner": partner_id, "store": store_id})
 
 
 async def list_uses(
@@ -145,21 +143,15 @@ async def list_uses(
 ) -> list[UseLine]:
     """What devices took without a network, the newest first: a partner's, one store's, or for the operator (None) everybody's."""
     values = {"partner": partner_id, "store": store_id, "before": before, "conflicts": conflicts, "limit": limit}
-    async with connection.cursor(row_factory=class_row(UseLine)) as cursor:
-        await cursor.execute(_PAGE, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, UseLine, _PAGE, values)
 
 
 async def find_conflict(connection: AsyncConnection[Any], use_id: int) -> tuple[UseLine, list[Decision]]:
     """A conflict with all its decisions, for the operator. Raises UnknownConflictError."""
-    async with connection.cursor(row_factory=class_row(UseLine)) as cursor:
-        await cursor.execute(_ONE, (use_id,))
-        found = await cursor.fetchone()
+    found = await fetch_one(connection, UseLine, _ONE, (use_id,))
     if found is None:
         raise UnknownConflictError
-    async with connection.cursor(row_factory=class_row(Decision)) as decided:
-        await decided.execute(_DECISIONS, (use_id,))
-        return found, await decided.fetchall()
+    return found, await fetch_all(connection, Decision, _DECISIONS, (use_id,))
 
 
 async def count_conflicts(

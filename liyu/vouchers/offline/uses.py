@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_one
 from liyu.core.errors import IdempotencyConflictError
 from liyu.vouchers.errors import VoucherRefusedError
 from liyu.vouchers.offline.devices import Device
@@ -254,15 +254,11 @@ async def _verify(
 
 
 async def _find_known(connection: AsyncConnection[Any], device: Device, entry: OfflineEntry) -> _Known | None:
-    async with connection.cursor(row_factory=class_row(_Known)) as cursor:
-        await cursor.execute(_KNOWN, {"device": device.id, "nonce": entry.nonce})
-        return await cursor.fetchone()
+    return await fetch_one(connection, _Known, _KNOWN, {"device": device.id, "nonce": entry.nonce})
 
 
 async def _find_lease(connection: AsyncConnection[Any], device: Device, entry: OfflineEntry) -> LeaseFacts | None:
-    async with connection.cursor(row_factory=class_row(LeaseFacts)) as cursor:
-        await cursor.execute(_LEASE, {"lease": entry.lease, "device": device.id})
-        return await cursor.fetchone()
+    return await fetch_one(connection, LeaseFacts, _LEASE, {"lease": entry.lease, "device": device.id})
 
 
 async def _find_voucher(
@@ -271,7 +267,5 @@ async def _find_voucher(
     """The voucher of a use; of another partner's, nothing is kept."""
     if presented is None:
         return None
-    async with connection.cursor(row_factory=class_row(_Voucher)) as cursor:
-        await cursor.execute(_VOUCHER, (presented.voucher_id,))
-        voucher = await cursor.fetchone()
+    voucher = await fetch_one(connection, _Voucher, _VOUCHER, (presented.voucher_id,))
     return voucher if voucher and voucher.partner_id == device.partner_id else None

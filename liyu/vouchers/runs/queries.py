@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_all
 from liyu.core.errors import NotFoundError
 from liyu.partners.settlement.terms import unit_of
 from liyu.vouchers.runs.service import FITS
@@ -134,13 +134,13 @@ async def load_run(connection: AsyncConnection[Any], run_id: int, now: datetime)
 
 async def list_acts(connection: AsyncConnection[Any], run_id: int) -> list[RunAct]:
     """What was decided about its numbers, the latest first."""
-    async with connection.cursor(row_factory=class_row(RunAct)) as cursor:
-        await cursor.execute(
-            "SELECT act, first, last, vouchers, reason, actor, at FROM voucher_run_activation WHERE run_id = %s "
-            "ORDER BY id DESC LIMIT 200",
-            (run_id,),
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        RunAct,
+        "SELECT act, first, last, vouchers, reason, actor, at FROM voucher_run_activation WHERE run_id = %s "
+        "ORDER BY id DESC LIMIT 200",
+        (run_id,),
+    )
 
 
 async def list_numbers(
@@ -148,23 +148,19 @@ async def list_numbers(
 ) -> tuple[list[NumberLine], int | None]:
     """One page of a run's numbers above `after`, all or those in a state, and the cursor of the next page."""
     values = {"run": run_id, "state": state, "after": after, "now": now, "most": NUMBERS + 1}
-    async with connection.cursor(row_factory=class_row(NumberLine)) as cursor:
-        await cursor.execute(_NUMBERS, values)
-        found = await cursor.fetchall()
+    found = await fetch_all(connection, NumberLine, _NUMBERS, values)
     return found[:NUMBERS], found[NUMBERS - 1].number if len(found) > NUMBERS else None
 
 
 async def list_runnable_items(connection: AsyncConnection[Any]) -> list[RunnableItem]:
     """Items of which a run can be made."""
-    async with connection.cursor(row_factory=class_row(RunnableItem)) as cursor:
-        await cursor.execute(
-            'SELECT i.sku, i.name_zh, i.name_en, s.total - s.taken AS "left" '
-            f"FROM item i JOIN item_stock s ON s.item_id = i.id WHERE {FITS} ORDER BY i.position, i.id"
-        )
-        return await cursor.fetchall()
+    return await fetch_all(
+        connection,
+        RunnableItem,
+        'SELECT i.sku, i.name_zh, i.name_en, s.total - s.taken AS "left" '
+        f"FROM item i JOIN item_stock s ON s.item_id = i.id WHERE {FITS} ORDER BY i.position, i.id",
+    )
 
 
 async def _fetch(connection: AsyncConnection[Any], query: str, values: dict[str, Any]) -> list[Run]:
-    async with connection.cursor(row_factory=class_row(Run)) as cursor:
-        await cursor.execute(query, values)
-        return await cursor.fetchall()
+    return await fetch_all(connection, Run, query, values)

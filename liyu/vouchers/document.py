@@ -2,12 +2,14 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
+from datetime import UTC
+from math import ceil
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from liyu.vouchers.facts import StoreFacts, VoucherFacts
-from liyu.vouchers.paper_room import choose_setting
+from liyu.vouchers.paper_room import Setting, choose_setting, width_of
 from liyu.vouchers.sheets import Marks
 from liyu.vouchers.tokens import Tokens
 
@@ -35,8 +37,10 @@ class VoucherDocument(Struct, kw_only=True):
     support_phone: str
     cover: str
     pictured: bool
-    setting: str
-    """`roomy`, `dense`, or `overleaf` when rules and stores need a second page."""
+    setting: Setting
+    """`overleaf` when rules and stores need a second page."""
+    claimed_first: bool
+    """Whether it must be put into a wallet before it is used."""
 
 
 def voucher_document(
@@ -47,15 +51,15 @@ def voucher_document(
     cover: str,
     pictured: bool = False,
     support_phone: str = "",
+    note: str = "",
 ) -> VoucherDocument:
-    """Put a voucher's item into words of one language; English falls back to Chinese."""
+    """Put a voucher's item into words of one language; English falls back to Chinese. A `note` stands before its rules."""
     name = _pick(locale, facts.item_zh, facts.item_en)
     summary = _pick(locale, facts.summary_zh, facts.summary_en)
     rules = (facts.rules_en if locale == ENGLISH and facts.rules_en else facts.rules_zh) or []
+    rules = [note, *map(_flatten, rules)] if note else [*map(_flatten, rules)]
     printed = [_print_store(store, locale) for store in stores]
-    setting, shown = choose_setting(
-        name, summary, rules, [(store.name, f"{store.address}  {store.hours}") for store in printed]
-    )
+    setting, shown = choose_setting(name, summary, rules, [(store.name, _reckon_address(store)) for store in printed])
     return VoucherDocument(
         name=name,
         summary=summary,
@@ -64,7 +68,8 @@ def voucher_document(
         stores=printed[:shown],
         more_stores=len(printed) - shown,
         uses_allowed=facts.uses_allowed,
-        support_phone=facts.partner_phone or support_phone,
+        support_phone=_flatten(facts.partner_phone or support_phone),
+        claimed_first=facts.paper_confirmed and facts.member_id is None,
         cover=cover,
         pictured=pictured,
         setting=setting,
@@ -80,7 +85,7 @@ def voucher_marks(facts: VoucherFacts, last_day: str, *, tokens: Tokens, zone: Z
             "number": f"{facts.number} / {facts.run_total:,}" if facts.run_total else facts.number,
         },
         qr=tokens.static_token(facts.serial, facts.last_day(zone), facts.item_id),
-        made_at=facts.issued_at.strftime("D:%Y%m%d%H%M%SZ"),
+        made_at=facts.issued_at.astimezone(UTC).strftime("D:%Y%m%d%H%M%SZ"),
     )
 
 
@@ -93,9 +98,19 @@ def _print_store(store: StoreFacts, locale: str) -> PrintedStore:
     return PrintedStore(
         _pick(locale, store.name_zh, store.name_en),
         _pick(locale, store.address_zh, store.address_en),
-        store.opening_hours,
+        _flatten(store.opening_hours),
     )
 
 
+def _reckon_address(store: PrintedStore) -> str:
+    """An address with its hours, which stay together: reckoned as one word of their width."""
+    return f"{store.address}  {'_' * ceil(width_of(store.hours) / width_of('_'))}"
+
+
 def _pick(locale: str, chinese: str, english: str) -> str:
-    return (english if locale == ENGLISH else chinese) or chinese
+    return _flatten((english if locale == ENGLISH else chinese) or chinese)
+
+
+def _flatten(text: str) -> str:
+    """A text as one line, whatever ends of lines and kinds of spaces it came with: its room is reckoned so."""
+    return " ".join(text.split())

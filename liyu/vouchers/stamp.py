@@ -246,7 +246,9 @@ def _draw(place: _Place, marks: Marks, code: str) -> bytes:
 def _take_apart(page: Page, wanted: Mapping[str, tuple[str, str]]) -> _MasterPage:
     pieces: list[_Piece] = []
     kept: list[Any] = []
-    pixels = {name for name, picture in page.images.items() if (picture.Width, picture.Height) == (1, 1)}
+    pixels = {
+        name for name, picture in page.get_images(recursive=False).items() if (picture.Width, picture.Height) == (1, 1)
+    }
     for instruction in parse_content_stream(page):
         place = _find_place(instruction, wanted, pixels)
         if place is None:

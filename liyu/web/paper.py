@@ -7,7 +7,6 @@ from string import digits
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 from jinja2 import Environment
 from markupsafe import Markup
 from psycopg import AsyncConnection
@@ -55,28 +54,39 @@ def vouchers_to_sheets(
 
     `pictures` are JPEG files by item; an item without one has its drawn cover.
     """
-    template, places, known = environment.get_template("pdf/voucher.html"), places_of(locale), dict[bytes, str]()
+    template, places, known = environment.get_template("pdf/voucher.html"), places_of(locale), dict[Any, str]()
     sheets = []
     for facts, stores in vouchers:
-        document = voucher_document(
-            facts,
-            stores,
-            locale,
-            cover=_cover_of(facts, pictures),
-            pictured=facts.item_id in pictures,
-            support_phone=support_phone,
-        )
-        key = msgspec.json.encode(document)
-        if key not in known:
-            known[key] = _narrow(
-                template.render(
-                    voucher=document, places=places, qr=PIXEL, lang=LANGUAGE_TAGS[locale], program_name=program_name
-                ),
+        note = _note_of(facts)
+        alike = (facts.item_id, facts.partner_id, facts.uses_allowed, note)
+        if alike not in known:
+            document = voucher_document(
+                facts,
+                stores,
                 locale,
+                cover=_cover_of(facts, pictures),
+                pictured=facts.item_id in pictures,
+                support_phone=support_phone,
+                note=note,
             )
+            html = template.render(
+                voucher=document, places=places, qr=PIXEL, lang=LANGUAGE_TAGS[locale], program_name=program_name
+            )
+            known[alike] = _narrow(html, locale)
         last_day = format_day(facts.last_day(zone), locale)
-        sheets.append(Sheet(known[key], places, voucher_marks(facts, last_day, tokens=tokens, zone=zone)))
+        sheets.append(Sheet(known[alike], places, voucher_marks(facts, last_day, tokens=tokens, zone=zone)))
     return sheets
+
+
+def _note_of(facts: VoucherFacts) -> str:
+    """What whoever has the paper must know to use it, beside the rules of its item."""
+    if facts.member_id is not None:
+        words = N_("Staff ask for the PIN in your wallet, or for your yes there.") if facts.paper_confirmed else ""
+    elif facts.paper_confirmed:
+        words = N_("Add it to your wallet in the mall first: the paper alone is not taken.")
+    else:
+        words = N_("Or add it to your wallet in the mall: the paper is void then.")
+    return gettext(words) if words else ""
 
 
 _NARROW = str.maketrans({"“": "&quot;", "”": "&quot;", "‘": "&#39;", "’": "&#39;", "…": "..."})

@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ import pytest
 import segno
 from fontTools.ttLib import TTFont
 from pikepdf import Pdf
+from PIL import Image
 from pypdfium2 import PdfDocument
 
 import liyu.web
 from liyu.vouchers import pdf
 from liyu.vouchers.document import VoucherDocument, voucher_document
 from liyu.vouchers.facts import StoreFacts, VoucherFacts
-from liyu.vouchers.paper_room import choose_setting, width_of
+from liyu.vouchers.paper_room import MOST_STORES, choose_setting, count_lines
 from liyu.vouchers.pdf import MISSING_HAN, PdfMaker, PdfTooLargeError, PdfTooSlowError, find_static_file
 from liyu.vouchers.sheets import Sheet
 from liyu.web.formats import format_day
@@ -95,6 +97,12 @@ def fonts(made: bytes) -> int:
         return len(list(opened.pages[0].resources.Font.keys()))
 
 
+@cache
+def own_typesetter() -> pdf._Typesetter:
+    """One of this process, for what needs no other."""
+    return pdf._Typesetter(60)
+
+
 @pytest.fixture(scope="module")
 def maker() -> Iterator[PdfMaker]:
     made = PdfMaker(workers=1, seconds=20)
@@ -111,6 +119,7 @@ def test_texts_are_in_the_asked_language_and_fall_back_to_chinese() -> None:
     assert "有效期至" in html()
     assert "Valid until" in html("en")
     assert "members&#39; lounge" in html("en", item_en="members’ lounge")
+    assert document(item_zh="一\n二\u2028三\t四").name == "一 二 三 四"
 
 
 def test_markup_of_a_partner_stays_text() -> None:
@@ -120,12 +129,87 @@ def test_markup_of_a_partner_stays_text() -> None:
 def test_much_small_print_gets_room() -> None:
     rule = "到店后请向店员出示本页并说明人数" * 2
     store = ("南京西路店", "南京西路 1266 号  10:00-22:00")
-    assert choose_setting("短名", "", [rule], []) == ("roomy", 0)
-    assert choose_setting("短名", "", [rule] * 6, [store]) == ("dense", 1)
+    assert choose_setting("短名", "", [rule], []) == ("airy", 0)
+    assert choose_setting("很长的名字" * 4, "", [rule], []) == ("roomy", 0)
+    assert choose_setting("短名", "", [rule] * 5, [store]) == ("compact", 1)
     assert choose_setting("短名", "", [], [store] * 30) == ("dense", 6)
-    assert choose_setting("短名", "", [rule] * 9, [store] * 30) == ("overleaf", 30)
+    assert choose_setting("短名", "", [rule] * 9, [store] * 500) == ("overleaf", MOST_STORES)
     assert choose_setting("长名" * 60, "", [], []) == ("overleaf", 0)
-    assert width_of("券 A") == 4
+
+
+def test_words_stay_together_on_a_line_unless_they_are_longer() -> None:
+    ten_ems = 10 * 10 * 25.4 / 72 * 1.03
+    assert count_lines("", 10, ten_ems) == 0
+    assert count_lines("字" * 10, 10, ten_ems) == 1
+    assert count_lines("字" * 11, 10, ten_ems) == 2
+    assert count_lines("字" * 9 + "words", 10, ten_ems) == 2
+    assert count_lines("nnnnnnnnnn nnnnnnnnnn", 10, ten_ems) == 2
+    assert count_lines("n" * 36, 10, ten_ems) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("标准杯饮品一杯", "到店后请向店员出示本页，并说明同行人数与到店时间"),
+        ("SET MEAL FOR TWO", "SHOW THIS PAGE AT THE COUNTER BEFORE YOU ORDER YOUR MEAL"),
+        ("Menu of the day", "Please show this page to the waiter before you order anything"),
+        ("下午茶 Afternoon tea", "请提前2小时预约 WWW.EXAMPLE.COM 或致电 400-555-0101 预约"),
+    ],
+)
+def test_small_print_ends_above_the_foot(name: str, rule: str) -> None:
+    """As many rules as the reckoning takes, in each of the settings: none of them below 139 mm, and no second page."""
+    settings = set()
+    for count in range(1, 14):
+        laid = document(item_zh=name, rules_zh=[rule] * count, stores=STORES[:2])
+        if laid.setting in settings or laid.setting == "overleaf":
+            continue
+        most = max(
+            more for more in range(count, 14)
+            if document(item_zh=name, rules_zh=[rule] * more, stores=STORES[:2]).setting == laid.setting
+        )  # fmt: skip
+        settings.add(laid.setting)
+        (full,) = sheets(facts(item_zh=name, rules_zh=[rule] * most), stores=STORES[:2])
+        made = own_typesetter().print_all([full])
+        assert pages(made) == 1
+        assert draw(made)[int(139 * 72 / 25.4 * 2) : int(140 * 72 / 25.4 * 2)].min() > 250, (laid.setting, most)
+    assert len(settings) >= 3
+
+
+def test_what_whoever_has_the_paper_must_do_stands_first() -> None:
+    numbered = {"member_id": None, "redemption_number": None, "run_id": 1, "run_number": 7, "run_total": 500}
+    for words, foot, changes in (
+        ("Staff ask for the PIN", "Copies do not add uses", {"paper_confirmed": True}),
+        ("Or add it to your wallet", "A copy cannot be used twice", numbered | {"uses_allowed": 1}),
+        ("the paper alone is not taken", "Add this voucher to your wallet", numbered | {"paper_confirmed": True}),
+    ):
+        made = html("en", **changes)
+        assert words in made
+        assert made.index(words) < made.index("Show it at the till")
+        assert foot in made
+    assert "wallet" not in html("en")
+
+
+def test_a_picture_is_cut_and_not_stretched() -> None:
+    drawn = Image.new("RGB", (400, 1600), "white")
+    drawn.paste("black", (150, 750, 250, 850))
+    content = io.BytesIO()
+    drawn.save(content, "JPEG")
+    load_catalogs()
+    use_locale("en")
+    (made,) = vouchers_to_sheets(
+        make_environment(str), [(facts(), [])], "en", tokens=TOKENS, zone=ZONE, program_name="", support_phone="",
+        pictures={3: content.getvalue()},
+    )  # fmt: skip
+    # Below the name of the program, above the end of the cover.
+    dark = draw(own_typesetter().print_all([made]))[20:230, 100:500] < 128
+    high, wide = dark.any(axis=1).sum(), dark.any(axis=0).sum()
+    assert wide > 100
+    assert abs(int(wide) - int(high)) <= 2
+
+
+def test_a_name_that_fills_pages_does_so_from_the_first_line() -> None:
+    (long,) = sheets(facts(item_zh="长" * 2000))
+    assert "长长长" in text_of(own_typesetter().print_all([long]), 1)
 
 
 @pytest.mark.parametrize("locale", ["zh_CN", "en"])

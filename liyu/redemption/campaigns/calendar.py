@@ -1,7 +1,7 @@
 """Days of the year that belong to a member: birthdays, the month of it, the day of joining. Whose day it is, and whose will be.
 
 Who was born or joined on 29 February has the 28th in other years, as in pricing. A day that passed without a worker is made up for
-within `MADE_UP_DAYS`; the year of the day, not of the giving, is what it is given for.
+within `MADE_UP_DAYS`, for those who were members on it; the year of the day, not of the giving, is what it is given for.
 """
 
 from calendar import isleap
@@ -33,7 +33,8 @@ _DUE = """
     SELECT m.id, d.day FROM {tables} JOIN LATERAL (SELECT {date} AS born) AS b ON true
     JOIN json_to_recordset(%(days)s::json) AS d(key text, day date, born_before date)
         ON d.key = to_char(b.born, %(pattern)s) AND b.born < d.born_before
-    WHERE m.state = 'active' AND {predicate}"""
+    WHERE m.state = 'active' AND {predicate}
+        AND (%(pattern)s = 'MM' OR (m.joined_at AT TIME ZONE %(zone)s)::date <= d.day)"""
 
 _NOTE = """
     INSERT INTO campaign_gift (campaign_id, member_id, period, day, state, at)
@@ -99,16 +100,19 @@ async def note_due(
 
 
 async def list_yearly(connection: AsyncConnection[Any]) -> list[int]:
-    """Yearly campaigns that run."""
-    found = await connection.execute("SELECT id FROM campaign WHERE state = 'issuing' AND kind <> 'once' ORDER BY id")
+    """Yearly campaigns that run and were never ended."""
+    found = await connection.execute(
+        "SELECT id FROM campaign WHERE state = 'issuing' AND kind <> 'once' AND finished_at IS NULL ORDER BY id"
+    )
     return [row[0] for row in await found.fetchall()]
 
 
 async def forecast(
     connection: AsyncConnection[Any], campaign: Campaign, today: date, zone: ZoneInfo
 ) -> list[tuple[date, int]]:
-    """How many members will be given something on which of the next 30 days, as members and stock are now."""
-    assert campaign.starts_on is not None
+    """How many members will be given something on which of the next 30 days, as members are now; none of one that is over."""
+    if campaign.starts_on is None or not campaign.is_open:
+        return []
     first = max(today, campaign.starts_on)
     last = min(today + timedelta(days=FORECAST_DAYS - 1), campaign.ends_on or date.max)
     if first > last:
@@ -120,7 +124,7 @@ async def forecast(
 
 async def expect_units(connection: AsyncConnection[Any], campaign: Campaign, today: date, zone: ZoneInfo) -> int:
     """Units that a campaign is about to give: to everybody who waits, of a yearly one also in the next 30 days."""
-    coming = await forecast(connection, campaign, today, zone) if campaign.is_yearly else []
+    coming = await forecast(connection, campaign, today, zone)
     return (campaign.waiting + sum(members for _, members in coming)) * campaign.quantity
 
 

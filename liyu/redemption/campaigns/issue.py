@@ -109,7 +109,7 @@ _RECORD = f"""
 # Of the session: it ends with the connection of a worker that is killed.
 _TAKE_CARE = "SELECT pg_advisory_lock_shared(hashtext('liyu:campaign'), %s::int)"
 _LEFT = """
-    SELECT id FROM campaign c WHERE state = 'issuing' AND (kind = 'once' OR EXISTS (
+    SELECT id FROM campaign c WHERE state = 'issuing' AND (kind = 'once' OR finished_at IS NOT NULL OR EXISTS (
         SELECT FROM campaign_gift g WHERE g.campaign_id = c.id AND g.state = 'waiting'))
     AND pg_try_advisory_xact_lock(hashtext('liyu:campaign'), id::int) ORDER BY id"""
 
@@ -144,7 +144,7 @@ async def carry_out(
             progress(campaign.people - campaign.waiting, campaign.people)
         if await issue_next(connection, campaign, actor=actor, now=now(), zone=zone):
             continue
-        if campaign.is_yearly:
+        if campaign.is_open:
             return
         async with connection.transaction():
             await finish_decided(connection, campaign_id, actor=actor, now=now())

@@ -54,6 +54,7 @@ class Campaign(Base):
     decided_by: Mapped[str | None]
     """The second person, where one was needed."""
     finished_at: Mapped[datetime | None]
+    """When it was ended, or last; it stays while those left out are tried again."""
 
 
 class CampaignTransition(Base):

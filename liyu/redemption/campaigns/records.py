@@ -69,6 +69,11 @@ class Campaign(Struct, frozen=True, kw_only=True):
         return self.kind != ONCE
 
     @property
+    def is_open(self) -> bool:
+        """Whether days to come bring members: a yearly one that nobody has given up or ended, if only to try some again."""
+        return self.is_yearly and self.finished_at is None and self.state != "refused"
+
+    @property
     def people(self) -> int:
         """Members noted so far."""
         return self.given + self.waiting + self.left_out

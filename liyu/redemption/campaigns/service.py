@@ -60,8 +60,10 @@ _STARTED_TODAY = """
     WHERE asked_by = %s AND asked_at >= %s AND decided_by IS NULL AND state IN ('issuing', 'stopped', 'finished')"""
 _ASK = "UPDATE campaign SET asked_by = %s, asked_at = %s, units = %s WHERE id = %s"
 _AGAIN = """
-    UPDATE campaign_gift SET state = 'waiting', reason = NULL, at = %s
-    WHERE campaign_id = %s AND state = 'left_out' AND reason <> 'given_already'"""
+    UPDATE campaign_gift g SET state = 'waiting', reason = NULL, at = %s
+    WHERE campaign_id = %s AND state = 'left_out' AND reason <> 'given_already' AND NOT EXISTS (
+        SELECT FROM campaign_gift later
+        WHERE later.campaign_id = g.campaign_id AND later.member_id = g.member_id AND later.day > g.day)"""
 _LEAVE_OUT = """
     UPDATE campaign_gift SET state = 'left_out', reason = 'campaign_over', at = %s WHERE campaign_id = %s AND state = 'waiting'"""
 _WAITS = "SELECT FROM campaign_gift WHERE campaign_id = %s AND state = 'waiting' LIMIT 1"
@@ -165,7 +167,8 @@ async def resume_campaign(connection: AsyncConnection[Any], campaign_id: int, *,
 
 
 async def try_again(connection: AsyncConnection[Any], campaign_id: int, *, actor: str, now: datetime) -> int:
-    """Try those again who were left out, after stock came or accounts were freed; how many. Nobody is given anything twice.
+    """Try those again who were left out, after stock came or accounts were freed; how many. Nobody is given anything twice,
+    of years gone by only the last, and a yearly one that was ended brings nobody new.
 
     Raises StepNotPossibleError, NobodyMeantError, UnknownCampaignError.
     """
@@ -177,7 +180,6 @@ async def try_again(connection: AsyncConnection[Any], campaign_id: int, *, actor
         raise NobodyMeantError
     if state == "finished":
         await move(connection, campaign_id, ["finished"], "issuing", reason="again", actor=actor, now=now)
-        await connection.execute("UPDATE campaign SET finished_at = NULL WHERE id = %s", (campaign_id,))
     await _let_work(connection, campaign_id, "issuing")
     return again
 

@@ -11,6 +11,3 @@ TRANSITIONS: Transitions = {
     "finished": ("issuing",),
     "refused": (),
 }
-
-AT_WORK = ("issuing",)
-"""States in which members are being given something."""

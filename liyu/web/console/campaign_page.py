@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -204,7 +203,7 @@ async def _act(request: AnyRequest, session: AsyncSession, campaign_id: int, ste
 
 
 def _is_at_work(found: Campaign) -> bool:
-    return found.state == "issuing" and (found.waiting > 0 or not found.is_yearly)
+    return found.state == "issuing" and (found.waiting > 0 or not found.is_open)
 
 
 async def _show(
@@ -222,9 +221,6 @@ async def _show(
     steps = await list_steps(connection, campaign_id)
     counts = {"waiting": found.waiting, "given": found.given, "left_out": found.left_out}
     states = [(name, label, counts[name]) for name, label in campaign_words.gift_states()]
-    days: list[tuple[date, int]] = []
-    if found.is_yearly and found.state in ("draft", "asked", "issuing", "stopped"):
-        days = await forecast(connection, found, today, zone)
     is_planned = found.state in ("draft", "asked")
     return show(
         request,
@@ -235,12 +231,12 @@ async def _show(
         name=text_of(found, "item"),
         w=campaign_words.as_context(),
         seen=await preview(connection, found, now=now_of(request), today=today, zone=zone)
-        if is_planned or found.is_yearly
+        if is_planned or found.is_open
         else None,
         is_planned=is_planned,
         at_work=_is_at_work(found),
         reasons=await count_reasons(connection, campaign_id),
-        days=days,
+        days=await forecast(connection, found, today, zone),
         forecast_days=FORECAST_DAYS,
         gifts=gifts.lines,
         states=choice_links(request, "state", states, chosen_state),

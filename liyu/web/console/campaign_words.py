@@ -74,8 +74,8 @@ def kind(one: Campaign) -> str:
 
 
 def state(one: Campaign) -> tuple[str, str]:
-    """The state with its tone; a yearly one that is at work runs."""
-    if one.is_yearly and one.state == "issuing":
+    """The state with its tone; a yearly one that is at work runs, unless it was ended before."""
+    if one.is_open and one.state == "issuing":
         return gettext(N_("Runs")), "green"
     label, tone = _STATES[one.state]
     return gettext(label), tone

@@ -10,7 +10,8 @@ from liyu.core.database import Sessions
 from liyu.core.jobs import defer
 from liyu.core.settings import Settings
 from liyu.members.tags.conditions import Condition, Conditions
-from liyu.redemption.campaigns.calendar import MADE_UP_DAYS, forecast, note_due, occasions
+from liyu.redemption.campaigns.calendar import MADE_UP_DAYS, forecast, list_yearly, note_due, occasions
+from liyu.redemption.campaigns.issue import list_left
 from liyu.redemption.campaigns.preview import preview
 from liyu.redemption.campaigns.records import Chosen, load_campaign
 from liyu.redemption.campaigns.service import finish_campaign, try_again
@@ -33,14 +34,26 @@ async def turn(world: World, campaign_id: int, day: date) -> int:
 async def born(world: World, **birthdays: str) -> None:
     await world.members(*birthdays)
     for member, day in birthdays.items():
-        await world.connection.execute("UPDATE member SET birthday = %s WHERE external_id = %s", (day, member))
+        await world.connection.execute(
+            "UPDATE member SET birthday = %s, joined_at = '2020-01-01 12:00+08' WHERE external_id = %s", (day, member)
+        )
 
 
 async def test_birthdays_are_given_once_a_year_also_on_29_february_and_after_days_without_a_worker(
     database_url: str,
 ) -> None:
     async with open_world(database_url) as world:
-        await born(world, a="1990-02-28", b="2000-02-29", c="1990-03-01", d="1990-12-31", frozen="1990-02-28")
+        await born(
+            world,
+            a="1990-02-28",
+            b="2000-02-29",
+            c="1990-03-01",
+            d="1990-12-31",
+            frozen="1990-02-28",
+            late="1990-02-25",
+        )
+        # Who joins in the days that are made up for was no member on their day.
+        await world.connection.execute("UPDATE member SET joined_at = '2026-02-27' WHERE external_id = 'late'")
         await world.connection.execute("UPDATE member SET state = 'frozen' WHERE external_id = 'frozen'")
         await world.item("cake")
         one = await draft(world, "cake", kind="birthday", chosen=EVERYBODY, starts_on=date(2026, 2, 1))
@@ -49,7 +62,7 @@ async def test_birthdays_are_given_once_a_year_also_on_29_february_and_after_day
             date(2026, 1, 31): 0,  # before it begins
             date(2026, 2, 28): 2, date(2026, 3, 1): 1, date(2026, 2, 27): 0,  # the clock goes back
             date(2026, 12, 30): 0, date(2027, 1, 6): 1, date(2027, 1, 7): 0,  # made up for, over the turn of the year
-            date(2027, 12, 31): 1, date(2028, 2, 28): 1, date(2028, 2, 29): 1, date(2028, 3, 1): 1,
+            date(2027, 12, 31): 1, date(2028, 2, 28): 2, date(2028, 2, 29): 1, date(2028, 3, 1): 1,
         }  # fmt: skip
         assert {day: await turn(world, one, day) for day in days} == days
         times = "SELECT count(*) FROM redemption r JOIN member m ON m.id = r.member_id WHERE external_id = %s"
@@ -58,7 +71,7 @@ async def test_birthdays_are_given_once_a_year_also_on_29_february_and_after_day
         assert await world.one("SELECT array_agg(period ORDER BY period) FROM campaign_gift WHERE member_id = 4") == [
             "2026", "2027",
         ]  # fmt: skip
-        assert await world.one("SELECT count(*) FROM member_notice WHERE topic = 'campaign_birthday'") == 8
+        assert await world.one("SELECT count(*) FROM member_notice WHERE topic = 'campaign_birthday'") == 9
 
         # A birthday that is moved over the turn of the year brings no second gift.
         await world.connection.execute("UPDATE member SET birthday = '1990-01-03' WHERE external_id = 'd'")
@@ -82,6 +95,28 @@ async def test_who_got_it_late_gets_the_next_one_on_their_day(database_url: str)
         assert await turn(world, one, date(2027, 1, 6)) == 1
         assert await world.one("SELECT array_agg(day || state ORDER BY day) FROM campaign_gift") == [
             "2026-01-05given", "2027-01-05given",
+        ]  # fmt: skip
+
+
+async def test_what_is_tried_again_after_the_end_is_the_last_year_and_brings_nobody_new(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        await born(world, a="1990-01-05", b="1990-01-06")
+        await world.item("cake", stock=0)
+        one = await draft(world, "cake", kind="birthday", chosen=EVERYBODY, starts_on=date(2026, 1, 1))
+        await start(world, one)
+        assert [await turn(world, one, day) for day in (date(2026, 1, 5), date(2027, 1, 5))] == [1, 1]
+        assert await list_yearly(world.connection) == [one]
+        await act(world, finish_campaign, one, reason="over")
+        await world.connection.execute("UPDATE item_stock SET total = 9")
+        assert await act(world, try_again, one) == 1
+        assert (await list_yearly(world.connection), await list_left(world.connection)) == ([], [one])
+        assert (
+            await forecast(world.connection, await load_campaign(world.connection, one), date(2027, 1, 5), ZONE) == []
+        )
+        await run(world, one)
+        assert await world.one("SELECT state FROM campaign") == "finished"
+        assert await world.one("SELECT array_agg(period || state ORDER BY period) FROM campaign_gift") == [
+            "2026left_out", "2027given",
         ]  # fmt: skip
 
 

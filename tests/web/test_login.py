@@ -10,6 +10,7 @@ from liyu.core.audit import AuditEvent
 from liyu.core.clock import FixedClock
 from liyu.core.database import Sessions, unit_of_work
 from liyu.core.outbox import OutboxMessage
+from liyu.web.formats import format_phone
 from tests.web.conftest import OpenClient
 from tests.web.personas import (
     PASSWORD,
@@ -51,11 +52,34 @@ async def test_an_unknown_phone_gets_the_same_answer_and_no_message(
     client: httpx.AsyncClient, sessions: Sessions, people: People
 ) -> None:
     token = token_in(await client.get("/login"))
-    known = await client.post("/login/code", data={"csrf_token": token, "phone": PHONE})
-    unknown = await client.post("/login/code", data={"csrf_token": token, "phone": "+8613700000000"})
-    assert known.status_code == unknown.status_code == 200
-    assert known.text.replace(PHONE, "…") == unknown.text.replace("+8613700000000", "…")
+    answers = []
+    for phone in (PHONE, "+8613700000000"):
+        answer = await client.post("/login/code", data={"csrf_token": token, "phone": phone})
+        assert answer.status_code == 200
+        answers.append(answer.text.replace(phone, "…").replace(format_phone(phone), "…"))
+    assert answers[0] == answers[1]
     assert await _count(sessions, OutboxMessage) == 1
+
+
+async def test_another_code_and_another_number_lead_where_one_wanted_to_go(
+    client: httpx.AsyncClient, sessions: Sessions, people: People
+) -> None:
+    wanted = "/items/CUP/redeem"
+    token = token_in(await client.get("/login"))
+    asked = await client.post("/login/code", data={"csrf_token": token, "phone": PHONE, "next": wanted})
+    assert 'href="/login?next=%2Fitems%2FCUP%2Fredeem"' in asked.text
+    first = await latest_code(sessions, PHONE)
+    fields = {name: field_in(asked, name) for name in ("csrf_token", "phone", "next")}
+    again = await client.post("/login/code", data=fields)
+    assert await _count(sessions, OutboxMessage) == 2
+    old = await client.post("/login", data=fields | {"code": first})
+    code = await latest_code(sessions, PHONE)
+    assert old.status_code == 422 or first == code
+    assert 'href="/login?next=%2Fitems%2FCUP%2Fredeem"' in old.text
+    signed_in = await client.post(
+        "/login", data={"csrf_token": token_in(again), "phone": PHONE, "next": wanted, "code": code}
+    )
+    assert signed_in.headers["location"] == wanted
 
 
 async def test_a_code_works_once(client: httpx.AsyncClient, sessions: Sessions, people: People) -> None:

@@ -43,6 +43,8 @@ _ICONS = {
     "profile": "circle-user",
     "birthday": "cake",
 }
+_PLACES = {"profile": "/account/profile"}
+"""Where what a way asks for is done."""
 
 
 class NotPostedError(DomainError):
@@ -158,6 +160,7 @@ def _way(way: WayToEarn, currency: str) -> dict[str, Any]:
         "icon": _ICONS.get(way.event_type, "coins"),
         "points": way.points,
         "unit": unit,
+        "href": _PLACES.get(way.event_type),
         "how": gettext(_HOW.get(way.event_type, N_("Comes by itself"))),
         "notes": [*growth, *when_it_gives(way), *limits_of(way)],
         "left_today": way.left_today,

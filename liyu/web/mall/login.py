@@ -1,6 +1,7 @@
 """Members sign in with a code that is sent to their phone. Whether a phone is known is told to nobody."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from litestar import Request, get, post
 from litestar.di import NamedDependency
@@ -18,6 +19,7 @@ from liyu.members.models import Member
 from liyu.members.points.expiry import PRE_REGISTERED
 from liyu.members.profile import activate_member
 from liyu.web.demo import find_demo_logins
+from liyu.web.formats import format_phone
 from liyu.web.forms import Form, PhoneField, TextField
 from liyu.web.limits import count_hit, forget_hits
 from liyu.web.pages import Page, leave_notice, local_path, page, redirect, render_text
@@ -65,7 +67,7 @@ async def send_code(
     code = await issue_login_code(session, form.phone, secret_key=services.settings.secret_key, now=now)
     if await _find_member(session, form.phone):
         await _post_code(request, session, form.phone, code)
-    return page(request, "mall/login_code.html", form=CodeForm.blank(phone=form.phone, next=form.next))
+    return _show_code_form(request, CodeForm.blank(phone=form.phone, next=form.next))
 
 
 @post("/login")
@@ -88,7 +90,7 @@ async def enter_code(
             await forget_hits(services, "login", form.phone)
             return redirect(request, local_path(form.next, "/"))
         form.refuse(N_("This code is not right or no longer valid."), "code")
-    return page(request, "mall/login_code.html", status=422, form=form)
+    return _show_code_form(request, form, status=422)
 
 
 @post("/sign-out")
@@ -103,6 +105,18 @@ async def _show_phone_form(
 ) -> Page:
     demo_logins = await find_demo_logins(request, session, MEMBER)
     return page(request, "mall/login.html", status=status, form=form, demo_logins=demo_logins)
+
+
+def _show_code_form(request: Request[Any, Any, Any], form: CodeForm, status: int = 200) -> Page:
+    again = urlencode({"next": form.raw["next"]}) if form.raw["next"] else ""
+    return page(
+        request,
+        "mall/login_code.html",
+        status=status,
+        form=form,
+        phone=form.raw["phone"] if "phone" in form.errors else format_phone(form.raw["phone"]),
+        other_phone_href=f"/login?{again}" if again else "/login",
+    )
 
 
 async def _find_member(session: AsyncSession, phone: str) -> Member | None:

@@ -140,6 +140,7 @@ async def _show_sheet(
         "key": make_token(),
         "refused": bool(faults),
         "reasons": faults or say_fully(refusals),
+        "lacks_points": not faults and [name for name, _ in refusals] == ["not_enough_points"],
     }
     if visit_of(request).is_fragment:
         return fragment(request, "mall/_redeem.html", status=status, **context)

@@ -5,7 +5,7 @@ from typing import Any
 from liyu.core.i18n import N_, Message
 from liyu.redemption.aftersale.queries import Request
 from liyu.redemption.fulfilment import Fulfilment
-from liyu.redemption.orders import OrderStep
+from liyu.redemption.orders import Order, OrderStep
 from liyu.redemption.payments.queries import MoneyBack, MoneyReceived, PaymentView
 from liyu.redemption.shipping.queries import ParcelLine
 from liyu.redemption.states import GIVEN_BACK
@@ -37,6 +37,12 @@ _BY_KIND: dict[tuple[str, str, str], str] = {
     ("pick_up", "completed", "used_up"): N_("Picked up; completed"),
 }
 """What says more about an order of one kind."""
+_FREE: dict[tuple[str, str], str] = {
+    ("confirmed", "redeemed"): N_("Yours, for no points"),
+    ("completed", "redeemed"): N_("Yours, for no points"),
+    ("cancelled", "changed_mind"): N_("Cancelled"),
+}
+"""What is said of an order that cost no points."""
 _ATTEMPTS: dict[str, str] = {
     "pending": N_("Your top-up is being carried out"),
     "failed": N_("Not credited yet; it is tried again"),
@@ -50,11 +56,11 @@ _BACK: dict[str, tuple[str, str]] = {
 
 
 def tell_saga(
-    steps: list[OrderStep], payment: PaymentView | None, kind: str, after: Fulfilment
+    steps: list[OrderStep], payment: PaymentView | None, order: Order, after: Fulfilment
 ) -> list[dict[str, Any]]:
     """The entries of an order's timeline."""
     # That the order is on its way, its parcels tell.
-    entries = [_step_of(step, kind) for step in steps if step.reason != "sent"]
+    entries = [_step_of(step, order) for step in steps if step.reason != "sent"]
     entries += [entry for parcel in after.parcels for entry in _parcel_of(parcel)]
     entries += [entry for request in after.requests for entry in _request_of(request)]
     entries += [_attempt_of(attempt) for attempt in after.attempts if attempt.result in _ATTEMPTS]
@@ -90,9 +96,11 @@ def _attempt_of(attempt: Attempt) -> dict[str, Any]:
     return _entry(Message(_ATTEMPTS[attempt.result]), attempt.at, "waiting")
 
 
-def _step_of(step: OrderStep, kind: str) -> dict[str, Any]:
+def _step_of(step: OrderStep, order: Order) -> dict[str, Any]:
     plain = _STEPS.get((step.to_state, step.reason), ORDER_STEPS[step.to_state])
-    text = _BY_KIND.get((kind, step.to_state, step.reason), plain)
+    text = _BY_KIND.get((order.kind, step.to_state, step.reason), plain)
+    if not order.points:
+        text = _FREE.get((step.to_state, step.reason), text)
     return _entry(Message(text), step.at, "waiting" if step.to_state in GIVEN_BACK else "")
 
 

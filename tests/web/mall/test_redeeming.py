@@ -37,6 +37,34 @@ async def test_the_sheet_says_what_it_costs_and_which_points_go(member: Client) 
         assert figure in page
 
 
+async def test_who_lacks_points_is_led_to_where_they_come_from(shop: Shop, member: Client, other: Client) -> None:
+    assert 'href="/earn"' in (await other.get("/items/CHEAP/redeem")).text.split("</header>")[-1]
+    # Points alone would not be enough here.
+    assert 'href="/earn"' not in (await other.get("/items/DEAR/redeem")).text.split("</header>")[-1]
+    assert 'href="/earn"' not in (await member.get("/items/CHEAP/redeem")).text.split("</header>")[-1]
+    assert "Check in or shop" not in (await other.get("/")).text
+    await shop.world.item("ALL", points=50)
+    await shop.world.redeem("M2", "ALL")
+    assert "Check in or shop" in (await other.get("/")).text
+
+
+async def test_what_cost_nothing_says_so_until_it_is_cancelled(shop: Shop, member: Client) -> None:
+    await shop.world.item("GIFT", points=0)
+    number = (await shop.world.redeem("M1", "GIFT")).number
+    order = (await member.get(f"/redemptions/{number}")).text
+    assert "For free" in order
+    assert "Yours, for no points" in order
+    assert "points are taken" not in order
+    assert "For free" in (await member.get("/orders")).text
+    question = await member.get(f"/redemptions/{number}/cancel")
+    await member.post(
+        f"/redemptions/{number}/cancel", data={"csrf_token": token_in(question), "reason": "changed_mind"}
+    )
+    closed = (await member.get(f"/redemptions/{number}")).text
+    assert "The order is cancelled." in closed
+    assert "points are back" not in closed
+
+
 @pytest.fixture
 async def airtime(shop: Shop) -> str:
     return await shop.world.item("AIRTIME", kind="top_up", points=10)

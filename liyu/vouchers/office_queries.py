@@ -109,6 +109,7 @@ _EVENTS = """
         ), '', NULL, NULL, NULL, NULL
     FROM voucher v WHERE v.id = %(voucher)s
     ORDER BY at DESC, kind"""
+_VOUCHERS_OF_USES = "SELECT 'verification:' || id, voucher_id FROM verification WHERE id = ANY(%s)"
 
 
 async def list_vouchers(
@@ -143,3 +144,10 @@ async def item_id_of(connection: AsyncConnection[Any], sku: str) -> int:
     if row is None:
         raise NotFoundError
     return int(row[0])
+
+
+async def vouchers_of_uses(connection: AsyncConnection[Any], sources: list[str]) -> dict[str, int]:
+    """The voucher of each use, by the source of its ledger entry, such as `verification:22`."""
+    numbers = [number for kind, _, number in (one.partition(":") for one in sources) if kind == "verification"]
+    found = await connection.execute(_VOUCHERS_OF_USES, ([int(one) for one in numbers if one.isdecimal()],))
+    return dict(await found.fetchall())

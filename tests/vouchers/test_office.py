@@ -29,7 +29,14 @@ from liyu.vouchers.office import (
     list_extensions,
     unfreeze_voucher,
 )
-from liyu.vouchers.office_queries import GROUPS, VoucherFilter, list_vouchers, read_voucher, voucher_history
+from liyu.vouchers.office_queries import (
+    GROUPS,
+    VoucherFilter,
+    list_vouchers,
+    read_voucher,
+    voucher_history,
+    vouchers_of_uses,
+)
 from liyu.vouchers.rules import VoucherRules, save_rules
 from tests.vouchers.tills import Connections, Shops, open_shops
 from tests.world import NOW, ZONE, World, open_world
@@ -75,6 +82,9 @@ async def test_a_frozen_voucher_is_not_taken_until_it_is_unfrozen(database_url: 
         await shops.verify(voucher)
         events = [(event.kind, event.what) for event in await voucher_history(world.connection, voucher)]
         assert set(events) == {("change", "frozen"), ("change", "unfrozen"), ("issued", "used_up"), ("use", "1")}
+        use = await world.one("SELECT 'verification:' || id FROM verification WHERE voucher_id = %s", voucher)
+        sources = [use, "verification:99", "verification:x", "membership:1"]
+        assert await vouchers_of_uses(world.connection, sources) == {use: voucher}
 
 
 async def test_a_later_last_day_brings_an_expired_voucher_back(database_url: str) -> None:

@@ -24,6 +24,7 @@ from liyu.partners.settlement.queries import (
 )
 from liyu.partners.settlement.settle import Prepared, prepare_statements, send_drafts
 from liyu.partners.settlement.states import STATES
+from liyu.vouchers.office_queries import vouchers_of_uses
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
 from liyu.web.console import words
@@ -125,6 +126,7 @@ async def show_entries(request: AnyRequest, session: NamedDependency[AsyncSessio
         line=next((one for one in found.lines if one.agreement_line_id == line), None),
         month=month_label(found.head.period),
         entries=entries.entries,
+        vouchers=await vouchers_of_uses(connection, [one.source for one in entries.entries]),
         **cursor_links(request, entries.next),
     )
 

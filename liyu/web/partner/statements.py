@@ -123,6 +123,7 @@ async def list_entries(request: AnyRequest, session: NamedDependency[AsyncSessio
         "partner/entries.html",
         head=found.head,
         period=say_period(found.head.period, current_locale()),
+        amount=next((one.amount_minor for one in found.lines if one.agreement_line_id == line), found.head.net_minor),
         filters=[
             {"label": gettext(N_("All lines")), "href": address, "current": line is None, "count": None},
             *(

@@ -4,6 +4,7 @@ import httpx
 
 from liyu.partners.settlement.accrue import accrue_use
 from liyu.web.console import ledger_words
+from liyu.web.formats import format_money
 from liyu.web.i18n import load_catalogs, use_locale
 from tests.partners.settling import OCTOBER, ZONE
 from tests.web.console.acts import submit, texts_of
@@ -67,7 +68,9 @@ async def test_a_statement_shows_what_it_is_made_of(sign_in: SignIn, world: Worl
     words = texts_of(await client.get(f"{page}?recompute=1"))
     assert "3 free, 2 beyond the quota" in words
     assert "It agrees" in words
-    assert texts_of(await client.get(f"{page}/entries")).count("test:P1-FREE:") == 5
+    entries = texts_of(await client.get(f"{page}/entries"))
+    assert entries.count("test:P1-FREE:") == 5
+    assert f"{format_money(await world.one('SELECT net_minor FROM statement'), 'CNY')} together" in entries
     csv, xlsx, signed, printed = [
         await client.get(f"{page}/{name}")
         for name in ("entries.csv", "entries.xlsx", "statement.json", "statement.pdf")

@@ -70,7 +70,8 @@ async def test_a_statement_shows_what_it_is_made_of(sign_in: SignIn, world: Worl
     assert "It agrees" in words
     entries = texts_of(await client.get(f"{page}/entries"))
     assert entries.count("test:P1-FREE:") == 5
-    assert f"{format_money(await world.one('SELECT net_minor FROM statement'), 'CNY')} together" in entries
+    net = format_money(await world.one("SELECT net_minor FROM statement"), "CNY").replace("\u2009", " ")
+    assert f"{net} together" in entries
     csv, xlsx, signed, printed = [
         await client.get(f"{page}/{name}")
         for name in ("entries.csv", "entries.xlsx", "statement.json", "statement.pdf")

@@ -66,6 +66,11 @@ async def test_a_voucher_goes_by_its_link_from_one_wallet_to_the_other(
     assert "Given to 王**" in gifts
     assert "Gift accepted" in (await member.get(f"/gifts/{await shop.world.one('SELECT id FROM voucher_gift')}")).text
     assert "no longer be accepted" in (await open_client().get(path)).text
+    # Its giver and its receiver, who may open the link once more, read what became of it.
+    assert "What became of it" in (await member.get(path)).text
+    theirs = (await other.get(path)).text
+    assert "Gift accepted" in theirs
+    assert "No longer open" not in theirs
     assert (await open_client().get("/gift/unknown")).status_code == 404
     for lists in ("/gifts", "/notices"):
         assert (await member.get(f"{lists}?before={'9' * 30}")).status_code == 200

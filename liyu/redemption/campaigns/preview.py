@@ -20,24 +20,21 @@ CONTRACT, VALUE = "contract", "value"
 
 
 class Preview(Struct, frozen=True):
-    """What would happen. `left_out` has members by reason; units and money are for those who would get it."""
+    """What would happen. `left_out` has members by reason, those among them for whom the stock does not last."""
 
     people: int
+    get_it: int
     left_out: list[tuple[str, int]]
     units: int
+    """Units that it would take if there were enough."""
     stock_left: int | None
     """Units that are there; None is without limit."""
     cost_minor: int
-    """What partners may ask for when everything is used, at most; or what the units are worth elsewhere."""
+    """What partners may ask for when all that is given is used, at most; or what it is worth elsewhere."""
     cost_basis: str
     """`contract` with a partner, or `value` of the item elsewhere."""
     is_offered: bool
     """Whether the item is live and its partner active."""
-
-    @property
-    def get_it(self) -> int:
-        """Members who would get it if the stock is enough."""
-        return self.people - sum(members for _, members in self.left_out)
 
     @property
     def short(self) -> int:
@@ -62,12 +59,13 @@ _TERMS = """
     FROM item i JOIN item_stock s ON s.item_id = i.id LEFT JOIN partner p ON p.id = i.partner_id
     LEFT JOIN agreement_line l ON l.id = i.agreement_line_id WHERE i.id = %s"""
 
-# In the order in which the desk names its reasons. Limits of a variant are those of the item that leads it.
+# In the order in which the desk names its reasons, and in which members have their turns: whose turn comes when so many have got it
+# finds the stock at its end. Limits of a variant are those of the item that leads it.
 _LEFT_OUT = """
     WITH terms AS (
-        SELECT i.*, coalesce(i.variant_of, i.id) AS limits_id, %(quantity)s::bigint AS wanted FROM item i WHERE i.id = %(item)s)
-    SELECT reason, count(*) FROM (
-        SELECT CASE
+        SELECT i.*, coalesce(i.variant_of, i.id) AS limits_id, %(quantity)s::bigint AS wanted FROM item i WHERE i.id = %(item)s),
+    asked AS (
+        SELECT g.member_id, CASE
             WHEN %(skips)s AND EXISTS (
                 SELECT FROM voucher v WHERE (v.holder_id = m.id OR (v.holder_id IS NULL AND v.member_id = m.id))
                     AND v.item_id = t.id AND v.state IN ('issued', 'partly_used') AND v.expires_at > %(now)s) THEN 'holds_one'
@@ -75,6 +73,7 @@ _LEFT_OUT = """
             WHEN m.state = 'frozen' THEN 'member_frozen'
             WHEN m.state = 'pre_registered' THEN 'member_not_active'
             WHEN m.state <> 'active' THEN 'member_closed'
+            END AS reason, CASE
             WHEN t.per_member_limit < t.wanted + coalesce((SELECT used FROM limit_use u
                 WHERE u.item_id = t.limits_id AND u.member_id = m.id AND u.period = ''), 0) THEN 'limit_reached'
             WHEN t.per_day_limit < t.wanted + coalesce((SELECT used FROM limit_use u
@@ -86,10 +85,16 @@ _LEFT_OUT = """
                 SELECT FROM jsonb_array_elements_text(t.ships_not_to) AS s(name) WHERE starts_with((
                     SELECT a.province FROM member_address a WHERE a.member_id = m.id
                     ORDER BY a.is_default DESC, a.id DESC LIMIT 1), s.name)) THEN 'not_sent_there'
-            END AS reason
+            END AS later_reason
         FROM campaign_gift g JOIN member k ON k.id = g.member_id JOIN member m ON m.id = coalesce(k.merged_into, k.id)
-        CROSS JOIN terms t WHERE g.campaign_id = %(campaign)s AND g.state = 'waiting') AS found
-    WHERE reason IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"""
+        CROSS JOIN terms t WHERE g.campaign_id = %(campaign)s AND g.state = 'waiting'),
+    decided AS (
+        SELECT coalesce(reason, CASE WHEN count(*) FILTER (WHERE reason IS NULL AND later_reason IS NULL) OVER (
+                ORDER BY member_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) >= %(members)s::bigint
+            THEN %(short)s ELSE later_reason END) AS reason, reason IS NULL AND later_reason IS NULL AS lacks_stock_alone
+        FROM asked)
+    SELECT reason, count(*), count(*) FILTER (WHERE lacks_stock_alone) FROM decided WHERE reason IS NOT NULL GROUP BY 1
+    ORDER BY 2 DESC, 1"""
 
 
 async def preview(
@@ -98,19 +103,26 @@ async def preview(
     """What starting the campaign now would do; of a yearly one, in the next 30 days."""
     terms = await fetch_one(connection, _Terms, _TERMS, (campaign.item_id,))
     assert terms is not None
+    stock_left = None if terms.total is None else terms.total - terms.taken
+    last_for = None if stock_left is None else stock_left // campaign.quantity
     values = {
         "campaign": campaign.id, "item": campaign.item_id, "quantity": campaign.quantity, "skips": campaign.skips_holders,
-        "posted": campaign.item_kind in POSTED_KINDS, "now": now, "today": today.isoformat(),
+        "posted": campaign.item_kind in POSTED_KINDS, "now": now, "today": today.isoformat(), "members": last_for,
+        "short": "not_enough_left" if (stock_left or 0) % campaign.quantity else "sold_out",
     }  # fmt: skip
-    left_out = [(row[0], row[1]) for row in await (await connection.execute(_LEFT_OUT, values)).fetchall()]
-    expected = await expect_units(connection, campaign, today, zone)
-    units = expected - campaign.quantity * sum(members for _, members in left_out)
+    found = await (await connection.execute(_LEFT_OUT, values)).fetchall()
+    people = await expect_units(connection, campaign, today, zone) // campaign.quantity
+    wanted = people - sum(members - short for _, members, short in found)
+    get_it = people - sum(members for _, members, _ in found)
+    if last_for is not None:
+        get_it = min(get_it, last_for)  # The days to come of a yearly one have nobody who waits yet.
     return Preview(
-        people=expected // campaign.quantity,
-        left_out=left_out,
-        units=units,
-        stock_left=None if terms.total is None else terms.total - terms.taken,
-        cost_minor=units * _cost_of_one(terms),
+        people=people,
+        get_it=get_it,
+        left_out=[(reason, members) for reason, members, _ in found],
+        units=wanted * campaign.quantity,
+        stock_left=stock_left,
+        cost_minor=get_it * campaign.quantity * _cost_of_one(terms),
         cost_basis=VALUE if terms.mode is None else CONTRACT,
         is_offered=terms.is_offered,
     )

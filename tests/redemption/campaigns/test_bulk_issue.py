@@ -119,6 +119,24 @@ async def test_what_the_preview_says_is_what_happens_and_the_books_agree(databas
         assert await world.one("SELECT taken FROM item_stock") == 3
 
 
+async def test_the_preview_knows_for_whom_the_stock_does_not_last(database_url: str) -> None:
+    async with open_world(database_url) as world:
+        people = await world.members(*(f"m-{number}" for number in range(7)))
+        await world.item("cup", stock=5, per_member_limit=2)
+        await world.connection.execute("UPDATE item SET value_minor = 100")
+        await world.connection.execute(
+            "INSERT INTO limit_use SELECT i.id, m.id, '', 1, 2 FROM item i, member m WHERE external_id IN ('m-0', 'm-6')"
+        )
+        one = await draft(world, "cup", people, quantity=2)
+        campaign = await load_campaign(world.connection, one)
+        seen = await preview(world.connection, campaign, now=NOW, today=TODAY, zone=ZONE)
+        assert (seen.people, seen.get_it, seen.units, seen.short, seen.cost_minor) == (7, 2, 10, 5, 400)
+        assert seen.left_out == [("not_enough_left", 4), ("limit_reached", 1)]
+        await start(world, one)
+        await run(world, one)
+        assert await count_reasons(world.connection, one) == seen.left_out
+
+
 async def test_who_was_left_out_is_tried_again_and_nobody_is_given_twice(database_url: str) -> None:
     async with open_world(database_url) as world:
         people = await world.members(*(f"m-{number}" for number in range(5)))

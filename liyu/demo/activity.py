@@ -21,8 +21,9 @@ from liyu.redemption.errors import RefusedError
 from liyu.redemption.fulfil import complete_when_used_up
 from liyu.redemption.save import hash_request
 from liyu.redemption.state import RedeemRequest
+from liyu.vouchers.shown import VerifyRequest
 from liyu.vouchers.tokens import Tokens
-from liyu.vouchers.verify import VerifyRequest, verify
+from liyu.vouchers.verify import verify
 
 SEED = 20111209
 DAYS = 75

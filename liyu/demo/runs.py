@@ -12,8 +12,9 @@ from liyu.demo.history import ACTOR
 from liyu.redemption.fulfil import complete_when_used_up
 from liyu.vouchers.runs.claims import claim_voucher
 from liyu.vouchers.runs.service import decide_range, make_run
+from liyu.vouchers.shown import VerifyRequest
 from liyu.vouchers.tokens import Tokens
-from liyu.vouchers.verify import VerifyRequest, verify
+from liyu.vouchers.verify import verify
 
 SKU = "CPN-LUCKIN-6"
 NUMBERS, HANDED_OUT, SPOILT = 200, 100, 8

@@ -22,9 +22,10 @@ from liyu.vouchers.coupons import coupons_by_id
 from liyu.vouchers.errors import UnknownVoucherError
 from liyu.vouchers.load import NO_VOUCHER
 from liyu.vouchers.save import Batch, UsedUpHook
+from liyu.vouchers.shown import VerifyRequest
 from liyu.vouchers.stacking import Combination, Objection, check
 from liyu.vouchers.tokens import Tokens
-from liyu.vouchers.verify import Decided, Verified, VerifyRequest, decide_batch, save_decided
+from liyu.vouchers.verify import Decided, Verified, decide_batch, save_decided
 
 LARGEST_BILL = 100_000_000
 

@@ -13,18 +13,18 @@ from liyu.vouchers.codes import mask_code
 from liyu.vouchers.errors import OtherStoreError, UnknownVoucherError, VoucherRefusedError, WrongPartnerError
 from liyu.vouchers.facts import VoucherFacts, fetch_facts, mask_name
 from liyu.vouchers.load import count_uses_of_the_day, load_state, name_stores
-from liyu.vouchers.tokens import Form, Tokens
-from liyu.vouchers.verify import (
+from liyu.vouchers.save import keep_attempt
+from liyu.vouchers.shown import (
     Shown,
     VerifyRequest,
     find_excess,
     find_limits,
     find_misplaced,
-    keep_attempt,
     note_refusal,
     place,
     read_request,
 )
+from liyu.vouchers.tokens import Form, Tokens
 
 
 class Checked(Struct, kw_only=True):

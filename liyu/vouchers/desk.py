@@ -10,8 +10,9 @@ from liyu.core.desk import GatheringDesk
 from liyu.core.errors import DomainError
 from liyu.partners.settlement.accrue import PricedLine
 from liyu.vouchers.save import UsedUpHook
+from liyu.vouchers.shown import VerifyRequest
 from liyu.vouchers.tokens import Tokens
-from liyu.vouchers.verify import Verified, VerifyRequest, settle
+from liyu.vouchers.verify import Verified, settle
 
 
 class VerifyDesk(GatheringDesk[VerifyRequest, Verified]):

@@ -106,3 +106,8 @@ async def save(
             await state.guesses.save(connection)
         if commit:
             await connection.execute("COMMIT")
+
+
+async def keep_attempt(connection: AsyncConnection[Any], attempt: Attempt) -> None:
+    """Keep an attempt that was refused elsewhere than in a batch, in a transaction that the refusal cannot roll back."""
+    await connection.execute(KEEP_REFUSALS, (encode_rows([attempt]),))

@@ -20,8 +20,9 @@ from liyu.core.desk import CONNECTION_SETTINGS
 from liyu.vouchers.alphabet import LETTERS, check_letter
 from liyu.vouchers.errors import UnknownVoucherError
 from liyu.vouchers.serials import serial_of
+from liyu.vouchers.shown import VerifyRequest
 from liyu.vouchers.tokens import Tokens
-from liyu.vouchers.verify import VerifyRequest, settle
+from liyu.vouchers.verify import settle
 from tests.proofs import at_size
 from tests.vouchers.tills import TOKENS, Shops, open_desk, open_shops
 from tests.world import NOW, ZONE, World, open_world

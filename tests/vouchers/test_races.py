@@ -12,7 +12,7 @@ import pytest
 
 from liyu.core.errors import DomainError
 from liyu.redemption.cancel import cancel_redemption
-from liyu.vouchers import expire, load, undo, verify
+from liyu.vouchers import expire, load, undo
 from liyu.vouchers.errors import AlreadyUndoneError, VouchersNotCancellableError
 from liyu.vouchers.states import may_become
 from tests.vouchers.tills import Connections, Shops, open_shops, undo_on, verify_on
@@ -21,6 +21,7 @@ from tests.world import NOW, ZONE, World, open_world
 TILLS = 50
 LOCKS = ("_LOCK_REDEMPTIONS", "_LOCK_VOUCHERS")
 NEVER_TOO_OFTEN = "ck_voucher_not_used_too_often"
+NONCE_ONCE = "uq_verification_verifier_nonce"
 
 
 def leave_out_the_locks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +105,7 @@ async def test_the_same_nonce_at_the_same_time_is_one_use(
 async def test_without_guards_the_same_nonce_uses_again(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     leave_out_the_locks(monkeypatch)
     async with open_world(database_url) as world:
-        await _drop(world, "verification", verify.NONCE_CONSTRAINT)
+        await _drop(world, "verification", NONCE_ONCE)
         await _same_nonce(await open_shops(world), database_url)
         assert await world.one("SELECT uses FROM voucher") > 1
 

@@ -13,9 +13,10 @@ from psycopg import AsyncConnection
 from liyu.redemption.fulfil import complete_when_used_up
 from liyu.vouchers.check import Checked, check
 from liyu.vouchers.desk import VerifyDesk
+from liyu.vouchers.shown import VerifyRequest
 from liyu.vouchers.tokens import Tokens
 from liyu.vouchers.undo import Undone, undo
-from liyu.vouchers.verify import Verified, VerifyRequest, verify
+from liyu.vouchers.verify import Verified, verify
 from tests.world import NOW, ZONE, World
 
 TOKENS = Tokens("a-secret-for-tests-" + "0" * 32)

@@ -13,8 +13,9 @@ from liyu.vouchers.errors import VoucherRefusedError
 from liyu.vouchers.offline.devices import Device
 from liyu.vouchers.offline.losses import decide_by_rule
 from liyu.vouchers.save import UsedUpHook
+from liyu.vouchers.shown import VerifyRequest
 from liyu.vouchers.tokens import Form, Presented, Tokens
-from liyu.vouchers.verify import VerifyRequest, verify
+from liyu.vouchers.verify import verify
 
 LONGEST_NONCE = 100
 EARLIEST, LATEST = datetime(2020, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)

@@ -17,9 +17,10 @@ from liyu.vouchers.confirm import confirm_use
 from liyu.vouchers.errors import Attempt, UnknownVerificationError, UnknownVoucherError, VoucherRefusedError
 from liyu.vouchers.facts import VoucherFacts
 from liyu.vouchers.queries import voucher_of_member
+from liyu.vouchers.save import keep_attempt
+from liyu.vouchers.shown import ALL_GUESSES, VerifyRequest
 from liyu.vouchers.tokens import Form
 from liyu.vouchers.undo import undo
-from liyu.vouchers.verify import ALL_GUESSES, VerifyRequest, keep_attempt
 from liyu.web.api.auth import caller_of
 from liyu.web.api.bodies import read_body
 from liyu.web.api.calls import Call, route

@@ -26,8 +26,9 @@ from liyu.vouchers.errors import (
 )
 from liyu.vouchers.pins import DIGITS
 from liyu.vouchers.queries import count_verifications, verification_of_nonce, verifications_of_partner
+from liyu.vouchers.shown import VerifyRequest
 from liyu.vouchers.tokens import may_be_token
-from liyu.vouchers.verify import VerifyRequest, verify
+from liyu.vouchers.verify import verify
 from liyu.vouchers.wallet_code import ShownWallet
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.audit import record_act
@@ -100,7 +101,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Entry:
     """What came into the field for a code: a wallet, a voucher chosen from one, a text that may be a voucher's, or none of them."""
 
     text: str
@@ -122,22 +123,22 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
     """First step: what the voucher is good for, without using it."""
     form = await CodeForm.read(request)
     till = await open_till(request, session, form.raw["store"])
-    shown = read_shown(request, form.code) if form.is_valid else None
-    if shown is not None and shown.fault is not None:
-        form.refuse(shown.fault, "code")
+    entry = read_entry(request, form.code) if form.is_valid else None
+    if entry is not None and entry.fault is not None:
+        form.refuse(entry.fault, "code")
     if till.store is None:
         form.refuse(N_("Choose the store you are in."), "store")
-    if shown is None or not form.is_valid:
+    if entry is None or not form.is_valid:
         return _entry_page(request, till, form, status=422)
     _remember_store(request, till)
     await count_attempt(request)
-    if shown.wallet is not None and shown.wallet.stale:
+    if entry.wallet is not None and entry.wallet.stale:
         return await _refusal_page(request, session, till, StaleTokenError(), None)
-    if shown.wallet is not None:
-        return await wallet_page(request, session, till, shown.wallet)
-    if shown.ticket is not None and not shown.ticket.is_fresh:
+    if entry.wallet is not None:
+        return await wallet_page(request, session, till, entry.wallet)
+    if entry.ticket is not None and not entry.ticket.is_fresh:
         return begin_anew(request)
-    services, wish = visit_of(request).services, wish_of_shown(request, till, shown)
+    services, wish = visit_of(request).services, wish_of_entry(request, till, entry)
     try:
         checked = await check(
             await driver_connection(session), wish, now=now_of(request), zone=current_zone(), tokens=services.tokens
@@ -145,10 +146,10 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
     except VoucherRefusedError as refusal:
         return await _refusal_page(request, session, till, refusal, None)
     if isinstance(checked.refusal, ConfirmationNeededError):
-        return _check_page(request, till, checked, ticket_of(request, shown, checked), word=Word())
+        return _check_page(request, till, checked, ticket_of(request, entry, checked), word=Word())
     if checked.refusal is not None:
         return await _refusal_page(request, session, till, checked.refusal, checked)
-    return _check_page(request, till, checked, ticket_of(request, shown, checked))
+    return _check_page(request, till, checked, ticket_of(request, entry, checked))
 
 
 @post("/verify/confirm", guards=[require_permission("vouchers.verify")])
@@ -304,30 +305,30 @@ def say_word(refusal: VoucherRefusedError) -> str:
     return translate(refusal.text)
 
 
-def read_shown(request: AnyRequest, text: str) -> Shown:
+def read_entry(request: AnyRequest, text: str) -> Entry:
     """What came into the field, as far as it can be told without the database. That it can be no code is told at once, and is no
     guess: check letter and length say so, which tells a guesser nothing.
     """
     wallet, ticket = read_wallet(request, text), read_ticket(request, text)
     if wallet is not None or ticket is not None or may_be_token(text) or not is_mistyped(text):
-        return Shown(text, wallet, ticket)
+        return Entry(text, wallet, ticket)
     if len(tidy(text)) <= _LONGEST_TYPED:
-        return Shown(text, fault=N_("A letter is wrong or missing: a code has three groups of four."))
-    return Shown(
+        return Entry(text, fault=N_("A letter is wrong or missing: a code has three groups of four."))
+    return Entry(
         text, fault=N_("This is no voucher. Scan the QR code in the wallet or on the paper, or type the code under it.")
     )
 
 
-def wish_of_shown(request: AnyRequest, till: Till, shown: Shown) -> VerifyRequest:
+def wish_of_entry(request: AnyRequest, till: Till, entry: Entry) -> VerifyRequest:
     """What the till asks of it."""
-    if shown.ticket is not None:
-        return wish_of_ticket(request, till.store_code, shown.ticket)
-    return wish_of(request, till.store_code, shown.text)
+    if entry.ticket is not None:
+        return wish_of_ticket(request, till.store_code, entry.ticket)
+    return wish_of(request, till.store_code, entry.text)
 
 
-def ticket_of(request: AnyRequest, shown: Shown, checked: Checked) -> str:
+def ticket_of(request: AnyRequest, entry: Entry, checked: Checked) -> str:
     """The ticket of a voucher that was looked at: the one by which it was chosen from a wallet, or its first."""
-    return shown.ticket.text if shown.ticket else write_ticket(request, checked.serial, in_hand=checked.in_hand)
+    return entry.ticket.text if entry.ticket else write_ticket(request, checked.serial, in_hand=checked.in_hand)
 
 
 def begin_anew(request: AnyRequest) -> Page:

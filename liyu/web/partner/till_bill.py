@@ -38,14 +38,14 @@ from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of
 from liyu.web.partner.till import (
     HOME,
     WORDS,
-    Shown,
+    Entry,
     Till,
     begin_anew,
     open_till,
-    read_shown,
+    read_entry,
     say_word,
     ticket_of,
-    wish_of_shown,
+    wish_of_entry,
 )
 from liyu.web.partner.till_tickets import Ticket, count_attempt, read_ticket, wish_of_ticket
 from liyu.web.partner.till_wallet import rows_of_wallet
@@ -169,14 +169,14 @@ async def _look(request: AnyRequest, session: AsyncSession, form: BillForm, till
     choices: list[dict[str, Any]] = []
     if form.is_valid and form.code:
         await count_attempt(request)
-        shown = read_shown(request, form.code)
-        if shown.wallet is not None and not shown.wallet.stale:
-            found, _ = await rows_of_wallet(request, session, till, shown.wallet)
+        entry = read_entry(request, form.code)
+        if entry.wallet is not None and not entry.wallet.stale:
+            found, _ = await rows_of_wallet(request, session, till, entry.wallet)
             there = {row.checked.serial for row in rows}
             choices = [one for one in found if one["is_coupon"] and one["serial"] not in there]
         else:
-            await _add(request, connection, till, form, rows, shown)
-        if "code" not in form.faults or shown.ticket is not None:
+            await _add(request, connection, till, form, rows, entry)
+        if "code" not in form.faults or entry.ticket is not None:
             form.raw["code"] = ""
     bill = await _compare(request, connection, rows, _amount_of(form))
     return _bill_page(request, till, form, bill, choices=choices, status=200 if form.is_valid else 422)
@@ -209,14 +209,14 @@ async def _add(
     till: Till,
     form: BillForm,
     rows: list[Row],
-    shown: Shown,
+    entry: Entry,
 ) -> None:
     """Look at one more coupon and put it onto the bill, or say at the field why not."""
-    if shown.wallet is not None or (shown.ticket is not None and not shown.ticket.is_fresh):
+    if entry.wallet is not None or (entry.ticket is not None and not entry.ticket.is_fresh):
         return form.refuse(StaleTokenError().text, "code")
-    if shown.fault is not None:
-        return form.refuse(shown.fault, "code")
-    wish = wish_of_shown(request, till, shown)
+    if entry.fault is not None:
+        return form.refuse(entry.fault, "code")
+    wish = wish_of_entry(request, till, entry)
     tokens = visit_of(request).services.tokens
     try:
         checked = await check(connection, wish, now=now_of(request), zone=current_zone(), tokens=tokens)
@@ -230,7 +230,7 @@ async def _add(
         return form.refuse(NoCouponError().text, "code")
     if len(rows) == MOST_TOGETHER:
         return form.refuse(N_("This is as much as goes on one bill."), "code")
-    ticket = read_ticket(request, ticket_of(request, shown, checked))
+    ticket = read_ticket(request, ticket_of(request, entry, checked))
     assert ticket is not None
     rows.append(Row(checked, ticket, ""))
     return None

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from liyu.core.ids import make_token
 from liyu.core.sealing import seal, unseal
-from liyu.vouchers.verify import VerifyRequest
+from liyu.vouchers.shown import VerifyRequest
 from liyu.web.actor import actor_of
 from liyu.web.limits import count_hit
 from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of

@@ -5,6 +5,7 @@ sealed in storage until somebody fetches it, which is written down, or until its
 name of the file is forgotten after the file is deleted: what a kill leaves lying, the hourly job finds.
 """
 
+import asyncio
 import csv
 import io
 from datetime import datetime, timedelta
@@ -159,13 +160,10 @@ async def make_batch(
     """
     _check(draft)
     item_id = await find_givable(connection, draft.sku) if draft.sku else None
-    codes = [draw_code() for _ in range(draft.codes)]
+    # Half a second for a large one, in which nobody else should wait.
+    sealed, rows = await asyncio.to_thread(_draw_codes, draft.codes, secret_key)
     name = f"giftcodes/{make_token()}"
-    await storage.put(name, seal(secret_key, _SEALING, _as_csv(codes)), "application/octet-stream")
-    rows = [
-        {"serial": serial, "digest": digest_of(secret_key, code.replace("-", "")).hex()}
-        for serial, code in enumerate(codes, 1)
-    ]
+    await storage.put(name, sealed, "application/octet-stream")
     values = {
         "name": draft.name, "item": item_id, "quantity": draft.quantity if item_id else None, "points": draft.points,
         "codes": draft.codes, "from": draft.valid_from, "to": draft.valid_to, "limit": draft.per_member_limit, "storage": name,
@@ -175,7 +173,7 @@ async def make_batch(
         async with connection.transaction():
             made = await (await connection.execute(_MAKE, values)).fetchone()
             assert made is not None
-            await connection.execute(_ADD, (made[0], encode_rows(rows)))
+            await connection.execute(_ADD, (made[0], rows))
             await connection.execute(_NOTE, (made[0], "made", 1, draft.codes, draft.codes, "", actor, now))
     except UniqueViolation:
         await storage.delete(name)
@@ -322,6 +320,14 @@ async def find_code(connection: AsyncConnection[Any], text: str, *, secret_key: 
 
 async def _fetch(connection: AsyncConnection[Any], query: str, values: dict[str, Any]) -> list[Batch]:
     return await fetch_all(connection, Batch, query, values)
+
+
+def _draw_codes(count: int, secret_key: str) -> tuple[bytes, str]:
+    """Fresh codes: their sealed list, and their rows for the database."""
+    codes = [draw_code() for _ in range(count)]
+    digests = (digest_of(secret_key, code.replace("-", "")).hex() for code in codes)
+    rows = [{"serial": serial, "digest": digest} for serial, digest in enumerate(digests, 1)]
+    return seal(secret_key, _SEALING, _as_csv(codes)), encode_rows(rows)
 
 
 def _as_csv(codes: list[str]) -> str:

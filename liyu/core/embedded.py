@@ -32,6 +32,8 @@ SUPERUSER = "postgres"
 
 UNPRIVILEGED_USER = "nobody"
 LONGEST_SOCKET_PATH = 107
+LIST_SIGNS = {",", '"'}
+"""Where a client or the server reads one folder, it may be given several, with commas between them."""
 START_SECONDS = 60.0
 POLL_SECONDS = 0.02
 MEBIBYTE = 1024 * 1024
@@ -218,8 +220,9 @@ class EmbeddedPostgres:
         keeper.returncode = 0
 
     def _socket_dir(self) -> Path:
-        """The cluster's folder, or a short private one where the system's limit for socket paths forbids that."""
-        if len(os.fsencode(self.cluster / ".s.PGSQL.5432")) <= LONGEST_SOCKET_PATH:
+        """The cluster's folder, or a short private one: a socket's path has a limit, and lists of folders have their signs."""
+        fits = len(os.fsencode(self.cluster / ".s.PGSQL.5432")) <= LONGEST_SOCKET_PATH
+        if fits and not LIST_SIGNS & set(str(self.cluster)):
             return self.cluster
         digest = hashlib.sha256(os.fsencode(self.cluster)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"liyu-{digest}"

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +22,14 @@ time.sleep(float(sys.argv[2]))
 
 
 @pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    installation = EmbeddedPostgres(tmp_path / "var")
+def folder(cluster: EmbeddedPostgres) -> Path:
+    """An empty one beside the run's own database: in memory, where there is room, since making a database waits for the disk."""
+    return Path(tempfile.mkdtemp(dir=cluster.data_dir))
+
+
+@pytest.fixture
+def postgres(folder: Path) -> Iterator[EmbeddedPostgres]:
+    installation = EmbeddedPostgres(folder / "var")
     yield installation
     installation.release(wait=True)
 
@@ -128,8 +135,8 @@ def test_broken_first_attempt_is_replaced(postgres: EmbeddedPostgres) -> None:
     assert not draft.exists()
 
 
-def test_refused_setting_is_told_and_the_lease_given_back(tmp_path: Path) -> None:
-    data_dir = tmp_path / "var"
+def test_refused_setting_is_told_and_the_lease_given_back(folder: Path) -> None:
+    data_dir = folder / "var"
     with pytest.raises(EmbeddedPostgresError, match="max_connections"):
         EmbeddedPostgres(data_dir, settings={"max_connections": "many"}).start()
     mended = EmbeddedPostgres(data_dir)
@@ -138,15 +145,15 @@ def test_refused_setting_is_told_and_the_lease_given_back(tmp_path: Path) -> Non
     assert not mended.is_running()
 
 
-def test_folder_with_a_long_or_odd_name_works(tmp_path: Path) -> None:
-    for name in ["a-long-name-" * 10, 'it\'s "quoted", 100 % 礼遇']:
-        postgres = EmbeddedPostgres(tmp_path / name)
+def test_folder_with_a_long_or_odd_name_works(folder: Path) -> None:
+    for name in ["a-long-name-" * 10, "it's 100 % 礼遇", 'one, "two"']:
+        postgres = EmbeddedPostgres(folder / name)
         assert ask(postgres.start(), "SELECT 1") == 1
         postgres.release(wait=True)
 
 
-def test_the_server_runs_as_an_ordinary_user_and_needs_no_open_home_folder(tmp_path: Path) -> None:
-    home = tmp_path / "home"
+def test_the_server_runs_as_an_ordinary_user_and_needs_no_open_home_folder(folder: Path) -> None:
+    home = folder / "home"
     home.mkdir(mode=0o700)
     postgres = EmbeddedPostgres(home / "liyu" / "var")
     assert ask(postgres.start(), "SELECT 1") == 1

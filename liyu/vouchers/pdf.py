@@ -93,8 +93,8 @@ class PdfMaker:
         self._pool: ProcessPoolExecutor | None = None
 
     async def render(self, html: str) -> bytes:
-        """The PDF of a document; the same HTML gives the same bytes. Raises PdfFailedError."""
-        return await self._run(_Typesetter.set, html)
+        """The PDF of a document, tagged for screen readers; the same HTML gives the same bytes. Raises PdfFailedError."""
+        return await self._run(_Typesetter.render, html)
 
     async def print_each(self, sheets: Sequence[Sheet]) -> list[bytes]:
         """A PDF of each voucher; the same voucher gives the same bytes. Raises PdfFailedError."""
@@ -176,8 +176,12 @@ class _Typesetter:
         if COMMON_FONT.exists():
             self.common = self._load(COMMON_FAMILY, COMMON_FONT)
 
-    def set(self, html: str) -> bytes:
-        """Set one document."""
+    def render(self, html: str) -> bytes:
+        """Set one document, with tags."""
+        return self.set(html, tagged=True)
+
+    def set(self, html: str, *, tagged: bool = False) -> bytes:
+        """Set one document. One that is taken apart must not be tagged: tags name places in drawings."""
         from weasyprint import HTML
 
         html = self._cover_characters(html)
@@ -187,6 +191,7 @@ class _Typesetter:
             font_config=self.fonts,
             stylesheets=[self.sheet(style) for style in styles],
             pdf_identifier=sha256(html.encode()).hexdigest()[:32].encode(),
+            pdf_tags=tagged,
         )
         return made
 

@@ -1,11 +1,16 @@
 """A partner's statement on paper: its figures, every entry under a head that each page repeats, the same bytes each time."""
 
+import io
 import re
 import subprocess
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+from msgspec.structs import replace
+from pikepdf import Pdf
+from pypdfium2 import PdfDocument
 
 from liyu.partners.settlement.document import LineTerms, StatementDocument
 from liyu.partners.settlement.queries import EntryView, LineView, StatementHead, StatementPage, TransitionView
@@ -16,6 +21,8 @@ from liyu.web.pages import make_environment
 from liyu.web.paper import statement_to_html
 
 OCTOBER = datetime(2026, 10, 1, 1, tzinfo=UTC)
+DOTS = 2 * 72 / 25.4
+"""Of a millimetre, in pictures of twice the size."""
 DIGEST = "9f2c41d077ae0b35" * 4
 FREE, FEE = ("P1-FREE", "free_quota", "限免名额"), ("P1-CON", "concierge", "礼宾")
 
@@ -126,3 +133,30 @@ def test_a_name_with_markup_stays_text() -> None:
     made = document(1)
     renamed = LineTerms(1, "<script>", 1, *FREE[1:], "", 250, 0, 200, 600, date(2026, 1, 1), None)
     assert "<script" not in to_html(StatementDocument(made.page, [renamed], made.entries), "en")
+
+
+def test_long_names_keep_to_their_columns(typesetter: _Typesetter) -> None:
+    """A title without a space, a name as long as a sentence: nothing stands outside the margins, and the head stays one line."""
+    word = "合作协议" * 12 + "Agreement" * 12
+    made = document(30)
+    page = replace(
+        made.page,
+        head=replace(made.page.head, partner_zh=word, partner_en=word),
+        lines=[replace(line, title_zh=word, title_en=word) for line in made.page.lines],
+    )
+    long = replace(made, page=page, entries=[replace(one, title_zh=word, title_en=word) for one in made.entries])
+    with PdfDocument(typesetter.render(to_html(long, "en"))) as opened:
+        assert len(opened) > 1
+        for sheet in opened:
+            drawn = np.asarray(sheet.render(scale=2).to_pil().convert("L"))
+            assert (drawn[:, : int(15 * DOTS)] == 255).all()
+            assert (drawn[:, -int(15 * DOTS) :] == 255).all()
+        # Between the head of a page and what it is about.
+        later = np.asarray(opened[1].render(scale=2).to_pil().convert("L"))
+        assert (later[int(18.5 * DOTS) : int(21.5 * DOTS)] == 255).all()
+
+
+def test_a_statement_has_tags_for_screen_readers(typesetter: _Typesetter) -> None:
+    with Pdf.open(io.BytesIO(typesetter.render(to_html(document(3), "en")))) as made:
+        assert made.Root.MarkInfo.Marked
+        assert str(made.Root.Lang) == "en"

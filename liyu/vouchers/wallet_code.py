@@ -25,7 +25,7 @@ _MAC_BYTES = 10
 
 _HERE = f"""
     WHERE {HELD} AND v.partner_id = %(partner)s AND v.state = ANY(%(open)s) AND v.frozen_at IS NULL
-        AND v.issued_at <= %(now)s AND %(now)s < v.expires_at
+        AND greatest(v.issued_at, rule.usable_from) <= %(now)s AND %(now)s < v.expires_at
         AND (NOT EXISTS (SELECT FROM item_store t WHERE t.item_id = v.item_id)
             OR EXISTS (SELECT FROM item_store t WHERE t.item_id = v.item_id AND t.store_id = %(store)s))
     ORDER BY v.expires_at, v.id LIMIT {MOST_LISTED}"""

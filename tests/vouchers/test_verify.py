@@ -27,6 +27,7 @@ from liyu.vouchers.errors import (
 from liyu.vouchers.expire import expire_vouchers
 from liyu.vouchers.states import may_become
 from liyu.vouchers.verify import Verified
+from liyu.vouchers.wallet_code import vouchers_here
 from tests.vouchers.tills import FEE, TOKENS, Shops, open_desk, open_shops
 from tests.world import NOW, ZONE, open_world
 
@@ -176,6 +177,10 @@ async def test_an_item_says_from_when_its_vouchers_can_be_used(database_url: str
         await world.connection.execute(_RULE, (NOW + timedelta(days=1), None, None, None, voucher))
         early = await _refused(shops, voucher, "not_yet_valid")
         assert early.reasons[0].details == {"starts": NOW + timedelta(days=1)}
+        member = await world.one("SELECT member_id FROM voucher")
+        for now, here in ((NOW, []), (NOW + timedelta(days=1), [voucher])):
+            found = await vouchers_here(world.connection, shops.partners["LUCK"], shops.stores["SH1"], member, now)
+            assert [one.id for one in found] == here
         assert (await shops.verify(voucher, now=NOW + timedelta(days=1))).use_number == 1
 
 

@@ -12,10 +12,11 @@ async function openDetector(polyfill) {
   return new BarcodeDetector({ formats: ["qr_code"] });
 }
 
-async function readCode(video, detector) {
+// What was read and refused a moment ago is still before the camera: it is not sent again and again.
+async function readCode(video, detector, refused) {
   while (video.isConnected && video.srcObject.active) {
     const [found] = await detector.detect(video).catch(() => []);
-    if (found?.rawValue) return found.rawValue;
+    if (found?.rawValue && found.rawValue.trim() !== refused) return found.rawValue;
     await new Promise((wake) => { setTimeout(wake, 150); });
   }
 }
@@ -27,7 +28,7 @@ whenReady("[data-scan]", async (box) => {
   try {
     video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     await video.play().then(() => input.blur());
-    const code = await readCode(video, await openDetector(box.dataset.polyfill));
+    const code = await readCode(video, await openDetector(box.dataset.polyfill), input.value.trim());
     video.srcObject.getTracks().forEach((track) => track.stop());
     if (!code) return;
     input.value = code;

@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 
 from liyu.core.database import fetch_all
 from liyu.core.errors import NotFoundError
+from liyu.members.profile import parse_phone
 from liyu.vouchers.facts import VoucherFacts, fetch_facts
 
 PAGE = 50
@@ -119,7 +120,7 @@ async def list_vouchers(
     group = f"AND {_GROUPS[wanted.group]}" if wanted.group else ""
     values = {
         "voucher": wanted.voucher_id, "sku": wanted.sku, "text": wanted.text, "now": now, "ends": wanted.ends_before,
-        "phone": wanted.text if wanted.text.startswith("+") else f"+86{wanted.text}", "after": after, "most": PAGE + 1,
+        "phone": parse_phone(wanted.text), "after": after, "most": PAGE + 1,
     }  # fmt: skip
     found = await fetch_all(connection, VoucherLine, _LIST.format(group=group), values)
     return found[:PAGE], found[PAGE - 1].id if len(found) > PAGE else None

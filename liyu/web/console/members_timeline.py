@@ -108,6 +108,9 @@ def _voucher(data: dict[str, Any], _rules: dict[str, RuleName]) -> dict[str, Any
     if "claimed" in data:
         title = f"{gettext(N_('Put into a wallet'))} · {_local(data, 'name')}"
         return {"title": title, "notes": [data["run"]], "href": f"/console/vouchers/{data['claimed']}"}
+    if "change" in data:
+        title = f"{gettext(words.VOUCHER_CHANGES[data['change']])} · {_local(data, 'name')}"
+        return {"title": title, "notes": [data["reason"]], "href": f"/console/vouchers/{data['voucher']}"}
     notes = [words.reason(data.get("reason", "")), data["number"]]
     if "state" in data:
         what = words.voucher_state(data["state"])

@@ -74,10 +74,10 @@ DONE = {
     "cancel": N_("Cancelled. Its points stay spent."),
 }
 _EVENTS = {
-    ("change", "frozen"): (N_("Frozen"), "red"),
-    ("change", "unfrozen"): (N_("Unfrozen"), ""),
-    ("change", "extended"): (N_("Last day moved"), ""),
-    ("change", "claimed"): (N_("Put into a wallet"), ""),
+    **{
+        ("change", change): (label, "red" if change == "frozen" else "")
+        for change, label in words.VOUCHER_CHANGES.items()
+    },
     ("gift", "open"): (N_("Offered as a gift"), "waiting"),
     ("gift", "accepted"): (N_("Gift accepted"), ""),
     ("gift", "taken_back"): (N_("Gift taken back"), "waiting"),

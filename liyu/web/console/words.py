@@ -117,8 +117,23 @@ REASONS = {
     "applied": N_("Applied"),
     "activated": N_("Membership activated"),
     "first_sign_in": N_("First sign-in"),
+    "gift": N_("Offered as a gift"),
+    "gift_accepted": N_("Gift accepted"),
+    "gift_taken_back": N_("Gift taken back"),
+    "gift_lapsed": N_("Not accepted in time"),
+    "ran_out": N_("Its last day was over"),
+    "extended": N_("Last day moved"),
+    "used_offline": N_("Taken without a network while it was good"),
 }
 """Reasons that programs write, in words; what a person wrote stands as it is."""
+
+
+VOUCHER_CHANGES = {
+    "frozen": N_("Frozen"),
+    "unfrozen": N_("Unfrozen"),
+    "extended": N_("Last day moved"),
+    "claimed": N_("Put into a wallet"),
+}
 
 
 def order_state(state: str) -> str:

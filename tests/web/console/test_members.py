@@ -1,5 +1,6 @@
 """Member service in the console: finding members, their timeline, notes, adjustments by two people, merging."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -105,8 +106,13 @@ async def test_every_event_of_a_member_stands_in_the_timeline(sign_in: SignIn, w
     await submit(client, PAGE, f"{PAGE}/state", wanted="frozen", reason="Lost phone")
     await submit(client, PAGE, f"{PAGE}/state", wanted="active", reason="Found")
     await submit(client, PAGE, f"{PAGE}/adjust", points="70", why="Sorry", key="k")
-    number = (await world.redeem("m-1", "coupon-1")).number
+    redeemed = await world.redeem("m-1", "coupon-1")
+    number, voucher = redeemed.number, f"/console/vouchers/{redeemed.voucher_ids[0]}"
+    assert f'href="{voucher}"' in (await client.get(PAGE)).text
+    assert (await submit(client, voucher, f"{voucher}/act", wanted="freeze", reason="Stolen")).status_code == 303
     every = texts_of(await client.get(PAGE))
+    assert re.search(r"0 / 1 [^/]* Frozen", every)
+    assert voucher in (await client.get("/console/vouchers?q=m-1")).text
     for words in (
         "Calls on Mondays",
         "Lost phone",
@@ -116,6 +122,7 @@ async def test_every_event_of_a_member_stands_in_the_timeline(sign_in: SignIn, w
         "Purchase",
         "Joined the program",
         "Note written",
+        "Stolen",
     ):
         assert words in every, words
     for kind in EVENTS:

@@ -17,7 +17,6 @@ from liyu.core.settings import Settings
 from liyu.core.storage import open_storage
 from liyu.members.program import load_terms
 from liyu.partners.settlement.document import LineTerms, StatementDocument
-from liyu.partners.settlement.export import KINDS
 from liyu.partners.settlement.queries import EntryView, PayoutView
 from liyu.partners.settlement.states import name_of
 from liyu.partners.settlement.terms import MODE_NAMES
@@ -33,7 +32,7 @@ from liyu.web.covers import choose_icon, draw_cover
 from liyu.web.formats import format_day, format_year_month
 from liyu.web.i18n import LANGUAGE_TAGS, gettext, load_catalogs, text_of, translate, use_locale
 from liyu.web.pages import make_environment
-from liyu.web.statement_words import describe_basis, describe_terms
+from liyu.web.statement_words import describe_basis, describe_terms, name_event
 
 NO_PICTURES: Mapping[int, bytes] = {}
 VouchersWithStores = Sequence[tuple[VoucherFacts, Sequence[StoreFacts]]]
@@ -149,7 +148,6 @@ def places_of(locale: str) -> dict[str, str]:
 
 
 _DIGEST_GROUP = 4
-_VERIFICATION = "verification:"
 
 
 def statement_to_html(environment: Environment, document: StatementDocument, locale: str, *, program_name: str) -> str:
@@ -235,10 +233,10 @@ def _describe_validity(terms: LineTerms, locale: str) -> str:
 
 
 def _entry_row(entry: EntryView) -> dict[str, Any]:
-    reference = entry.source.removeprefix(_VERIFICATION)
+    kind, reference = name_event(entry.kind, entry.source)
     return {
         "entry": entry,
-        "kind": gettext(KINDS[entry.kind]),
-        "reference": f"#{reference}" if reference != entry.source else reference,
+        "kind": kind,
+        "reference": reference,
         "quantity": f"{entry.quantity}".replace("-", "\N{MINUS SIGN}"),
     }

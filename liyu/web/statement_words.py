@@ -1,9 +1,13 @@
-"""What statements say about agreements, in the words that portal, console and paper share."""
+"""What statements say about agreements and entries, in the words that portal, console and paper share."""
 
 from liyu.core.i18n import N_, Message
 from liyu.partners.settlement.document import LineTerms
+from liyu.partners.settlement.export import KINDS
 from liyu.partners.settlement.queries import LineView
 from liyu.web.formats import format_money
+from liyu.web.i18n import gettext
+
+_CONFLICTS = {"use": N_("Offline conflict"), "undo": N_("Offline conflict, paid back")}
 
 
 def describe_basis(line: LineView) -> Message:
@@ -18,6 +22,14 @@ def describe_basis(line: LineView) -> Message:
             return Message(N_("%(count)s verified, commission for each"), values)
         case _:
             return Message(N_("%(count)s verified"), values)
+
+
+def name_event(kind: str, source: str) -> tuple[str, str]:
+    """What an entry is of, in words, and the number that tells it from others."""
+    origin, _, number = source.partition(":")
+    if origin == "offline":
+        return gettext(_CONFLICTS[kind]), f"#{number.partition(':')[0]}"
+    return gettext(KINDS[kind]), f"#{number}" if origin == "verification" else source
 
 
 def describe_terms(terms: LineTerms, currency: str) -> Message:

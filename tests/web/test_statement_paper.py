@@ -19,6 +19,7 @@ from liyu.web.formats import format_money
 from liyu.web.i18n import load_catalogs, use_locale
 from liyu.web.pages import make_environment
 from liyu.web.paper import statement_to_html
+from liyu.web.statement_words import name_event
 
 OCTOBER = datetime(2026, 10, 1, 1, tzinfo=UTC)
 DOTS = 2 * 72 / 25.4
@@ -160,3 +161,19 @@ def test_a_statement_has_tags_for_screen_readers(typesetter: _Typesetter) -> Non
     with Pdf.open(io.BytesIO(typesetter.render(to_html(document(3), "en")))) as made:
         assert made.Root.MarkInfo.Marked
         assert str(made.Root.Lang) == "en"
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "says"),
+    [
+        ("use", "verification:12", ("Use", "#12")),
+        ("undo", "verification:12", ("Undone use", "#12")),
+        ("use", "offline:7:1", ("Offline conflict", "#7")),
+        ("undo", "offline:7:1", ("Offline conflict, paid back", "#7")),
+        ("use", "till-9", ("Use", "till-9")),
+    ],
+)
+def test_an_entry_says_in_words_what_it_is_of(kind: str, source: str, says: tuple[str, str]) -> None:
+    load_catalogs()
+    use_locale("en")
+    assert name_event(kind, source) == says

@@ -116,6 +116,8 @@ def reference(source: str) -> str:
             return translate(Message(N_("Lot #%(number)s"), {"number": number}))
         case "verification" | "opening":
             return f"#{number}"
+        case "offline":
+            return translate(Message(N_("Offline conflict #%(number)s"), {"number": number.partition(":")[0]}))
         case "statement":
             return number
         case "check_in":

@@ -43,6 +43,7 @@ from liyu.web.formats import current_zone, format_year_month
 from liyu.web.forms import Form, TextField
 from liyu.web.i18n import current_locale
 from liyu.web.pages import Page, leave_notice, redirect
+from liyu.web.statement_words import name_event
 
 PAGE_SIZE = 50
 _MONTH = re.compile(r"(19[7-9]\d|[2-9]\d{3})-(0[1-9]|1[0-2])")
@@ -126,6 +127,7 @@ async def show_entries(request: AnyRequest, session: NamedDependency[AsyncSessio
         line=next((one for one in found.lines if one.agreement_line_id == line), None),
         month=month_label(found.head.period),
         entries=entries.entries,
+        name_event=name_event,
         vouchers=await vouchers_of_uses(connection, [one.source for one in entries.entries]),
         **cursor_links(request, entries.next),
     )

@@ -12,7 +12,6 @@ from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_
 from liyu.partners.settlement.compute import StatementProof, verify_statement
-from liyu.partners.settlement.export import KINDS
 from liyu.partners.settlement.queries import (
     EntryView,
     LineView,
@@ -35,11 +34,10 @@ from liyu.web.pages import Page, fragment, leave_notice, page, redirect
 from liyu.web.paper import group_digest, say_period
 from liyu.web.partner.staff import AnyRequest, now_of, partner_id_of
 from liyu.web.partner.words import STATEMENT_TONES, describe_next_step, describe_step
-from liyu.web.statement_words import describe_basis
+from liyu.web.statement_words import describe_basis, name_event
 from liyu.web.visit import visit_of
 
 PAGE_SIZE = 12
-_VERIFICATION = "verification:"
 
 
 class ListForm(Form):
@@ -195,13 +193,14 @@ def _line_row(line: LineView) -> dict[str, Any]:
 
 
 def _entry_row(entry: EntryView) -> dict[str, Any]:
-    is_verification = entry.source.startswith(_VERIFICATION)
+    kind, reference = name_event(entry.kind, entry.source)
+    origin, _, number = entry.source.partition(":")
+    pages = {"verification": f"/partner/verifications/{number}", "offline": "/partner/offline-uses"}
     return {
         "entry": entry,
-        "kind": gettext(KINDS[entry.kind]),
+        "event": f"{kind} {reference}",
         "title": text_of(entry, "title"),
-        "number": entry.source.removeprefix(_VERIFICATION) if is_verification else entry.source,
-        "href": f"/partner/verifications/{entry.source.removeprefix(_VERIFICATION)}" if is_verification else None,
+        "href": pages.get(origin),
     }
 
 

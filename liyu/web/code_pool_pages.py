@@ -17,8 +17,9 @@ from liyu.core.i18n import N_
 from liyu.partners.scope import PartnerScope
 from liyu.web import code_pools
 from liyu.web.actor import require_permission
+from liyu.web.acts import adopt_faults
 from liyu.web.code_pools import LARGEST_UPLOAD, ImportForm, RecallForm, WatchForm, say_import, say_recall
-from liyu.web.forms import Form, adopt_faults
+from liyu.web.forms import Form
 from liyu.web.pages import Page, leave_notice, redirect
 
 AnyRequest = Request[Any, Any, Any]

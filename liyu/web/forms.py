@@ -22,7 +22,7 @@ import phonenumbers
 from litestar import Request
 from litestar.datastructures import UploadFile
 
-from liyu.core.errors import DomainError, InvalidInputError
+from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
 from liyu.web.formats import current_zone
 from liyu.web.i18n import translate
@@ -358,10 +358,3 @@ class Form:
                 self.faults[name] = fault.message
         if not self.faults:
             self.faults.update(self.check())
-
-
-def adopt_faults(form: Form, refusal: DomainError | None) -> DomainError | None:
-    """Hand faults that the domain found in single fields to the form; what is left is a refusal of the page."""
-    if not isinstance(refusal, InvalidInputError):
-        return refusal
-    return None if form.adopt(refusal) else refusal

@@ -13,6 +13,7 @@ from liyu.core.i18n import N_
 from liyu.redemption.aftersale.queries import OPERATOR, count_waiting, list_requests
 from liyu.web import after_sales, order_words
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults
 from liyu.web.after_sales import DecisionForm
 from liyu.web.console.common import (
     AnyRequest,
@@ -24,7 +25,7 @@ from liyu.web.console.common import (
     segment,
     show,
 )
-from liyu.web.forms import Form, adopt_faults
+from liyu.web.forms import Form
 from liyu.web.i18n import gettext
 from liyu.web.pages import Page, leave_notice, redirect
 

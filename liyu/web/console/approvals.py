@@ -23,9 +23,10 @@ from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError
 from liyu.core.i18n import N_
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.console import item_words
-from liyu.web.console.common import LONGEST_REASON, AnyRequest, Connection, name_people, now_of, show, try_act
+from liyu.web.console.common import LONGEST_REASON, AnyRequest, Connection, name_people, now_of, show
 from liyu.web.formats import current_zone
 from liyu.web.forms import CheckField, ChoiceField, Form, IntegerField, TextField
 from liyu.web.i18n import translate

@@ -40,6 +40,7 @@ from liyu.redemption.campaigns.service import (
     try_again,
 )
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.attachments import CSV, XLSX, attach, headers_of
 from liyu.web.audit import record_act
 from liyu.web.console import campaign_words
@@ -55,7 +56,6 @@ from liyu.web.console.common import (
     read_cursor,
     show,
     today_of,
-    try_act,
 )
 from liyu.web.formats import current_zone
 from liyu.web.i18n import current_locale, gettext, text_of, translate

@@ -31,6 +31,7 @@ from liyu.redemption.campaigns.service import (
 )
 from liyu.redemption.giving import LARGEST_QUANTITY, list_givable
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
 from liyu.web.console import campaign_words
 from liyu.web.console.common import (
@@ -46,10 +47,9 @@ from liyu.web.console.common import (
     read_text,
     show,
     today_of,
-    try_act,
 )
 from liyu.web.formats import current_zone
-from liyu.web.forms import CheckField, ChoiceField, DateField, FileField, Form, IntegerField, TextField, adopt_faults
+from liyu.web.forms import CheckField, ChoiceField, DateField, FileField, Form, IntegerField, TextField
 from liyu.web.i18n import gettext, text_of
 from liyu.web.pages import Page, redirect
 

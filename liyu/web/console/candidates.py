@@ -23,11 +23,12 @@ from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError
 from liyu.core.i18n import N_
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
 from liyu.web.console import words
-from liyu.web.console.common import LONGEST_REASON, AnyRequest, name_people, now_of, show, try_act
+from liyu.web.console.common import LONGEST_REASON, AnyRequest, name_people, now_of, show
 from liyu.web.console.evaluation import ScoreForm, evaluate, take_sheet
-from liyu.web.forms import ChoiceField, Form, TextField, adopt_faults
+from liyu.web.forms import ChoiceField, Form, TextField
 from liyu.web.i18n import gettext
 from liyu.web.pages import Page, leave_notice, redirect
 

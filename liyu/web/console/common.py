@@ -1,6 +1,6 @@
 """What every screen of the console needs: the present, cursors, addresses of filtered lists, refusals, names of people."""
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -9,7 +9,7 @@ from litestar import Request
 from psycopg import AsyncConnection
 
 from liyu.core.clock import local_date, start_of_day
-from liyu.core.errors import DomainError, NotAllowedError, NotFoundError
+from liyu.core.errors import DomainError
 from liyu.core.i18n import N_, Message
 from liyu.members.people import name_actors
 from liyu.web.actor import actor_of
@@ -122,18 +122,6 @@ def cursor_links(request: AnyRequest, cursor: object) -> dict[str, Any]:
         "first_href": None if is_first else same_list(request),
         "next_href": same_list(request, after=cursor) if cursor is not None else None,
     }
-
-
-async def try_act(connection: Connection, act: Awaitable[Any]) -> DomainError | None:
-    """Do something in a savepoint; a refusal undoes it and is given back, for the page in hand to say."""
-    try:
-        async with connection.transaction():
-            await act
-    except (NotFoundError, NotAllowedError):
-        raise
-    except DomainError as refusal:
-        return refusal
-    return None
 
 
 def show(request: AnyRequest, template: str, *, refusal: DomainError | None = None, **context: Any) -> Page:

@@ -24,6 +24,7 @@ from liyu.redemption.draws.queries import (
 )
 from liyu.redemption.draws.records import Draw, find_draw, list_prizes
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
 from liyu.web.console import words
 from liyu.web.console.common import (
@@ -34,11 +35,9 @@ from liyu.web.console.common import (
     now_of,
     read_text,
     show,
-    try_act,
 )
 from liyu.web.console.draw_form import DrawForm, form_of, list_choices, list_tiers
 from liyu.web.draw_words import PLACE_REASONS, claim_rule, phase_label, phase_of, place_label, points_rule
-from liyu.web.forms import adopt_faults
 from liyu.web.i18n import ENGLISH, current_locale, gettext, text_of
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.visit import visit_of

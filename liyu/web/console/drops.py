@@ -26,6 +26,7 @@ from liyu.redemption.drops.service import (
     plan_drop,
 )
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.console import drop_words
 from liyu.web.console.common import (
@@ -36,7 +37,6 @@ from liyu.web.console.common import (
     read_text,
     show,
     today_of,
-    try_act,
 )
 from liyu.web.console.drop_dashboard import render
 from liyu.web.formats import current_zone, format_year_month

@@ -34,6 +34,7 @@ from liyu.redemption.giftcodes.batches import (
 )
 from liyu.redemption.giving import LARGEST_QUANTITY, list_givable
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.attachments import CSV, attach
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
@@ -48,10 +49,9 @@ from liyu.web.console.common import (
     read_cursor,
     show,
     today_of,
-    try_act,
 )
 from liyu.web.formats import current_zone
-from liyu.web.forms import ChoiceField, DateField, Form, IntegerField, TextField, adopt_faults
+from liyu.web.forms import ChoiceField, DateField, Form, IntegerField, TextField
 from liyu.web.i18n import gettext, text_of, translate
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.visit import visit_of

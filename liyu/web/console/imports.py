@@ -31,6 +31,7 @@ from liyu.members.imports.states import AT_WORK
 from liyu.members.imports.undo import begin_undo, preview_undo
 from liyu.members.personal.fields import ANSWER, list_all_fields
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.console import import_words
 from liyu.web.console.common import (
@@ -43,7 +44,6 @@ from liyu.web.console.common import (
     read_choice,
     read_cursor,
     show,
-    try_act,
 )
 from liyu.web.forms import FileField, Form
 from liyu.web.pages import Page, fragment, leave_notice, redirect

@@ -20,9 +20,10 @@ from liyu.members.account import list_tiers
 from liyu.members.tags.queries import list_tags
 from liyu.partners.queries import partner_choices
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.console import item_words
-from liyu.web.console.common import AnyRequest, Connection, now_of, read_text, segment, show, try_act
+from liyu.web.console.common import AnyRequest, Connection, now_of, read_text, segment, show
 from liyu.web.console.item_fields import PRICE, AnyItemForm, ItemForm, NewItemForm, form_with, record_of, texts_of
 from liyu.web.console.item_preview import preview_of
 from liyu.web.formats import current_zone

@@ -30,10 +30,11 @@ from liyu.core.spreadsheets import FAULT_HEADINGS, Rows, rows_as_csv, write_work
 from liyu.core.storage import open_storage
 from liyu.members.imports.template import write_workbook as write_template
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.attachments import CSV, XLSX, attach
 from liyu.web.audit import record_act
 from liyu.web.console import item_words
-from liyu.web.console.common import AnyRequest, name_people, now_of, show, try_act
+from liyu.web.console.common import AnyRequest, name_people, now_of, show
 from liyu.web.formats import current_zone
 from liyu.web.forms import FileField, Form
 from liyu.web.i18n import gettext, translate

@@ -22,9 +22,10 @@ from liyu.core.errors import DomainError
 from liyu.core.i18n import N_
 from liyu.core.storage import open_storage
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
-from liyu.web.console.common import AnyRequest, now_of, segment, show, try_act
-from liyu.web.forms import FileField, Form, TextField, adopt_faults
+from liyu.web.console.common import AnyRequest, now_of, segment, show
+from liyu.web.forms import FileField, Form, TextField
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.pictures import address_of
 from liyu.web.visit import visit_of

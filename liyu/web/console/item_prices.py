@@ -15,7 +15,7 @@ from liyu.core.database import driver_connection
 from liyu.core.i18n import N_
 from liyu.members.account import list_tiers
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.acts import carry_out
+from liyu.web.acts import carry_out, try_act
 from liyu.web.audit import record_act
 from liyu.web.console import item_words
 from liyu.web.console.common import (
@@ -26,7 +26,6 @@ from liyu.web.console.common import (
     now_of,
     segment,
     show,
-    try_act,
 )
 from liyu.web.console.item_fields import PRICE, local_text, tier_price_fields, tier_prices_of
 from liyu.web.formats import current_zone

@@ -25,9 +25,10 @@ from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError, NotFoundError
 from liyu.core.i18n import N_
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
-from liyu.web.console.common import AnyRequest, Connection, now_of, segment, show, try_act
-from liyu.web.forms import ChoiceField, ChoicesField, Form, IntegerField, TextField, adopt_faults
+from liyu.web.console.common import AnyRequest, Connection, now_of, segment, show
+from liyu.web.forms import ChoiceField, ChoicesField, Form, IntegerField, TextField
 from liyu.web.i18n import gettext
 from liyu.web.pages import Page, leave_notice, redirect
 

@@ -18,6 +18,7 @@ from liyu.core.i18n import N_
 from liyu.partners.queries import partner_choices
 from liyu.redemption.queries import RedemptionFilter, list_redemptions
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.console import item_words, words
 from liyu.web.console.common import (
@@ -32,7 +33,6 @@ from liyu.web.console.common import (
     read_text,
     segment,
     show,
-    try_act,
 )
 from liyu.web.forms import ChoiceField, Form, IntegerField, TextField
 from liyu.web.i18n import text_of

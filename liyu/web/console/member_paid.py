@@ -15,6 +15,7 @@ from liyu.members.paid.service import LONGEST_REFERENCE, Sale, return_membership
 from liyu.members.queries import find_member_id, read_member
 from liyu.members.tiers.queries import load_progress
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
     LONGEST_REASON,
@@ -24,10 +25,9 @@ from liyu.web.console.common import (
     segment,
     show,
     today_of,
-    try_act,
 )
 from liyu.web.formats import current_zone
-from liyu.web.forms import Form, MoneyField, TextField, adopt_faults
+from liyu.web.forms import Form, MoneyField, TextField
 from liyu.web.i18n import text_of
 from liyu.web.pages import Page, leave_notice, redirect
 

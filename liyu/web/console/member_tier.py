@@ -16,6 +16,7 @@ from liyu.members.queries import find_member_id, read_member
 from liyu.members.tiers.queries import TierEntry, list_tier_history, load_progress
 from liyu.members.tiers.service import Placement, set_tiers
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
 from liyu.web.card_words import LOSSES
 from liyu.web.console.common import (
@@ -28,10 +29,9 @@ from liyu.web.console.common import (
     segment,
     show,
     today_of,
-    try_act,
 )
 from liyu.web.formats import current_zone
-from liyu.web.forms import DateField, Form, TextField, adopt_faults
+from liyu.web.forms import DateField, Form, TextField
 from liyu.web.i18n import gettext, text_of, translate
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.tier_words import explain_change, name_change, tone_of

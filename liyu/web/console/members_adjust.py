@@ -23,6 +23,7 @@ from liyu.members.service.adjustments import (
 )
 from liyu.members.service.models import REQUEST_STATES
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
 from liyu.web.console import words
 from liyu.web.console.common import (
@@ -35,11 +36,10 @@ from liyu.web.console.common import (
     read_choice,
     read_cursor,
     show,
-    try_act,
 )
 from liyu.web.console.members_page import page_of, show_member_page
 from liyu.web.formats import current_zone
-from liyu.web.forms import ChoiceField, Form, IntegerField, TextField, adopt_faults
+from liyu.web.forms import ChoiceField, Form, IntegerField, TextField
 from liyu.web.pages import Page, leave_notice, redirect
 
 QUEUE = "/console/adjustments"

@@ -17,6 +17,7 @@ from liyu.members.service.finder import MemberFilter, list_members
 from liyu.members.service.merge import Party
 from liyu.redemption.merge import Merged, merge, preview_merge
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
     LONGEST_REASON,
@@ -25,7 +26,6 @@ from liyu.web.console.common import (
     now_of,
     read_text,
     show,
-    try_act,
 )
 from liyu.web.console.members_page import page_of
 from liyu.web.formats import current_zone

@@ -25,6 +25,7 @@ from liyu.redemption.persons import list_memberships
 from liyu.redemption.timeline import read_timeline
 from liyu.vouchers.queries import wallet_page
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
     LONGEST_REASON,
@@ -39,12 +40,11 @@ from liyu.web.console.common import (
     segment,
     show,
     today_of,
-    try_act,
 )
 from liyu.web.console.members_timeline import KINDS, movement_row, read_place, row_of, write_place
 from liyu.web.console.tags import member_tags
 from liyu.web.formats import current_zone
-from liyu.web.forms import ChoiceField, Form, TextField, adopt_faults
+from liyu.web.forms import ChoiceField, Form, TextField
 from liyu.web.i18n import gettext
 from liyu.web.pages import Page, leave_notice, redirect
 

@@ -14,6 +14,7 @@ from liyu.vouchers.codes import mask_code
 from liyu.vouchers.offline.losses import decide_otherwise
 from liyu.vouchers.offline.queries import PAGE, UseLine, find_conflict, list_uses
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.conflict_words import name_conflict, rule_or_reason
 from liyu.web.console.common import (
@@ -24,7 +25,6 @@ from liyu.web.console.common import (
     now_of,
     read_cursor,
     show,
-    try_act,
 )
 from liyu.web.formats import current_zone
 from liyu.web.i18n import gettext, text_of

@@ -13,8 +13,9 @@ from liyu.redemption.orderdesk.rules import OrderRules, load_rules, save_rules
 from liyu.redemption.queries import count_redemptions, read_redemption
 from liyu.redemption.topup.deliver import settle_top_up
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
-from liyu.web.console.common import LONGEST_REASON, AnyRequest, now_of, segment, show, try_act
+from liyu.web.console.common import LONGEST_REASON, AnyRequest, now_of, segment, show
 from liyu.web.console.redemptions import read_filter, show_one
 from liyu.web.formats import current_zone
 from liyu.web.forms import ChoiceField, Form, IntegerField, TextField

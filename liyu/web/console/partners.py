@@ -13,6 +13,7 @@ from liyu.partners.queries import count_partners, list_partners, partner_page, s
 from liyu.partners.register import change_partner_state
 from liyu.partners.states import TRANSITIONS
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.console import words
 from liyu.web.console.common import (
@@ -26,7 +27,6 @@ from liyu.web.console.common import (
     read_text,
     segment,
     show,
-    try_act,
 )
 from liyu.web.console.settlements import month_label
 from liyu.web.formats import current_zone

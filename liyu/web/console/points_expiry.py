@@ -31,6 +31,7 @@ from liyu.members.points.lots import add_months, end_of_month
 from liyu.members.program import ProgramTerms, load_terms
 from liyu.members.queries import find_member_id, read_member
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
     AnyRequest,
@@ -43,11 +44,10 @@ from liyu.web.console.common import (
     segment,
     show,
     today_of,
-    try_act,
 )
 from liyu.web.console.points_health import worth
 from liyu.web.formats import current_zone, format_year_month
-from liyu.web.forms import ChoiceField, DateField, Form, IntegerField, TextField, adopt_faults
+from liyu.web.forms import ChoiceField, DateField, Form, IntegerField, TextField
 from liyu.web.i18n import current_locale, gettext, translate
 from liyu.web.pages import Page, leave_notice, redirect
 

@@ -32,6 +32,7 @@ from liyu.vouchers.batches import (
 from liyu.vouchers.sheets import FORMS, LAYOUTS, Form, Layout
 from liyu.web import forms
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.attachments import headers_of, open_pieces
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
@@ -42,7 +43,6 @@ from liyu.web.console.common import (
     now_of,
     read_cursor,
     show,
-    try_act,
 )
 from liyu.web.i18n import LANGUAGE_TAGS, current_locale, gettext, text_of, translate
 from liyu.web.pages import Page, fragment, redirect

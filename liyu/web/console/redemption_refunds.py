@@ -11,8 +11,9 @@ from liyu.core.database import driver_connection
 from liyu.core.i18n import N_, Message
 from liyu.redemption.payments.refunds import refund_part
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
-from liyu.web.console.common import LONGEST_REASON, AnyRequest, now_of, segment, try_act
+from liyu.web.console.common import LONGEST_REASON, AnyRequest, now_of, segment
 from liyu.web.console.redemptions import show_one
 from liyu.web.formats import current_zone, format_money
 from liyu.web.forms import Form, MoneyField, TextField

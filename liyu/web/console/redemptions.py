@@ -32,6 +32,7 @@ from liyu.redemption.shipping.parcels import SHIPPABLE
 from liyu.redemption.states import GIVEN_BACK, TRANSITIONS, may_become
 from liyu.web import order_words
 from liyu.web.actor import Actor, actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.after_sales import carrier_choices
 from liyu.web.audit import record_act
 from liyu.web.console import words
@@ -52,7 +53,6 @@ from liyu.web.console.common import (
     same_list,
     segment,
     show,
-    try_act,
 )
 from liyu.web.console.order_bulk import act_choices
 from liyu.web.formats import current_zone

@@ -26,8 +26,9 @@ from liyu.members.points.rules import (
 )
 from liyu.web import earning_words
 from liyu.web.actor import require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
-from liyu.web.console.common import AnyRequest, Connection, now_of, show, try_act
+from liyu.web.console.common import AnyRequest, Connection, now_of, show
 from liyu.web.console.rule_preview import TrialForm, find_tiers, try_out
 from liyu.web.forms import (
     CheckField,
@@ -38,7 +39,6 @@ from liyu.web.forms import (
     MoneyField,
     ParsedField,
     TextField,
-    adopt_faults,
 )
 from liyu.web.i18n import gettext
 from liyu.web.pages import Page, leave_notice, redirect

@@ -29,8 +29,9 @@ from liyu.members.points.rules import (
 from liyu.members.program import load_terms
 from liyu.web import earning_words
 from liyu.web.actor import require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
-from liyu.web.console.common import LONGEST_REASON, AnyRequest, now_of, show, try_act
+from liyu.web.console.common import LONGEST_REASON, AnyRequest, now_of, show
 from liyu.web.forms import ChoiceField, Form, InstantField, TextField
 from liyu.web.i18n import gettext, text_of
 from liyu.web.pages import Page, leave_notice, redirect

@@ -26,6 +26,7 @@ from liyu.vouchers.runs.queries import (
 from liyu.vouchers.runs.service import ACTS, MOST, decide_range, make_run
 from liyu.vouchers.sheets import LAYOUTS, RUN_FORMS
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
     LONGEST_REASON,
@@ -40,12 +41,11 @@ from liyu.web.console.common import (
     read_text,
     show,
     today_of,
-    try_act,
 )
 from liyu.web.console.prints import GUARD as PRINT
 from liyu.web.console.prints import choices_of_print, order_and_start, words_of_print
 from liyu.web.formats import current_zone, format_points
-from liyu.web.forms import ChoiceField, DateField, Form, IntegerField, TextField, adopt_faults
+from liyu.web.forms import ChoiceField, DateField, Form, IntegerField, TextField
 from liyu.web.i18n import LANGUAGE_TAGS, gettext, text_of, translate
 from liyu.web.pages import Page, leave_notice, redirect
 

@@ -23,9 +23,10 @@ from liyu.members.tags.queries import (
 )
 from liyu.members.tags.segments import delete_segment, save_segment
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.console import condition_fields, words
-from liyu.web.console.common import AnyRequest, Connection, now_of, segment, show, today_of, try_act
+from liyu.web.console.common import AnyRequest, Connection, now_of, segment, show, today_of
 from liyu.web.console.condition_fields import ConditionsForm
 from liyu.web.formats import current_zone
 from liyu.web.forms import TextField

@@ -26,6 +26,7 @@ from liyu.partners.settlement.settle import Prepared, prepare_statements, send_d
 from liyu.partners.settlement.states import STATES
 from liyu.vouchers.office_queries import vouchers_of_uses
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.console import words
 from liyu.web.console.common import (
@@ -37,7 +38,6 @@ from liyu.web.console.common import (
     read_choice,
     read_text,
     show,
-    try_act,
 )
 from liyu.web.formats import current_zone, format_year_month
 from liyu.web.forms import Form, TextField

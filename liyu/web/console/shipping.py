@@ -13,9 +13,9 @@ from liyu.core.i18n import N_, Message
 from liyu.partners.scope import EVERY_PARTNER
 from liyu.web import shipping
 from liyu.web.actor import require_permission
+from liyu.web.acts import adopt_faults
 from liyu.web.console.common import AnyRequest, cursor_links, name_people, segment, show
 from liyu.web.console.redemptions import show_one
-from liyu.web.forms import adopt_faults
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.shipping import LARGEST_UPLOAD, FileForm, ParcelForm
 

@@ -21,6 +21,7 @@ from liyu.partners.settlement.settle import (
     take_back_statement,
 )
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
 from liyu.web.console import words
 from liyu.web.console.common import (
@@ -32,11 +33,10 @@ from liyu.web.console.common import (
     segment,
     show,
     today_of,
-    try_act,
 )
 from liyu.web.console.settlements import month_label
 from liyu.web.formats import current_zone
-from liyu.web.forms import DateField, Form, TextField, adopt_faults
+from liyu.web.forms import DateField, Form, TextField
 from liyu.web.i18n import translate
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.statement_words import describe_basis

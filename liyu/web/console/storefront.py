@@ -31,9 +31,10 @@ from liyu.core.errors import DomainError
 from liyu.core.i18n import N_, Message
 from liyu.core.storage import open_storage
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import adopt_faults, try_act
 from liyu.web.audit import record_act
-from liyu.web.console.common import AnyRequest, now_of, segment, show, try_act
-from liyu.web.forms import CheckField, FileField, Form, InstantField, IntegerField, TextField, adopt_faults
+from liyu.web.console.common import AnyRequest, now_of, segment, show
+from liyu.web.forms import CheckField, FileField, Form, InstantField, IntegerField, TextField
 from liyu.web.i18n import gettext, text_of
 from liyu.web.lines import split_names
 from liyu.web.pages import Page, leave_notice, redirect

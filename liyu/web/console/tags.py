@@ -17,6 +17,7 @@ from liyu.members.tags.conditions import read_conditions
 from liyu.members.tags.queries import TagLine, list_tags, load_tag, tag_changes, tags_of
 from liyu.members.tags.service import BY_HAND, TagFacts, edit_tag, make_tag, set_active, set_member_tag
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.console import condition_fields
 from liyu.web.console.common import (
@@ -27,7 +28,6 @@ from liyu.web.console.common import (
     segment,
     show,
     today_of,
-    try_act,
 )
 from liyu.web.console.condition_fields import ConditionsForm
 from liyu.web.formats import current_zone

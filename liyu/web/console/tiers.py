@@ -15,6 +15,7 @@ from liyu.members.tiers.edit import TierPlan, apply_plan, load_plan, preview_pla
 from liyu.members.tiers.evaluate import evaluate_reached
 from liyu.members.tiers.queries import OUTLOOK, count_members, list_fallers, list_risers
 from liyu.web.actor import require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
     AnyRequest,
@@ -25,7 +26,6 @@ from liyu.web.console.common import (
     same_list,
     show,
     today_of,
-    try_act,
 )
 from liyu.web.console.tier_form import (
     ICON_NAMES,

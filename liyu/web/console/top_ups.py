@@ -18,9 +18,10 @@ from liyu.redemption.topup.endpoints import (
 from liyu.redemption.topup.queries import list_open
 from liyu.web import order_words
 from liyu.web.actor import require_permission
+from liyu.web.acts import adopt_faults
 from liyu.web.audit import record_act
 from liyu.web.console.common import AnyRequest, now_of, show
-from liyu.web.forms import CheckField, Form, TextField, adopt_faults
+from liyu.web.forms import CheckField, Form, TextField
 from liyu.web.lines import split_names
 from liyu.web.pages import Page, leave_notice, redirect
 from liyu.web.visit import visit_of

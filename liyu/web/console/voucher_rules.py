@@ -21,6 +21,7 @@ from liyu.vouchers.office import (
 from liyu.vouchers.office_queries import item_id_of
 from liyu.vouchers.rules import VoucherRules, load_rules, save_rules
 from liyu.web.actor import actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
     LONGEST_REASON,
@@ -30,7 +31,6 @@ from liyu.web.console.common import (
     now_of,
     show,
     today_of,
-    try_act,
 )
 from liyu.web.formats import current_zone
 from liyu.web.forms import ChoiceField, DateField, Form, IntegerField, TextField

@@ -24,6 +24,7 @@ from liyu.vouchers.office_queries import (
     voucher_history,
 )
 from liyu.web.actor import Actor, actor_of, require_permission
+from liyu.web.acts import try_act
 from liyu.web.audit import record_act
 from liyu.web.console import words
 from liyu.web.console.common import (
@@ -39,7 +40,6 @@ from liyu.web.console.common import (
     read_cursor,
     read_text,
     show,
-    try_act,
 )
 from liyu.web.formats import current_zone, format_instant
 from liyu.web.forms import ChoiceField, DateField, Form, TextField

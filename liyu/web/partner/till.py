@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from liyu.core.database import driver_connection
 from liyu.core.i18n import N_
 from liyu.core.ids import make_token
+from liyu.core.limits import LimitExceededError
 from liyu.partners.queries import StoreView, stores_of
 from liyu.redemption.fulfil import complete_when_used_up
 from liyu.vouchers.alphabet import tidy
@@ -138,11 +139,19 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
         return await wallet_page(request, session, till, entry.wallet)
     if entry.ticket is not None and not entry.ticket.is_fresh:
         return begin_anew(request)
+    return await _look(request, session, till, form, entry)
+
+
+async def _look(request: AnyRequest, session: AsyncSession, till: Till, form: CodeForm, entry: Entry) -> Page:
+    """What came into the field as a voucher, if it is one that may be used here and now."""
     services, wish = visit_of(request).services, wish_of_entry(request, till, entry)
     try:
         checked = await check(
             await driver_connection(session), wish, now=now_of(request), zone=current_zone(), tokens=services.tokens
         )
+    except LimitExceededError as excess:
+        form.refuse(say_excess(excess), "code")
+        return _entry_page(request, till, form, status=excess.status)
     except VoucherRefusedError as refusal:
         return await _refusal_page(request, session, till, refusal, None)
     if isinstance(checked.refusal, ConfirmationNeededError):
@@ -303,6 +312,11 @@ def say_word(refusal: VoucherRefusedError) -> str:
     if isinstance(refusal, ConfirmationNeededError):
         return gettext(N_("Not confirmed yet. Type the PIN, or let the member confirm and try again."))
     return translate(refusal.text)
+
+
+def say_excess(excess: LimitExceededError) -> str:
+    """Why no code may be typed for a while, at the field for it: the camera beside it still works."""
+    return " ".join(translate(message) for message in (excess.text, *(reason.message for reason in excess.reasons)))
 
 
 def read_entry(request: AnyRequest, text: str) -> Entry:

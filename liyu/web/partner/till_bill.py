@@ -13,6 +13,7 @@ from liyu.core.database import driver_connection
 from liyu.core.errors import DomainError
 from liyu.core.i18n import N_
 from liyu.core.ids import make_token
+from liyu.core.limits import LimitExceededError
 from liyu.redemption.fulfil import complete_when_used_up
 from liyu.vouchers.bills import (
     LARGEST_BILL,
@@ -43,6 +44,7 @@ from liyu.web.partner.till import (
     begin_anew,
     open_till,
     read_entry,
+    say_excess,
     say_word,
     ticket_of,
     wish_of_entry,
@@ -220,6 +222,8 @@ async def _add(
     tokens = visit_of(request).services.tokens
     try:
         checked = await check(connection, wish, now=now_of(request), zone=current_zone(), tokens=tokens)
+    except LimitExceededError as excess:
+        return form.refuse(say_excess(excess), "code")
     except VoucherRefusedError as refusal:
         return form.refuse(refusal.text, "code")
     if checked.refusal is not None and not isinstance(checked.refusal, ConfirmationNeededError):

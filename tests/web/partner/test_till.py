@@ -206,6 +206,7 @@ async def test_guessing_is_throttled(portal: Portal, enter: Enter, monkeypatch: 
     typed = await look(client, portal.code(voucher))
     assert typed.status_code == 429
     assert "You tried many codes that no voucher has" in typed.text
+    assert 'action="/partner/verify"' in typed.text
     # Nobody guesses a QR code: it is looked at, chosen from a wallet and verified as ever.
     scanned = await look(client, TOKENS.dynamic_token(voucher, portal.clock.now()))
     assert scanned.status_code == 200

@@ -25,7 +25,7 @@ async def forget_hits(services: Services, name: str, subject: str) -> None:
 
 @asynccontextmanager
 async def guessing(services: Services, subjects: Sequence[Subject], unknown: type[DomainError]) -> AsyncIterator[None]:
-    """Let nobody try codes who has guessed too often; what the block raises as `unknown` is one guess more (rule 11).
+    """Let nobody try codes who has guessed too often; what the block raises as `unknown` is one guess more (docs/rules.md 11).
 
     Looks first and counts afterwards, so that right codes cost nothing. A burst that comes at once passes the look: what keeps it
     from finding a code is the codes' length. Raises LimitExceededError, and what the block raises.

@@ -35,7 +35,8 @@ RULES = {
 }
 ASKED_FOR = "LUCKIN-MONTHLY"
 """Worth copying, so its paper is taken with its holder's word only; the demo's member has one to try that with."""
-GIVEN_BEFORE = timedelta(days=9)
+GIVEN_BEFORE = timedelta(minutes=2)
+"""A moment ago: lists of orders and notices go by their numbers, which are given as things happen."""
 BIRTHDAYS_SINCE = timedelta(days=28)
 SECOND_PERSON = "staff:1"
 CARDS, CODES_REDEEMED = 200, 4

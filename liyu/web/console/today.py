@@ -19,6 +19,7 @@ from liyu.members.program import load_terms
 from liyu.partners.scope import EVERY_PARTNER
 from liyu.partners.settlement.queries import statements_waiting
 from liyu.redemption.queries import DayCounts, RedemptionFilter, count_today, list_redemptions
+from liyu.redemption.waiting import count_waiting
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.console.chart import draw_months
 from liyu.web.console.common import AnyRequest, Connection, address, count_message, now_of, show, today_of
@@ -66,8 +67,27 @@ async def show_today(request: AnyRequest, session: NamedDependency[AsyncSession]
         drops=await _live_drops(request, connection),
         low=await list_low_stock(EVERY_PARTNER, connection, now=now_of(request), zone=current_zone()),
         latest=latest.lines,
+        tasks=await _tasks(request, connection),
         waiting=await statements_waiting(connection) if actor.may("statements.read") else None,
     )
+
+
+async def _tasks(request: AnyRequest, connection: Connection) -> list[dict[str, Any]]:
+    """What this person may decide and what waits for a decision, each with its number and its page."""
+    actor = actor_of(request)
+    waiting = await count_waiting(connection, actor.reference)
+    return [
+        {"label": gettext(label), "href": href, "current": False, "count": count}
+        for label, href, permission, count in (
+            (N_("Adjustments"), "/console/adjustments", "members.approve", waiting.adjustments),
+            (N_("Campaigns"), "/console/campaigns", "campaigns.approve", waiting.campaigns),
+            (N_("Later last days"), "/console/voucher-extensions", "vouchers.approve", waiting.extensions),
+            (N_("Offers of partners"), "/console/approvals", "items.publish", waiting.offers),
+            (N_("After-sale"), "/console/after-sales", "aftersale.decide", waiting.after_sales),
+            (N_("Top-ups"), "/console/top-ups", "topups.edit", waiting.top_ups),
+        )
+        if count and actor.may(permission)
+    ]
 
 
 async def _redemptions_today(request: AnyRequest, connection: Connection) -> dict[str, Any]:

@@ -133,6 +133,18 @@ async def test_every_event_of_a_member_stands_in_the_timeline(sign_in: SignIn, w
         assert (await client.get(PAGE + address)).status_code == 200, address
 
 
+async def test_today_shows_what_waits_for_whoever_looks(sign_in: SignIn, world: World) -> None:
+    operator, finance, service = [await sign_in(role) for role in ("operator", "finance", "service")]
+    assert "Waits for you" not in texts_of(await finance.get("/console"))
+    assert (await submit(operator, PAGE, f"{PAGE}/adjust", points="99999", why="Much", key="k")).status_code == 303
+    # Nobody approves what they asked for, and service approves nothing.
+    for client in (operator, service):
+        today = await client.get("/console")
+        assert today.status_code == 200
+        assert "Waits for you" not in texts_of(today)
+    assert "Waits for you Adjustments 1" in texts_of(await finance.get("/console"))
+
+
 async def test_the_timeline_pages_without_gaps_or_repeats(world: World) -> None:
     for _ in range(4):
         await world.post(world.event("m-1", "share"))

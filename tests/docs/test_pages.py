@@ -99,7 +99,7 @@ def test_every_proof_of_a_promise_is_a_test() -> None:
 def test_modules_and_functions_that_a_page_names_are_there(path: Path) -> None:
     text = CODE.sub("", path.read_text(encoding="utf-8"))
     assert [name for name in re.findall(r"`([\w/.-]+\.py)`", text) if not _find(name)] == []
-    for name, functions in re.findall(r"`([\w/]+\.py)` · ((?:`\w+(?:\.\w+)?`(?:, )?)+)", text):
+    for name, functions in re.findall(r"`([\w/]+\.py)` · ((?:`(?!\w+\.py)\w+(?:\.\w+)?`(?:, )?)+)", text):
         source = "".join(module.read_text(encoding="utf-8") for module in _find(name))
         for function in re.findall(r"(\w+)`", functions):
             assert re.search(rf"(def|class) {function}\b", source), f"{name}: {function}"

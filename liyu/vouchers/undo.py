@@ -26,7 +26,6 @@ class Undone(Struct):
 
     verification_id: int
     voucher_id: int
-    redemption_id: int | None
     state: str
     uses_left: int
 
@@ -166,4 +165,4 @@ async def _give_back(connection: AsyncConnection[Any], found: _Found, values: di
     before = state_after(uses + 1, uses_allowed)
     if state not in (*_OVER, before):
         await connection.execute(_KEEP_TRANSITION, values | {"from_state": before, "to_state": state})
-    return Undone(found.id, found.voucher_id, found.redemption_id, state, uses_allowed - uses)
+    return Undone(found.id, found.voucher_id, state, uses_allowed - uses)

@@ -46,7 +46,6 @@ class Verified(Struct, kw_only=True):
 
     verification_id: int
     voucher_id: int
-    redemption_id: int | None
     code: str
     """Masked, unless it was the code that was shown: a QR code does not give it away."""
     member: str
@@ -246,7 +245,6 @@ def _answer(
     return Verified(
         verification_id=done.id,
         voucher_id=voucher.id,
-        redemption_id=voucher.redemption_id,
         code=_code_for(shown, voucher, tokens),
         member=mask_name(voucher.member_name),
         item_zh=item.zh,

@@ -53,6 +53,10 @@ async def test_a_voucher_is_looked_at_then_verified_then_shown(portal: Portal, e
     assert "Take this one back (within 10 min)" in shown.text
     assert await portal.shops.state(voucher) == ("partly_used", 1)
     assert await audited(portal, "vouchers.verify") == 1
+    # A shopping centre's tills share an address: theirs is another limit than a person's.
+    hits = "SELECT sum(hits) FROM rate_limit WHERE action = %s"
+    assert [await portal.shops.world.one(hits, name) for name in ("verify", "verify_address")] == [2, 2]
+    assert limits.LIMITS["verify_address"].hits == 10 * limits.LIMITS["verify"].hits
 
 
 async def test_paper_waits_for_its_holders_word_and_is_then_verified(portal: Portal, enter: Enter) -> None:

@@ -3,7 +3,10 @@
 from typing import Any
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
-from litestar import Request
+from litestar import Request, get, post
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromQuery
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.access.models import OPERATOR, PARTNER, Staff
@@ -36,14 +39,44 @@ class StepForm(Form):
     next = TextField(required=False)
 
 
-async def show_password_form(request: AnyRequest, session: AsyncSession, audience: str, next_path: str) -> Page:
+def make_login_handlers(audience: str) -> list[HTTPRouteHandler]:
+    """The pages on which staff of an audience sign in and out."""
+
+    @get("/login")
+    async def show_login(
+        request: AnyRequest,
+        session: NamedDependency[AsyncSession],
+        next: FromQuery[str] = "",  # noqa: A002 - the word of the address
+    ) -> Page:
+        """Ask for e-mail and password."""
+        return await _show_password_form(request, session, audience, next)
+
+    @post("/login")
+    async def check_password(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+        """First step: the password."""
+        return await _check_password(request, session, audience)
+
+    @post("/login/code")
+    async def check_step(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+        """Second step: the code of the app."""
+        return await _check_step(request, session, audience)
+
+    @post("/sign-out")
+    async def leave(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
+        """Sign out."""
+        return await _leave(request, session, audience)
+
+    return [show_login, check_password, check_step, leave]
+
+
+async def _show_password_form(request: AnyRequest, session: AsyncSession, audience: str, next_path: str) -> Page:
     """Ask for e-mail and password."""
     if visit_of(request).actor:
         return redirect(request, local_path(next_path, HOMES[audience]))
     return await _password_page(request, session, audience, PasswordForm.blank(next=next_path))
 
 
-async def check_password(request: AnyRequest, session: AsyncSession, audience: str) -> Page:
+async def _check_password(request: AnyRequest, session: AsyncSession, audience: str) -> Page:
     """Sign in with a password, or ask for the second step."""
     form = await PasswordForm.read(request)
     if not form.is_valid:
@@ -61,7 +94,7 @@ async def check_password(request: AnyRequest, session: AsyncSession, audience: s
     return await _let_in(request, session, audience, staff, form.next)
 
 
-async def check_step(request: AnyRequest, session: AsyncSession, audience: str) -> Page:
+async def _check_step(request: AnyRequest, session: AsyncSession, audience: str) -> Page:
     """Sign in with the code of the app, after the password."""
     form = await StepForm.read(request)
     if not form.is_valid:
@@ -80,7 +113,7 @@ async def check_step(request: AnyRequest, session: AsyncSession, audience: str) 
     return await _let_in(request, session, audience, staff, form.next)
 
 
-async def leave(request: AnyRequest, session: AsyncSession, audience: str) -> Page:
+async def _leave(request: AnyRequest, session: AsyncSession, audience: str) -> Page:
     """Sign out."""
     await sign_out(session, visit_of(request))
     return redirect(request, f"{HOMES[audience]}/login")

@@ -2,6 +2,7 @@
 
 from litestar.types import ControllerRouterHandler
 
+from liyu.core.access.models import OPERATOR
 from liyu.web.console import (
     after_sales,
     approvals,
@@ -28,7 +29,6 @@ from liyu.web.console import (
     items,
     items_bulk,
     limits,
-    login,
     member_account,
     member_paid,
     member_tier,
@@ -63,8 +63,9 @@ from liyu.web.console import (
     voucher_rules,
     vouchers,
 )
+from liyu.web.staff_login import make_login_handlers
 
-OPEN: list[ControllerRouterHandler] = [*login.ROUTES]
+OPEN: list[ControllerRouterHandler] = [*make_login_handlers(OPERATOR)]
 STAFF: list[ControllerRouterHandler] = [
     *today.ROUTES,
     *approvals.ROUTES,

@@ -2,12 +2,12 @@
 
 from litestar.types import ControllerRouterHandler
 
+from liyu.core.access.models import PARTNER
 from liyu.web.partner import (
     after_sales,
     business,
     codes,
     files,
-    login,
     offers,
     offline,
     offline_devices,
@@ -21,8 +21,9 @@ from liyu.web.partner import (
     today,
     verifications,
 )
+from liyu.web.staff_login import make_login_handlers
 
-OPEN: list[ControllerRouterHandler] = [*login.ROUTES, *offline_install.OPEN]
+OPEN: list[ControllerRouterHandler] = [*make_login_handlers(PARTNER), *offline_install.OPEN]
 STAFF: list[ControllerRouterHandler] = [
     *today.ROUTES,
     *till.ROUTES,

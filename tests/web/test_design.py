@@ -118,6 +118,18 @@ def test_stylesheets_use_only_tokens_that_exist(sheet: Path) -> None:
     assert set(re.findall(r"var\(--([\w-]+)", sheet.read_text())) <= known
 
 
+def test_every_class_and_token_of_the_stylesheets_is_used() -> None:
+    sheets = [re.sub(r"/\*.*?\*/|url\([^)]*\)", "", path.read_text(), flags=re.DOTALL) for path in STYLESHEETS]
+    folders = (TEMPLATES, STATIC / "js", TEMPLATES.parent)
+    users = {path for folder in folders for path in folder.rglob("*") if path.suffix in {".html", ".js", ".py", ".txt"}}
+    words = set(re.findall(r"[\w-]+", "".join(path.read_text() for path in users)))
+    classes = set(re.findall(r"\.([A-Za-z][\w-]*)", "".join(sheets)))
+    # The library of that prefix sets its own while it waits.
+    assert {name for name in classes - words if not name.startswith("htmx-")} == set()
+    asked = re.findall(r"--[\w-]+(?!\s*[\w-]*:)", "".join(sheets)) + [f"--{word.lstrip('-')}" for word in words]
+    assert set(re.findall(r"(--[\w-]+):", "".join(sheets))) - set(asked) == set()
+
+
 def test_the_layers_are_declared_first_and_in_order() -> None:
     assert TOKENS.splitlines()[0] == "@layer reset, base, layout, components, audience, utilities;"
 

@@ -11,15 +11,15 @@ from liyu.cli.installation import clock, connect, json_option, load_settings, ru
 from liyu.core.clock import local_date
 from liyu.core.errors import DomainError
 from liyu.core.settings import Settings
-from liyu.members.tags.conditions import Condition, Conditions
-from liyu.members.tags.queries import list_segments
 from liyu.redemption.campaigns.issue import carry_out
-from liyu.redemption.campaigns.people import fault_message, read_list
+from liyu.redemption.campaigns.people import choose, fault_message, read_list
 from liyu.redemption.campaigns.preview import preview
 from liyu.redemption.campaigns.records import Campaign, Chosen, count_reasons, find_by_name, list_faults, load_campaign
 from liyu.redemption.campaigns.service import Draft, discard_campaign, draft_campaign, resume_campaign, start_campaign
 
 ACTOR = "cli"
+_CHOSEN_BY = {"file": "list", "segment": "segment", "tag": "tag", "tier": "tier", "everybody": "everybody"}
+"""How the people are chosen, by the option."""
 
 
 @click.command("issue")
@@ -43,7 +43,7 @@ def issue(sku: str, name: str, reason: str, quantity: int, as_json: bool, **opti
 
     What is more than one person may give away in a day waits for somebody's approval in the console.
     """
-    chosen = [one for one in ("file", "segment", "tag", "tier", "everybody") if options[one]]
+    chosen = [how for option, how in _CHOSEN_BY.items() if options[option]]
     if len(chosen) != 1:
         raise click.UsageError("say who it is for with one of --list, --segment, --tag, --tier and --everybody")
     draft = Draft(
@@ -64,25 +64,21 @@ def issue(sku: str, name: str, reason: str, quantity: int, as_json: bool, **opti
 
 
 async def _issue(settings: Settings, draft: Draft, how: str, options: dict[str, Any]) -> dict[str, Any]:
-    now, zone = clock().now(), settings.timezone
     async with connect(settings) as connection:
+        if options["only_look"]:
+            async with connection.transaction(force_rollback=True):
+                return await _look(connection, await _draft(connection, draft, how, options, settings), settings)
         campaign = await find_by_name(connection, draft.name)
         if campaign is None or campaign.state == "draft":
-            if campaign is not None:  # A run that was stopped before it began.
-                async with connection.transaction():
-                    await discard_campaign(connection, campaign.id, actor=ACTOR, now=now)
-            campaign = await _draft(connection, draft, how, options, settings)
+            async with connection.transaction():
+                campaign = await _draft(connection, draft, how, options, settings)
         elif (campaign.sku, campaign.quantity) != (draft.sku, draft.quantity):
             raise click.ClickException(f"the campaign {draft.name} gives something else")
         faults = await list_faults(connection, campaign.id)
-        seen = await preview(connection, campaign, now=now, today=local_date(now, zone), zone=zone)
-        if options["only_look"]:
-            async with connection.transaction():
-                await discard_campaign(connection, campaign.id, actor=ACTOR, now=now)
-            return _result(campaign, dict(seen.left_out), faults, state="dry_run", expected=seen.get_it)
+        now = clock().now()
         async with connection.transaction():
             if campaign.state == "draft":
-                await start_campaign(connection, campaign.id, actor=ACTOR, now=now, zone=zone)
+                await start_campaign(connection, campaign.id, actor=ACTOR, now=now, zone=settings.timezone)
             elif campaign.state == "stopped":
                 await resume_campaign(connection, campaign.id, actor=ACTOR, now=now)
         await _carry_out(connection, campaign, settings)
@@ -90,31 +86,36 @@ async def _issue(settings: Settings, draft: Draft, how: str, options: dict[str, 
         return _result(done, dict(await count_reasons(connection, done.id)), faults, state=done.state, expected=0)
 
 
+async def _look(connection: AsyncConnection[Any], campaign: Campaign, settings: Settings) -> dict[str, Any]:
+    now, zone = clock().now(), settings.timezone
+    seen = await preview(connection, campaign, now=now, today=local_date(now, zone), zone=zone)
+    faults = await list_faults(connection, campaign.id)
+    return _result(campaign, dict(seen.left_out), faults, state="dry_run", expected=seen.get_it)
+
+
 async def _draft(
     connection: AsyncConnection[Any], draft: Draft, how: str, options: dict[str, Any], settings: Settings
 ) -> Campaign:
-    listed = read_list(options["file"]) if how == "file" else None
-    wanted = structs.replace(draft, chosen=await _choose(connection, how, options))
-    async with connection.transaction():
-        made, _ = await draft_campaign(
-            connection, wanted, actor=ACTOR, now=clock().now(), zone=settings.timezone, listed=listed
-        )
+    now = clock().now()
+    earlier = await find_by_name(connection, draft.name)
+    if earlier is not None and (earlier.state, earlier.made_by) == ("draft", ACTOR):
+        # A run that was stopped before it began. What somebody drafts in the console is theirs.
+        await discard_campaign(connection, earlier.id, actor=ACTOR, now=now)
+    listed = read_list(options["file"]) if how == "list" else None
+    wanted = structs.replace(draft, chosen=await choose(connection, how, _name(how, options)))
+    made, _ = await draft_campaign(connection, wanted, actor=ACTOR, now=now, zone=settings.timezone, listed=listed)
     return await load_campaign(connection, made)
 
 
-async def _choose(connection: AsyncConnection[Any], how: str, options: dict[str, Any]) -> Chosen:
+def _name(how: str, options: dict[str, Any]) -> str:
+    """What the people are chosen by is called."""
     match how:
-        case "file":
-            return Chosen("list", options["file"].name)
-        case "segment":
-            found = next((one for one in await list_segments(connection) if one.name == options["segment"]), None)
-            if found is None:
-                raise click.ClickException(f"there is no segment {options['segment']}")
-            return Chosen("segment", found.name, found.conditions)
-        case "tag" | "tier":
-            return Chosen(how, options[how], Conditions([Condition(how, options[how])]))
+        case "list":
+            return str(options["file"].name)
+        case "everybody":
+            return ""
         case _:
-            return Chosen("everybody")
+            return str(options[how])
 
 
 async def _carry_out(connection: AsyncConnection[Any], campaign: Campaign, settings: Settings) -> None:
@@ -129,8 +130,8 @@ def _result(
     found: Campaign, reasons: dict[str, int], faults: list[dict[str, Any]], *, state: str, expected: int
 ) -> dict[str, Any]:
     return {
-        "campaign": found.id, "state": state, "members": found.people, "given": found.given, "left_out": found.left_out,
-        "would_get": expected, "reasons": reasons,
+        "campaign": None if state == "dry_run" else found.id, "state": state, "members": found.people, "given": found.given,
+        "left_out": found.left_out, "would_get": expected, "reasons": reasons,
         "faults": [{"row": one["row"], "message": str(fault_message(one))} for one in to_builtins(faults)],
     }  # fmt: skip
 

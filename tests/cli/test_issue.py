@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from liyu.cli.vouchers import command
-from tests.world import World, open_world
+from tests.world import open_world
 
 Issue = Callable[..., Result]
 
@@ -41,6 +41,7 @@ def test_a_list_is_given_once_and_again_does_nothing(issue: Issue, tmp_path: Pat
     assert first.exit_code == 0, first.output
     looked = json.loads(first.stdout)
     assert (looked["state"], looked["members"], looked["would_get"], looked["given"]) == ("dry_run", 1, 1, 0)
+    assert asyncio.run(_ask(database_url, "SELECT count(*) FROM campaign")) == 0
     for _ in range(2):
         done = json.loads(issue("--list", str(path), "--json").stdout)
         assert (done["state"], done["given"], done["left_out"]) == ("finished", 1, 0)
@@ -48,15 +49,21 @@ def test_a_list_is_given_once_and_again_does_nothing(issue: Issue, tmp_path: Pat
     for wrong in ((), ("--everybody", "--tier", "gold")):
         assert issue(*wrong).exit_code == 2
     refused = issue("--segment", "none", "--name", "Summer")
-    assert (refused.exit_code, "there is no segment none" in refused.output) == (1, True)
+    assert (refused.exit_code, "There is no such segment." in refused.output) == (1, True)
 
-    async def count() -> int:
-        async with open_world(database_url) as world:
-            return await _vouchers(world)
-
-    assert asyncio.run(count()) == 1
+    assert asyncio.run(_ask(database_url, "SELECT count(*) FROM voucher")) == 1
 
 
-async def _vouchers(world: World) -> int:
-    found: int = await world.one("SELECT count(*) FROM voucher")
-    return found
+def test_what_somebody_has_drafted_in_the_console_stays_theirs(issue: Issue, database_url: str) -> None:
+    assert issue("--everybody", "--quantity", "10").exit_code == 0
+    theirs = "UPDATE campaign SET state = 'draft', made_by = 'staff:1', finished_at = NULL RETURNING id"
+    asyncio.run(_ask(database_url, theirs))
+    for more in ((), ("--dry-run",)):
+        refused = issue("--everybody", *more)
+        assert (refused.exit_code, "has this name" in refused.output) == (1, True), refused.output
+    assert asyncio.run(_ask(database_url, "SELECT string_agg(state, ' ') FROM campaign")) == "draft"
+
+
+async def _ask(database_url: str, question: str) -> object:
+    async with open_world(database_url) as world:
+        return await world.one(question)

@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct, convert, to_builtins
 from psycopg import AsyncConnection
 
 from liyu.core.bulk import encode_rows
-from liyu.core.errors import Reason
+from liyu.core.errors import InvalidInputError, Reason
 from liyu.core.i18n import N_, Message
 from liyu.members.imports.cells import CellError, read_id, read_phone
 from liyu.members.imports.columns import find_column
 from liyu.members.imports.files import open_file, refuse
-from liyu.members.tags.conditions import IS_MEMBER, Conditions, compile_conditions
+from liyu.members.tags.conditions import IS_MEMBER, Condition, Conditions, compile_conditions
 from liyu.redemption.campaigns.errors import NobodyMeantError, TooManyPeopleError
+from liyu.redemption.campaigns.records import Chosen
 
 MOST_PEOPLE = 200_000
 """Members of one campaign; beyond that it is several."""
@@ -57,6 +58,13 @@ _NOTE = """
     INSERT INTO campaign_gift (campaign_id, member_id, period, state, at)
     SELECT %(campaign)s, m.id, '', 'waiting', %(now)s FROM {tables} WHERE {predicate} ORDER BY m.id"""
 
+_NAMED_BY = {
+    "segment": ("SELECT conditions FROM segment WHERE name = %s", N_("There is no such segment.")),
+    "tag": ("SELECT code FROM tag WHERE code = %s", N_("There is no such tag.")),
+    "tier": ("SELECT code FROM tier WHERE code = %s", N_("There is no such tier.")),
+}
+"""What members are chosen by: where its name stands, and what is said when there is none of that name."""
+
 _FIND = """
     SELECT r.row, m.id, m.state = 'closed' AS is_gone, coalesce(p.merged_into, p.id) <> m.id AS is_contradicted
     FROM json_to_recordset(%s::json) AS r(row bigint, external_id text, phone text)
@@ -65,6 +73,20 @@ _FIND = """
     LEFT JOIN member m ON m.id = CASE WHEN r.external_id IS NULL THEN coalesce(p.merged_into, p.id)
         ELSE coalesce(n.merged_into, n.id) END
     ORDER BY r.row"""
+
+
+async def choose(connection: AsyncConnection[Any], how: str, name: str = "") -> Chosen:
+    """How the people of a campaign are chosen: by the name of a segment, by the code of a tag or tier, by a list, or everybody.
+
+    Raises InvalidInputError for the field `how` when nothing is called that.
+    """
+    if how not in _NAMED_BY:
+        return Chosen(how, name)
+    query, unknown = _NAMED_BY[how]
+    row = await (await connection.execute(query, (name,))).fetchone()
+    if row is None:
+        raise InvalidInputError.of_fields({how: Message(unknown)})
+    return Chosen(how, name, convert(row[0], Conditions) if how == "segment" else Conditions([Condition(how, name)]))
 
 
 def read_list(path: Path) -> ReadList:

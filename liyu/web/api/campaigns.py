@@ -13,11 +13,9 @@ from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
 from liyu.core.errors import InvalidInputError
 from liyu.core.i18n import N_, Message
-from liyu.members.tags.conditions import Condition, Conditions
-from liyu.members.tags.queries import list_segments
-from liyu.redemption.campaigns.people import list_of
+from liyu.redemption.campaigns.people import choose, list_of
 from liyu.redemption.campaigns.preview import preview
-from liyu.redemption.campaigns.records import Campaign, Chosen, count_reasons, load_campaign
+from liyu.redemption.campaigns.records import Campaign, count_reasons, load_campaign
 from liyu.redemption.campaigns.service import Draft, draft_campaign, start_campaign
 from liyu.redemption.giving import LARGEST_QUANTITY
 from liyu.web.api.auth import caller_of
@@ -78,6 +76,7 @@ class CampaignAnswer(Struct):
     unknown: Annotated[list[str], Meta(description="Numbers sent that are nobody's, closed, or sent twice.")] = []
 
 
+_CHOSEN_BY = {"members": "list", "segment": "segment", "tag": "tag", "tier": "tier"}
 _body = msgspec.json.Decoder(CampaignBody)
 
 
@@ -111,12 +110,14 @@ async def post_campaign(request: ApiRequest) -> Page:
     services, caller = services_of(request.app), caller_of(request).reference
     body = await read_body(request, _body)
     now, zone = services.clock.now(), services.settings.timezone
+    how = _how(body)
+    chosen_name = getattr(body, how, "")
 
     async def work(session: AsyncSession) -> tuple[int, dict[str, Any]]:
         connection = await driver_connection(session)
         draft = Draft(
             name=body.name, sku=body.sku, reason=body.reason, quantity=body.quantity, skips_holders=body.skip_holders,
-            chosen=await _choose(connection, body),
+            chosen=await choose(connection, how, chosen_name),
         )  # fmt: skip
         listed = list_of(body.members) if body.members else None
         made, faults = await draft_campaign(connection, draft, actor=caller, now=now, zone=zone, listed=listed)
@@ -153,22 +154,14 @@ async def get_campaign(request: ApiRequest, campaign_id: FromPath[int]) -> Page:
         return json_answer(await _answer(connection, found, services.clock, services.settings.timezone))
 
 
-async def _choose(connection: AsyncConnection[Any], body: CampaignBody) -> Chosen:
-    given = [name for name in ("members", "segment", "tag", "tier") if getattr(body, name)]
+def _how(body: CampaignBody) -> str:
+    """By what the members are chosen. Raises InvalidInputError."""
+    given = [how for name, how in _CHOSEN_BY.items() if getattr(body, name)]
     if len(given) != 1:
         raise InvalidInputError.of_fields(
             {"members": Message(N_("Send exactly one of members, segment, tag and tier."))}
         )
-    (how,) = given
-    if how == "members":
-        return Chosen("list")
-    name = str(getattr(body, how))
-    if how != "segment":
-        return Chosen(how, name, Conditions([Condition(how, name)]))
-    found = next((one for one in await list_segments(connection) if one.name == name), None)
-    if found is None:
-        raise InvalidInputError.of_fields({"segment": Message(N_("There is no such segment."))})
-    return Chosen(how, name, found.conditions)
+    return given[0]
 
 
 async def _answer(connection: AsyncConnection[Any], found: Campaign, clock: Any, zone: Any) -> CampaignAnswer:

@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 
 from litestar import get, post
@@ -15,9 +16,8 @@ from liyu.core.i18n import N_, Message
 from liyu.members.account import list_tiers
 from liyu.members.imports.errors import FileUnreadableError
 from liyu.members.program import load_terms
-from liyu.members.tags.conditions import Condition, Conditions
 from liyu.members.tags.queries import list_segments, list_tags
-from liyu.redemption.campaigns.people import ReadList, read_list
+from liyu.redemption.campaigns.people import ReadList, choose, read_list
 from liyu.redemption.campaigns.records import (
     KINDS,
     ONCE,
@@ -127,28 +127,20 @@ async def draft(request: AnyRequest, session: NamedDependency[AsyncSession]) -> 
     """Write it down with its people. Nothing is given before it was looked at and started."""
     form, connection = await CampaignForm.read(request), await driver_connection(session)
     listed: ReadList | None = None
-    chosen: Chosen | None = None
-    if form.is_valid:
-        chosen = await _choose(connection, form)
-        if form.people == "list" and form.file is not None:
-            try:
-                listed = await _read_upload(await form.file.read())
-            except FileUnreadableError as fault:
-                form.refuse(fault.reasons[0].message, "file")
-    if not form.is_valid or chosen is None:
+    if form.is_valid and form.people == "list" and form.file is not None:
+        try:
+            listed = await _read_upload(await form.file.read())
+        except FileUnreadableError as fault:
+            form.refuse(fault.reasons[0].message, "file")
+    if not form.is_valid:
         return await _form_page(request, connection, form, status=422)
-    yearly = form.kind != ONCE
-    wanted = Draft(
-        name=form.name, sku=form.sku, reason=form.reason, chosen=chosen, kind=form.kind, quantity=form.quantity,
-        skips_holders=form.skips_holders, starts_on=(form.starts_on or today_of(request)) if yearly else None,
-        ends_on=form.ends_on if yearly else None,
-    )  # fmt: skip
     made: list[int] = []
 
     async def act() -> None:
+        chosen = await choose(connection, form.people, await _name_of(connection, form))
         campaign_id, _ = await draft_campaign(
             connection,
-            wanted,
+            _draft_of(form, chosen, today_of(request)),
             actor=actor_of(request).reference,
             now=now_of(request),
             zone=current_zone(),
@@ -162,13 +154,7 @@ async def draft(request: AnyRequest, session: NamedDependency[AsyncSession]) -> 
         refusal = None
     if refusal is not None or form.faults:
         return await _form_page(request, connection, form, refusal=refusal, status=422)
-    after = {
-        "name": wanted.name,
-        "item": wanted.sku,
-        "units": wanted.quantity,
-        "kind": wanted.kind,
-        "people": chosen.how,
-    }
+    after = {"name": form.name, "item": form.sku, "units": form.quantity, "kind": form.kind, "people": form.people}
     await record_act(request, session, "campaign.draft", f"campaign:{made[0]}", after=after)
     return redirect(request, f"/console/campaigns/{made[0]}")
 
@@ -181,23 +167,32 @@ async def _read_upload(content: bytes) -> ReadList:
         return await asyncio.to_thread(read_list, Path(file.name))
 
 
-async def _choose(connection: Connection, form: CampaignForm) -> Chosen | None:
-    """How the people are chosen; None with the form's fault when there is no such segment."""
+def _draft_of(form: CampaignForm, chosen: Chosen, today: date) -> Draft:
+    yearly = form.kind != ONCE
+    return Draft(
+        name=form.name,
+        sku=form.sku,
+        reason=form.reason,
+        chosen=chosen,
+        kind=form.kind,
+        quantity=form.quantity,
+        skips_holders=form.skips_holders,
+        starts_on=(form.starts_on or today) if yearly else None,
+        ends_on=form.ends_on if yearly else None,
+    )
+
+
+async def _name_of(connection: Connection, form: CampaignForm) -> str:
+    """What the people are chosen by is called."""
     match form.people:
         case "segment":
-            found = next((one for one in await list_segments(connection) if one.id == form.segment), None)
-            if found is None:
-                form.refuse(Message(N_("Choose who it is for.")), "segment")
-                return None
-            return Chosen("segment", found.name, found.conditions)
-        case "tag" | "tier" as kind:
-            value = form.tag if kind == "tag" else form.tier
-            return Chosen(kind, value, Conditions([Condition(kind, value)]))
+            return next((one.name for one in await list_segments(connection) if one.id == form.segment), "")
         case "list":
-            name = form.file.filename.replace("\0", "")[:100] if form.file else ""
-            return Chosen("list", name)
+            return form.file.filename.replace("\0", "")[:100] if form.file else ""
+        case "tag" | "tier" as kind:
+            return form.tag if kind == "tag" else form.tier
         case _:
-            return Chosen("everybody")
+            return ""
 
 
 async def _form_page(

@@ -26,6 +26,7 @@ async def test_a_campaign_is_given_once_for_one_key(
 
     for status, code, changes in (
         (422, "invalid_input", {"tier": "gold"}), (422, "invalid_input", {"members": None, "segment": "none"}),
+        (422, "invalid_input", {"members": None, "tag": ";"}), (422, "invalid_input", {"members": None, "tier": "none"}),
         (404, "unknown_item", {"sku": "none"}), (409, "nobody_meant", {"members": ["nobody"]}),
     ):  # fmt: skip
         problem_of(await post(f"wrong-{changes}", **changes), status, code)

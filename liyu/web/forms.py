@@ -12,6 +12,7 @@
 Templates read `form.raw` (what was typed), `form.errors` (words by field name) and hand both to the field macros.
 """
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
@@ -254,25 +255,30 @@ class CheckField(Field[bool]):
         return bool(given) and str(given[0]) not in {"", "no", "off", "false", "0"}
 
 
+YEARS = range(1900, 2200)
+"""Of dates that anybody means; calendars end beyond them, and a day before the first or after the last cannot be reckoned."""
+
+
 class DateField(ParsedField[date | None]):
     """A calendar date, 2026-11-22."""
 
     def parse(self, text: str) -> date | None:
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            raise FieldError(N_("Enter a date, such as 2026-11-22.")) from None
+        with contextlib.suppress(ValueError):
+            day = date.fromisoformat(text)
+            if day.year in YEARS:
+                return day
+        raise FieldError(N_("Enter a date, such as 2026-11-22."))
 
 
 class InstantField(ParsedField[datetime | None]):
     """A date and time of the program's zone, as `<input type="datetime-local">` sends it."""
 
     def parse(self, text: str) -> datetime | None:
-        try:
+        with contextlib.suppress(ValueError):
             instant = datetime.fromisoformat(text)
-        except ValueError:
-            raise FieldError(N_("Enter a date and time, such as 2026-11-22 18:00.")) from None
-        return instant if instant.tzinfo else instant.replace(tzinfo=current_zone())
+            if instant.year in YEARS:
+                return instant if instant.tzinfo else instant.replace(tzinfo=current_zone())
+        raise FieldError(N_("Enter a date and time, such as 2026-11-22 18:00."))
 
 
 class FileField(Field[UploadFile | None]):

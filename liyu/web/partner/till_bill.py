@@ -110,7 +110,7 @@ async def verify_bill(request: AnyRequest, session: NamedDependency[AsyncSession
     form, till, rows, is_whole = await _read(request, session)
     connection, services = await driver_connection(session), visit_of(request).services
     if till.store is None or not rows or not is_whole:
-        done = await bill_of_nonce(connection, actor_of(request).reference, form.raw["nonce"])
+        done = await bill_of_nonce(connection, actor_of(request).reference, form.nonce) if form.is_valid else None
         return redirect(request, f"/partner/bills/{done.id}") if done else begin_anew(request)
     if form.is_valid and form.code:
         # One more was typed and not compared yet: nothing is used before somebody saw what it changes.

@@ -138,6 +138,9 @@ async def test_a_wallet_offers_its_coupons_and_foreign_or_old_tickets_make_no_bi
         assert (await manager.post(path, data=theirs)).headers["location"] == "/partner/verify"
         assert (await cashier.get(path)).status_code in (404, 405)
     assert await footprint(shops) == before
+    unreadable = {"csrf_token": sent["csrf_token"], "nonce": "\0"}
+    anew = await cashier.post("/partner/verify/bill/confirm", data=unreadable)
+    assert anew.headers["location"] == "/partner/verify"
     done = await cashier.post("/partner/verify/bill/confirm", data=sent)
     portal.clock.instant += timedelta(minutes=11)
     late = await cashier.post("/partner/verify/bill/confirm", data=sent)

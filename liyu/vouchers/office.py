@@ -1,6 +1,6 @@
 """What operators do to vouchers: freeze and unfreeze one, give one or many a later last day. Each with who and why.
 
-More vouchers at once than one person may extend (`voucher_rule.extensions_alone`) wait for a second one. That the two are not the
+More vouchers than one person may extend in a day (`voucher_rule.extensions_alone`) wait for a second one. That the two are not the
 same is held here by the condition of the update; that a request is decided once, too.
 """
 
@@ -128,6 +128,12 @@ _EXTEND_MANY = _EXTEND.format(which=_OF_ITEM, extendable=_EXTENDABLE)
 _LASTS_LONGER = "SELECT FROM voucher WHERE id = %(voucher)s AND expires_at >= %(until)s"
 _COUNT = f"SELECT count(*) FROM voucher v WHERE {_OF_ITEM} AND {_EXTENDABLE}"
 
+# Of one person one after the other: two at once would not see each other's.
+_ONE_BY_ONE = "SELECT pg_advisory_xact_lock(hashtextextended('extension ' || %(actor)s, 0))"
+_ALONE_TODAY = """
+    SELECT coalesce(sum(vouchers), 0)::bigint FROM voucher_extension
+    WHERE state = 'done' AND asked_by = %(actor)s AND decided_by = %(actor)s AND asked_at >= %(since)s"""
+
 _KEEP = """
     INSERT INTO voucher_extension (item_id, runs_out_from, runs_out_to, last_day, vouchers, reason, state, asked_by, asked_at,
         decided_by, decided_at)
@@ -192,10 +198,17 @@ async def count_extendable(connection: AsyncConnection[Any], wish: ExtensionWish
     return int((await found.fetchone() or (0,))[0])
 
 
+async def count_left_alone(connection: AsyncConnection[Any], actor: str, *, now: datetime, zone: ZoneInfo) -> int:
+    """How many vouchers somebody may still extend today without a second person."""
+    since = start_of_day(local_date(now, zone), zone)
+    (already,) = await (await connection.execute(_ALONE_TODAY, {"actor": actor, "since": since})).fetchone() or (0,)
+    return max((await load_rules(connection)).extensions_alone - int(already), 0)
+
+
 async def extend_or_ask(
     connection: AsyncConnection[Any], wish: ExtensionWish, *, reason: str, actor: str, now: datetime, zone: ZoneInfo
 ) -> Extension:
-    """Extend all that fit at once, or ask for a second person when they are more than one may extend alone.
+    """Extend all that fit, or ask for a second person when they are more than one may extend alone in a day.
 
     The state of the answer says which: `done` or `waiting`. Raises InvalidInputError, NothingToExtendError.
     """
@@ -203,7 +216,8 @@ async def extend_or_ask(
     vouchers = await count_extendable(connection, wish, zone)
     if not vouchers:
         raise NothingToExtendError
-    waits = vouchers > (await load_rules(connection)).extensions_alone
+    await connection.execute(_ONE_BY_ONE, {"actor": actor})
+    waits = vouchers > await count_left_alone(connection, actor, now=now, zone=zone)
     if not waits:
         vouchers = await _extend_many(connection, wish, reason, actor, now, zone)
     kept = await connection.execute(

@@ -22,6 +22,7 @@ from liyu.vouchers.office import (
     OwnExtensionError,
     VoucherMovedOnError,
     count_extendable,
+    count_left_alone,
     decide_extension,
     extend_or_ask,
     extend_voucher,
@@ -141,7 +142,11 @@ async def test_many_are_extended_by_one_person_or_by_two(database_url: str) -> N
         assert {reason.details["field"] for reason in faults.value.reasons} == {"runs_out_to", "last_day"}
         assert await _footprint(world) == before
 
-        await save_rules(world.connection, VoucherRules(extensions_alone=0), NOW)
+        # What was extended alone counts for the day, so that no span is cut in pieces for want of a second person.
+        await save_rules(world.connection, VoucherRules(extensions_alone=2), NOW)
+        assert await count_left_alone(world.connection, "staff:1", now=NOW, zone=ZONE) == 0
+        assert await count_left_alone(world.connection, "staff:2", now=NOW, zone=ZONE) == 2
+        assert await count_left_alone(world.connection, "staff:1", now=NOW + DAY, zone=ZONE) == 2
         asked = await extend_or_ask(world.connection, await _wish(world, other), zone=ZONE, **WHO)
         assert asked.state == "waiting"
         before = await _footprint(world)
@@ -159,6 +164,20 @@ async def test_many_are_extended_by_one_person_or_by_two(database_url: str) -> N
         assert await _footprint(world) == before
         assert await _decide_at_once(database_url, asked.id) == ["1", "ExtensionDecidedError", "ExtensionDecidedError"]
         assert [one.state for one in await list_extensions(world.connection)] == ["done", "done"]
+
+
+async def test_one_person_who_extends_twice_at_once_stays_within_the_limit_of_the_day(database_url: str) -> None:
+    async with open_world(database_url) as world, Connections(database_url, 3) as lines:
+        shops = await open_shops(world)
+        wishes = [await _wish(world, (await _two_of_one(shops))[0]) for _ in lines]
+        await save_rules(world.connection, VoucherRules(extensions_alone=3), NOW)
+
+        async def extend(on: Any, wish: ExtensionWish) -> str:
+            async with on.transaction():
+                return (await extend_or_ask(on, wish, zone=ZONE, **WHO)).state
+
+        states = await asyncio.gather(*(extend(on, wish) for on, wish in zip(lines, wishes, strict=True)))
+        assert sorted(states) == ["done", "waiting", "waiting"]
 
 
 async def _decide_at_once(url: str, extension_id: int) -> list[str]:

@@ -14,6 +14,7 @@ from liyu.core.i18n import N_, Message
 from liyu.vouchers.office import (
     ExtensionWish,
     count_extendable,
+    count_left_alone,
     decide_extension,
     extend_or_ask,
     list_extensions,
@@ -50,7 +51,7 @@ class RulesForm(Form):
     reminder_days = IntegerField(N_("Members are told days before"), minimum=0, maximum=90)
     gift_days = IntegerField(N_("A gift waits days"), minimum=0, maximum=90)
     gifts_a_day = IntegerField(N_("Gifts a member may offer a day"), minimum=1, maximum=100)
-    extensions_alone = IntegerField(N_("Vouchers one person may extend at once"), minimum=0, maximum=20_000)
+    extensions_alone = IntegerField(N_("Vouchers one person may extend in a day"), minimum=0, maximum=20_000)
 
 
 class ExtensionForm(Form):
@@ -204,7 +205,7 @@ async def _show(
     refusal: DomainError | None = None,
 ) -> Page:
     lines = await list_extensions(connection)
-    rules = await load_rules(connection)
+    actor = actor_of(request).reference
     return show(
         request,
         "voucher_extensions",
@@ -212,10 +213,10 @@ async def _show(
         refusal=refusal,
         form=form,
         count=count,
-        alone=rules.extensions_alone,
+        alone=await count_left_alone(connection, actor, now=now_of(request), zone=current_zone()),
         lines=[_row(line) for line in lines],
         names=await name_people(connection, [who for line in lines for who in (line.asked_by, line.decided_by)]),
-        me=actor_of(request).reference,
+        me=actor,
     )
 
 

@@ -103,7 +103,7 @@ def _praise(points: int, streaks: list[int]) -> Message:
     if streaks:
         words = N_("Checked in %(days)s days in a row: +%(points)s points")
         return Message(words, {"points": points, "days": max(streaks)})
-    return Message(N_("Checked in: +%(points)s points"), {"points": points})
+    return Message(N_("Checked in: +%(points)s"), {"points": points})
 
 
 def _streak(done: set[date], today: date) -> int:

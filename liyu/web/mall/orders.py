@@ -36,7 +36,7 @@ from liyu.web.mall.cards import cover_of
 from liyu.web.mall.item import cancel_rule
 from liyu.web.mall.member import AnyRequest, member_id_of, now_of
 from liyu.web.mall.saga import tell_saga
-from liyu.web.mall.words import NEXT_STEPS
+from liyu.web.mall.words import DONE, IT_IS_YOURS, NEXT_STEPS
 from liyu.web.pages import Page, fragment, leave_notice, page, redirect
 from liyu.web.state_words import ORDER_STATES, VOUCHER_STATES
 from liyu.web.visit import visit_of
@@ -167,6 +167,7 @@ async def _show_order(
         payment=payment,
         waits=order.state == "held" and payment is not None and now < payment.deadline,
         is_new=is_yours and now - order.created_at < FRESH,
+        done=gettext(DONE.get(order.kind, IT_IS_YOURS)),
         next_step=gettext(NEXT_STEPS[order.kind]),
         vouchers=[
             {

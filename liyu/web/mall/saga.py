@@ -34,6 +34,8 @@ _BY_KIND: dict[tuple[str, str, str], str] = {
     ("partner_right", "confirmed", "redeemed"): N_("Redeemed; the points are taken and your voucher is issued"),
     ("coupon", "confirmed", "redeemed"): N_("Redeemed; the points are taken and your voucher is issued"),
     ("pick_up", "confirmed", "redeemed"): N_("Redeemed; the points are taken and your pick-up code is issued"),
+    ("draw", "completed", "redeemed"): N_("Entered; the points are taken"),
+    ("donation", "completed", "redeemed"): N_("The points are taken and passed on"),
     ("pick_up", "completed", "used_up"): N_("Picked up; completed"),
 }
 """What says more about an order of one kind."""

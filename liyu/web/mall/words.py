@@ -43,6 +43,14 @@ NEXT_STEPS: dict[str, str] = {
     "donation": N_("Thank you. Your points do good from today."),
 }
 
+DONE: dict[str, str] = {
+    "draw": N_("You are in the draw"),
+    "donation": N_("Your points are donated"),
+    "top_up": N_("It is on its way"),
+}
+"""What the page after redeeming says in large letters where it is not simply the member's."""
+IT_IS_YOURS = N_("It is yours")
+
 ORDER_STEPS: dict[str, str] = {
     "held": N_("Points and item held until the cash part is paid"),
     "confirmed": N_("Redeemed; the points are taken"),

@@ -3,6 +3,7 @@
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from unicodedata import east_asian_width
 from zoneinfo import ZoneInfo
 
 import phonenumbers
@@ -36,6 +37,11 @@ def current_zone() -> ZoneInfo:
 def format_points(points: int) -> str:
     """12,850, −60"""
     return f"{points:,}".replace("-", _MINUS)
+
+
+def display_width(text: str) -> int:
+    """How many columns a text takes: Chinese characters are twice as wide as digits and letters."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 @lru_cache(maxsize=8192)

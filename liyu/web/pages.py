@@ -140,6 +140,7 @@ def make_environment(static: Callable[[str], str]) -> Environment:
     environment.globals["static"] = static
     environment.filters |= {
         "points": formats.format_points,
+        "display_width": formats.display_width,
         "money": lambda minor, currency=DEFAULT_CURRENCY: formats.format_money(minor, currency),
         "date": lambda day: formats.format_day(day, current_locale()),
         "last_day": lambda end: formats.format_last_day(end, current_locale()),

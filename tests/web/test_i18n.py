@@ -134,6 +134,11 @@ def test_money_is_exact_at_any_size(minor: int, currency: str, text: str) -> Non
     assert formats.format_money(minor, currency) == text
 
 
+def test_texts_are_as_wide_as_their_characters() -> None:
+    assert [formats.display_width(text) for text in ("", "¥\u20091,284.30", "2027年3月9日")] == [0, 10, 12]
+    assert formats.format_points(-12_850) == "−12,850"
+
+
 def test_moments_close_by_are_told_by_their_distance() -> None:
     now = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
     assert formats.format_relative(now - timedelta(seconds=20), now, "en") == "just now"

@@ -121,8 +121,11 @@ def format_exact(number: Fraction, places: int = 4) -> str:
 
 
 def format_percent(rate: Fraction | None) -> str:
-    """19.9%, and a dash for the share of nothing."""
-    return "—" if rate is None else f"{_rounded(rate, 1)}%"
+    """19.9%, a dash for the share of nothing, and what is too little to write is said to be less."""
+    if rate is None:
+        return "—"
+    rounded = _rounded(rate, 1)
+    return f"{rounded}%" if rounded or not rate else "<0.1%"
 
 
 def worth(points: int, terms: ProgramTerms) -> str:

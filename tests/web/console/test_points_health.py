@@ -1,7 +1,10 @@
 """The page of points health: figures as of the last count, and the estimate that anyone can change in the address."""
 
+from fractions import Fraction
+
 import httpx
 
+from liyu.web.console.points_health import format_percent
 from tests.web.console.acts import submit, texts_of
 from tests.web.console.conftest import SignIn
 from tests.world import World
@@ -19,6 +22,11 @@ async def test_the_first_count_fills_the_page_and_says_when(sign_in: SignIn, wor
     assert await world.one("SELECT count(*) FROM audit_event WHERE action = 'points.count'") == 1
     service = await sign_in("service")
     assert (await service.get(PAGE)).status_code == 403
+
+
+def test_a_rate_that_is_not_nothing_is_not_written_as_nothing() -> None:
+    rates = [None, Fraction(0), Fraction(5, 10_000), Fraction(1, 2), Fraction(199, 10)]
+    assert [format_percent(rate) for rate in rates] == ["—", "0.0%", "<0.1%", "0.5%", "19.9%"]
 
 
 def _has_customers_figures(answer: httpx.Response) -> bool:

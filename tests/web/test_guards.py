@@ -1,5 +1,6 @@
 """Every route of the application, as every kind of visitor."""
 
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -12,12 +13,15 @@ from liyu.core.database import Sessions
 from liyu.web.actor import require_member, require_operator, require_partner
 from liyu.web.api.auth import require_api_key
 from liyu.web.csrf import EXEMPT
+from liyu.web.pages import TEMPLATES
 from liyu.web.routes import PUBLIC_OPTION, SIGNED_OPTION
 from tests.web.conftest import OpenClient
 from tests.web.personas import populate, sign_in_member, sign_in_staff
 
 GUARDS = {require_member, require_partner, require_operator, require_api_key}
 PREFIXES = {"/partner": require_partner, "/console": require_operator, "/api/v1": require_api_key}
+SPELLED_OUT = re.compile(r"""(?<!~ )["'](/[a-z][a-z0-9/_.-]*[a-z0-9])(?:[?#][^"'{]*)?["'](?!\s*~)""")
+"""A whole address between quotes, not the beginning or the end of one that is put together."""
 EXAMPLES = {"int": "1", "str": "x", "uuid": "00000000-0000-0000-0000-000000000000", "path": "x", "date": "2026-11-22"}
 
 
@@ -54,6 +58,17 @@ async def test_every_route_has_the_guard_of_its_audience_or_says_that_it_is_open
         if guards and guards != {expected}:
             faults.append(f"{route.path}: {guards} instead of {expected.__name__}")
     assert not faults
+
+
+async def test_addresses_that_templates_spell_out_exist(app: Litestar) -> None:
+    known = {route.path for route, _ in _handlers(app)}
+    dead = [
+        f"{template.relative_to(TEMPLATES)}: {address}"
+        for template in TEMPLATES.rglob("*.html")
+        for address in SPELLED_OUT.findall(re.sub(r"{#.*?#}", "", template.read_text(), flags=re.DOTALL))
+        if address.rstrip("/") and address not in known
+    ]
+    assert not dead, "\n".join(dead)
 
 
 async def test_only_keys_and_signed_webhooks_go_without_the_form_token(app: Litestar) -> None:

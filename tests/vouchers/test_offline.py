@@ -224,6 +224,19 @@ async def test_a_use_is_verified_at_its_own_time_once(database_url: str) -> None
         assert await list_uses(world.connection, counter.shops.partners["TEA"]) == []
 
 
+async def test_a_device_that_comes_back_after_weeks_has_its_lease_still(database_url: str) -> None:
+    """It comes into contact first, and tells what it took then."""
+    async with open_world(database_url) as world:
+        counter = await open_counter(world)
+        earlier = await counter.lease(NOW - HOUR)
+        lease, voucher = await counter.lease(held=earlier.id), await counter.shops.voucher()
+        back = NOW + timedelta(days=20)
+        await counter.lease(back, held=lease.id)
+        assert (await counter.tell(voucher, lease.id, now=back)).conflict is None
+        await counter.lease(back + HOUR, held=lease.id)
+        assert await world.one("SELECT count(*) FROM offline_lease WHERE id = %s", earlier.id) == 0
+
+
 async def test_a_use_is_taken_back_in_the_window_that_begins_when_it_came_in(database_url: str) -> None:
     """By somebody else than whoever set the device up, above the program's value; by one of those who try at once."""
     async with open_world(database_url) as world, Connections(database_url, 3) as lines:

@@ -70,11 +70,18 @@ _PAIR = """
         AND (%(store)s::bigint IS NULL OR store_id = %(store)s)
     RETURNING id"""
 
-_FIND = """
+_DEVICE = """
     SELECT d.id, d.partner_id, d.store_id, s.code AS store_code, s.name_zh AS store_zh, s.name_en AS store_en, d.name,
         d.quota, d.cap_minor, d.hours, d.revoked_at, s.active AS store_open
-    FROM till_device d JOIN store s ON s.id = d.store_id
-    WHERE d.token_hash = %s AND d.partner_id = %s"""
+    FROM till_device d JOIN store s ON s.id = d.store_id"""
+
+_FIND = f"{_DEVICE} WHERE d.token_hash = %s AND d.partner_id = %s"
+
+_OF_LEASE = f"""{_DEVICE} JOIN offline_lease l ON l.device_id = d.id
+    WHERE l.id = %(lease)s AND d.partner_id = %(partner)s AND d.store_id = %(store)s"""
+
+# A browser is one device at a time.
+_LEAVE = "UPDATE till_device SET token_hash = NULL WHERE token_hash = %(left)s AND partner_id = %(partner)s"
 
 _REVOKE = """
     UPDATE till_device SET revoked_at = %(now)s, revoked_by = %(actor)s, pairing_hash = NULL, pairing_until = NULL
@@ -135,11 +142,17 @@ async def offer_pairing(
 
 
 async def pair(
-    connection: AsyncConnection[Any], partner_id: int, code: str, *, store_id: int | None, now: datetime
+    connection: AsyncConnection[Any],
+    partner_id: int,
+    code: str,
+    *,
+    store_id: int | None,
+    now: datetime,
+    left: str | None = None,
 ) -> tuple[int, str]:
     """Bind a browser to the device of a code; the device's id and the token for the browser's cookie.
 
-    `store_id` is the only store of whoever types it. Raises WrongPairingCodeError.
+    `store_id` is the only store of whoever types it, `left` the token that the browser had. Raises WrongPairingCodeError.
     """
     token = make_token()
     values = {
@@ -152,12 +165,20 @@ async def pair(
     row = await (await connection.execute(_PAIR, values)).fetchone()
     if row is None:
         raise WrongPairingCodeError
+    if left:
+        await connection.execute(_LEAVE, {"left": hash_token(left), "partner": partner_id})
     return row[0], token
 
 
 async def find_device(connection: AsyncConnection[Any], partner_id: int, token: str) -> Device | None:
     """The device of a browser, revoked ones too: what it took before is still taken in."""
     return await fetch_one(connection, Device, _FIND, (hash_token(token), partner_id))
+
+
+async def device_of_lease(connection: AsyncConnection[Any], device: Device, lease_id: int) -> Device:
+    """The device that took something under a lease: `device`, or an earlier one of its store that its browser was bound to."""
+    values = {"lease": lease_id, "partner": device.partner_id, "store": device.store_id}
+    return await fetch_one(connection, Device, _OF_LEASE, values) or device
 
 
 async def revoke_device(

@@ -45,9 +45,9 @@ _GIVE = """
     VALUES (%(device)s, %(staff)s, %(quota)s, %(cap)s, %(now)s, %(until)s)
     RETURNING id, staff_id, quota, cap_minor, issued_at, expires_at"""
 
-# Leases that nothing was taken under are of no interest once they are over.
+# Leases that nothing was taken under are of no interest once they are over; under the one it holds something may be on its way.
 _FORGET = """
-    DELETE FROM offline_lease l WHERE device_id = %(device)s AND expires_at < %(over)s
+    DELETE FROM offline_lease l WHERE device_id = %(device)s AND expires_at < %(over)s AND id <> %(held)s
         AND NOT EXISTS (SELECT FROM offline_use u WHERE u.lease_id = l.id)"""
 _KEPT = timedelta(days=7)
 

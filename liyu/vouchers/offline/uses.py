@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from liyu.core.database import fetch_one
 from liyu.core.errors import IdempotencyConflictError
 from liyu.vouchers.errors import VoucherRefusedError
-from liyu.vouchers.offline.devices import Device
+from liyu.vouchers.offline.devices import Device, device_of_lease
 from liyu.vouchers.offline.losses import decide_by_rule
 from liyu.vouchers.save import UsedUpHook
 from liyu.vouchers.shown import VerifyRequest
@@ -155,6 +155,7 @@ async def take_in(
     came with another voucher, and BusyError.
     """
     async with connection.transaction():
+        device = await device_of_lease(connection, device, entry.lease)
         await connection.execute(_LOCK, (device.id,))
         presented = tokens.read(entry.text, now)
         known = await _find_known(connection, device, entry)

@@ -77,12 +77,13 @@ async def bind_this_device(request: AnyRequest, session: NamedDependency[AsyncSe
                     form.code,
                     store_id=actor.store_id,
                     now=now_of(request),
+                    left=_token_of(request),
                 )
         except WrongPairingCodeError as refusal:
             form.refuse(refusal.message, "code")
     if not form.is_valid:
         return _device_page(request, await _own_device(request, session), form, status=422)
-    visit.set_cookie(visit.cookie_name(DEVICE_COOKIE), token, max_age=_YEAR)
+    _keep_token(request, token)
     await record_act(request, session, "devices.pair", f"till_device:{device_id}")
     leave_notice(request, N_("This device is ready. It now takes paper vouchers without a network, too."))
     return redirect(request, HOME)
@@ -102,6 +103,7 @@ async def show_contact(request: AnyRequest, session: NamedDependency[AsyncSessio
         return Page(msgspec.json.encode(answer), headers=_JSON)
     connection, services = await driver_connection(session), visit.services
     assert actor.staff_id is not None
+    _keep_token(request, _token_of(request))
     # The bounds are given before the list is read: what comes between is on the list and counts as not told.
     lease = None
     if device.may_take:
@@ -208,13 +210,23 @@ async def _own_device(request: AnyRequest, session: AsyncSession) -> Device | No
     return device if device and _works_there(actor_of(request), device) else None
 
 
+def _token_of(request: AnyRequest) -> str:
+    visit = visit_of(request)
+    return visit.cookies.get(visit.cookie_name(DEVICE_COOKIE)) or ""
+
+
+def _keep_token(request: AnyRequest, token: str) -> None:
+    """For a year from now, so that a device in use does not lose what binds it."""
+    visit = visit_of(request)
+    visit.set_cookie(visit.cookie_name(DEVICE_COOKIE), token, max_age=_YEAR)
+
+
 async def _find_device(request: AnyRequest, session: AsyncSession) -> Device | None:
     """The device of the partner that this browser is bound to."""
-    visit, actor = visit_of(request), actor_of(request)
-    token = visit.cookies.get(visit.cookie_name(DEVICE_COOKIE))
+    token = _token_of(request)
     if not token:
         return None
-    return await find_device(await driver_connection(session), partner_id_of(actor), token)
+    return await find_device(await driver_connection(session), partner_id_of(actor_of(request)), token)
 
 
 def _device_page(request: AnyRequest, device: Device | None, form: PairForm, *, status: int = 200) -> Page:

@@ -137,6 +137,31 @@ async def test_a_revoked_device_gets_no_more_bounds_but_is_still_listened_to(por
     assert told.json()["results"][0]["state"] == "verified"
 
 
+async def test_a_browser_that_is_bound_to_another_device_of_its_store_sends_what_it_took_before(
+    portal: Portal, enter: Enter
+) -> None:
+    """Other bounds are another device: what waits counts under the lease that it was taken with."""
+    owner, vouchers = await enter("owner"), await portal.shops.vouchers(2)
+    first = await bind(owner, owner)
+    second = await bind(owner, owner)
+    told = await tell(owner, first | {"csrf": second["csrf"]}, await paper(portal, vouchers[0]))
+    assert told.json()["results"][0]["state"] == "verified"
+    one = portal.shops.world.one
+    assert await one("SELECT device_id FROM offline_use") == first["device"]["id"]
+    # The browser is the later one from now on, and that only.
+    assert await one("SELECT array_agg(id) FROM till_device WHERE token_hash IS NOT NULL") == [second["device"]["id"]]
+    assert (await owner.get("/partner/devices")).text.count("Not bound yet") == 1
+    kept = (await owner.get("/partner/till/contact")).headers["set-cookie"]
+    assert "liyu_till=" in kept
+    # Neither does a lease of another store serve.
+    await portal.shops.world.connection.execute(
+        "UPDATE till_device SET store_id = (SELECT id FROM store WHERE code = 'SH2') WHERE id = %s",
+        (first["device"]["id"],),
+    )
+    told = await tell(owner, first | {"csrf": second["csrf"]}, "x", await paper(portal, vouchers[1]))
+    assert [result["conflict"] for result in told.json()["results"]] == ["unknown_voucher", "no_lease"]
+
+
 async def test_a_device_of_a_closed_store_takes_nothing_that_its_store_may_not_take(
     portal: Portal, enter: Enter
 ) -> None:

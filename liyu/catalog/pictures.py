@@ -103,14 +103,15 @@ async def keep_picture(
 async def pictures_for_paper(
     connection: AsyncConnection[Any], storage: Storage, item_ids: Sequence[int]
 ) -> dict[int, bytes]:
-    """The first picture of items as JPEG, which PDFs take as it is; items without one, or whose file is gone, are left out."""
+    """The first picture of items as JPEG, which PDFs take as it is; items whose picture is missing or spoilt are left out."""
     found = await connection.execute(
         "SELECT DISTINCT ON (item_id) item_id, digest FROM item_picture WHERE item_id = ANY(%s) ORDER BY item_id, position",
         (list(item_ids),),
     )
     pictures = {}
     for item_id, digest in await found.fetchall():
-        with suppress(FileNotFoundError):
+        # Pillow's fault of a file that is no picture is an OSError, too.
+        with suppress(OSError):
             content = await storage.get(file_name(digest, "m"))
             pictures[item_id] = await asyncio.to_thread(_as_jpeg, content)
     return pictures

@@ -246,6 +246,8 @@ async def test_the_printed_qr_code_is_that_of_the_token(maker: PdfMaker) -> None
 async def test_the_same_voucher_gives_the_same_bytes_from_every_process(maker: PdfMaker) -> None:
     one, other = sheet(), sheet(id=8)
     assert one.html == other.html
+    # The moment is that of issuing, in whatever zone the connection tells it.
+    assert sheet(issued_at=NOW.astimezone(ZONE)).marks == one.marks
     first = await print_one(maker, one)
     maker.close()
     assert await maker.print_each([other, one]) == [await print_one(maker, other), first]

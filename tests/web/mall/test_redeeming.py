@@ -8,7 +8,7 @@ import pytest
 from pikepdf import Pdf
 from PIL import Image
 
-from liyu.catalog.pictures import add_picture, keep_picture
+from liyu.catalog.pictures import add_picture, file_name, keep_picture
 from liyu.core.clock import FixedClock
 from liyu.core.settings import Settings
 from liyu.core.storage import open_storage
@@ -297,6 +297,9 @@ async def test_the_voucher_on_paper_has_the_picture_of_its_item(
         ]
     assert 800 in sizes[0]
     assert 800 not in sizes[1]
+    # A spoilt file is no reason for having no voucher: it has its drawn cover again.
+    await open_storage(settings).put(file_name(digest, "m"), b"RIFF nonsense", "image/webp")
+    assert (await member.get(f"/vouchers/{voucher}/pdf")).content == drawn
 
 
 async def test_the_voucher_on_paper_is_a_download(shop: Shop, member: Client) -> None:

@@ -120,7 +120,7 @@ _STILL = """
     ORDER BY v.run_number, v.id"""
 # A second click asks for what is being printed already.
 _KNOWN = """
-    SELECT id FROM voucher_print WHERE state IN ('printing', 'stopped')
+    SELECT id FROM voucher_print WHERE (state = 'printing' OR state = 'stopped' AND made_at >= %s)
     AND (item_id, locale, layout, form, made_by, voucher_ids) = (%s, %s, %s, %s, %s, %s::bigint[]) LIMIT 1"""
 _ORDER = """
     INSERT INTO voucher_print
@@ -175,7 +175,7 @@ async def order_print(
     range_of = (numbers.run_id, numbers.first, numbers.last) if numbers else (None, None, None)
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"print:{actor}",))
-        known = await (await connection.execute(_KNOWN, values)).fetchone()
+        known = await (await connection.execute(_KNOWN, (now - KEPT, *values))).fetchone()
         if known is not None:
             return known[0], False
         made = await connection.execute(_ORDER, (*values, len(ids), f"prints/{make_token()}", now, *range_of))

@@ -5,7 +5,7 @@ import io
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +78,10 @@ class Press:
         self.folder = folder
 
     async def order(
-        self, form: Form = "zip", actor: str = "staff:1", numbers: Numbers | None = None
+        self, form: Form = "zip", actor: str = "staff:1", numbers: Numbers | None = None, now: datetime = NOW
     ) -> tuple[int, bool]:
         return await order_print(
-            self.world.connection, self.item_id, locale="en", layout="a4", form=form, actor=actor, now=NOW,
+            self.world.connection, self.item_id, locale="en", layout="a4", form=form, actor=actor, now=now,
             numbers=numbers,
         )  # fmt: skip
 
@@ -155,6 +155,8 @@ async def test_a_stopped_print_is_not_resumed_when_its_days_are_over(database_ur
         with pytest.raises(PrintNotReadyError):
             await resume_print(world.connection, print_id, NOW + KEPT + timedelta(seconds=1))
         assert (await load_print(world.connection, print_id)).state == "stopped"
+        assert await press.order() == (print_id, False)
+        assert await press.order(now=NOW + KEPT + timedelta(seconds=1)) == (print_id + 1, True)
         await resume_print(world.connection, print_id, NOW + KEPT)
 
 

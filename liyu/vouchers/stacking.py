@@ -110,7 +110,7 @@ def check(coupons: Sequence[Coupon], amount_minor: int) -> Combination | list[Ob
     for one in ordered:
         saved = saving(one, amount_minor, rest)
         if saved is None:
-            objections.append(Objection(one, "below_threshold", figure=one.threshold_minor))
+            objections.append(_below(one, amount_minor))
         else:
             used.append(Used(one, saved))
             rest -= saved
@@ -183,7 +183,7 @@ def explain_others(coupons: Sequence[Coupon], best: Combination, amount_minor: i
 
 def _explain(one: Coupon, best: Combination, amount_minor: int) -> Objection:
     if one.threshold_minor > amount_minor:
-        return Objection(one, "below_threshold", figure=one.threshold_minor)
+        return _below(one, amount_minor)
     conflicts = [found for other in best.coupons if (found := _conflict(one, other))]
     if conflicts:
         return conflicts[0]
@@ -194,6 +194,12 @@ def _explain(one: Coupon, best: Combination, amount_minor: int) -> Objection:
         own = [found for found in together if found.coupon.voucher_id == one.voucher_id]
         return own[0] if own else Objection(one, "spoils_another", other=together[0].coupon)
     return Objection(one, "saves_nothing_more")
+
+
+def _below(one: Coupon, amount_minor: int) -> Objection:
+    """The bill is too small for a coupon, or what is left of it when its turn comes."""
+    reason = "below_threshold" if one.threshold_minor > amount_minor else "too_little_left"
+    return Objection(one, reason, figure=one.threshold_minor)
 
 
 def _conflict(one: Coupon, other: Coupon) -> Objection | None:

@@ -9,7 +9,8 @@ from liyu.web.i18n import text_of, translate
 from liyu.web.item_terms import describe_coupon
 
 _OBJECTIONS: dict[str, str] = {
-    "below_threshold": N_("Needs a bill of %(amount)s when it is its turn."),
+    "below_threshold": N_("Needs a bill of %(amount)s."),
+    "too_little_left": N_("Needs %(amount)s still to pay when it is its turn: the others leave less."),
     "other_partner": N_("Is for another seller than “%(other)s”."),
     "same_group": N_("Excludes “%(other)s”: one of the two on a bill."),
     "not_together": N_("Cannot be combined with “%(other)s”."),
@@ -27,9 +28,10 @@ def name_of(coupon: Coupon) -> str:
 
 def objection_message(found: Objection, currency: str) -> Message:
     """Why a coupon cannot be on the bill."""
-    values: dict[str, object] = {"other": name_of(found.other) if found.other else "", "most": found.figure}
-    if found.reason == "below_threshold":
-        values["amount"] = format_money(found.figure, currency)
+    values = {
+        "other": name_of(found.other) if found.other else "", "most": found.figure,
+        "amount": format_money(found.figure, currency),
+    }  # fmt: skip
     return Message(_OBJECTIONS[found.reason], values)
 
 

@@ -49,7 +49,7 @@ def test_turns_and_thresholds_decide_what_is_taken_off() -> None:
     twenty_from_100 = coupon(2, benefit=2_000, threshold_minor=10_000, rule=Rule("everything", turn=2))
     assert saved(ten_percent, twenty_from_100, amount=20_000) == 4_000
     # 10 % of 105.00 leaves less than 100.00: by the rest it is below its threshold, by the bill it is not.
-    assert reasons(ten_percent, twenty_from_100, amount=10_500) == [(2, "below_threshold")]
+    assert reasons(ten_percent, twenty_from_100, amount=10_500) == [(2, "too_little_left")]
     by_bill = coupon(2, benefit=2_000, threshold_minor=10_000, rule=Rule("everything", turn=2, threshold_of="bill"))
     assert saved(ten_percent, by_bill, amount=10_500) == 3_050
     first = coupon(2, benefit=2_000, threshold_minor=10_000, rule=Rule("everything", turn=1))

@@ -1,6 +1,8 @@
 """Coupons for a bill: what may be used together, the best choice, and why others are left in the wallet."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.clock import local_date
 from liyu.core.database import driver_connection
+from liyu.core.i18n import N_, Message
 from liyu.vouchers.coupons import PartnerName, coupons_of_member, partner_names
 from liyu.vouchers.stacking import Combination, Coupon, check, explain_others, find_best, order_of
 from liyu.web.actor import actor_of
@@ -31,6 +34,12 @@ class BillForm(Form):
     amount = MoneyField(required=False)
     where = IntegerField(required=False, minimum=HOUSE, maximum=2**62)
 
+    def check(self) -> Iterable[tuple[str, Message]]:
+        if self.amount == 0:
+            yield "amount", Message(N_("Enter an amount, such as 128.50."))
+        if (self.amount or 0) > LARGEST_BILL:
+            yield "amount", Message(N_("Enter a smaller amount."))
+
 
 @get("/wallet/combine")
 async def show_combinations(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
@@ -45,10 +54,9 @@ async def show_combinations(request: AnyRequest, session: NamedDependency[AsyncS
     here = sorted((one for one in coupons if (one.partner_id or HOUSE) == where), key=order_of)
     currency = services.program.current(services.sessions).currency
     amount = form.amount if form.is_valid else None
-    faulty = not form.is_valid or (amount is not None and amount > LARGEST_BILL)
     result: dict[str, Any] = {"best": None, "checked": None}
     ticked = _ticked(request, here)
-    if amount and not faulty:
+    if amount is not None:
         # A wallet full of coupons that all go together takes its time: nobody else waits for it.
         best = await asyncio.to_thread(find_best, here, amount)
         result = _result(best, here, ticked, amount, currency)
@@ -56,8 +64,7 @@ async def show_combinations(request: AnyRequest, session: NamedDependency[AsyncS
         request,
         "mall/combine.html",
         tab="wallet",
-        status=422 if faulty else 200,
-        faulty=faulty,
+        status=200 if form.is_valid else 422,
         form=form,
         amount=amount,
         currency=currency,
@@ -78,7 +85,7 @@ async def show_combinations(request: AnyRequest, session: NamedDependency[AsyncS
 
 
 def _result(best: Combination, here: list[Coupon], ticked: list[Coupon], amount: int, currency: str) -> dict[str, Any]:
-    others = [(name_of(one.coupon), say_objection(one, currency)) for one in explain_others(here, best, amount)]
+    others = Counter((name_of(one.coupon), say_objection(one, currency)) for one in explain_others(here, best, amount))
     checked: dict[str, Any] | None = None
     if ticked:
         found = check(ticked, amount)
@@ -89,7 +96,7 @@ def _result(best: Combination, here: list[Coupon], ticked: list[Coupon], amount:
             checked = {"fits": False, "against": against}
     return {
         "best": {"rows": _rows(best, currency), "saved": best.saved_minor, "pay": amount - best.saved_minor},
-        "others": others,
+        "others": [(name, reason, coupons) for (name, reason), coupons in others.items()],
         "checked": checked,
     }
 

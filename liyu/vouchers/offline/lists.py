@@ -15,7 +15,6 @@ from msgspec import Struct, structs
 from psycopg import AsyncConnection
 
 from liyu.core.database import fetch_all
-from liyu.core.errors import InvalidInputError
 from liyu.core.sealing import derive_key
 from liyu.vouchers.serials import serial_of
 from liyu.vouchers.states import OPEN
@@ -108,11 +107,12 @@ class _Cursor(Struct):
         return ".".join(map(str, (self.transition, self.change, self.member, self.run, *rest)))
 
     @classmethod
-    def read(cls, text: str) -> "_Cursor":
+    def read(cls, text: str | None) -> "_Cursor | None":
+        """The cursor that a device kept; None for none, and for one that this version does not know: its list begins anew."""
         try:
-            return cls(*map(int, text.split(".")))
+            return cls(*map(int, (text or "").split(".")))
         except (TypeError, ValueError):
-            raise InvalidInputError from None
+            return None
 
 
 async def fetch_items(connection: AsyncConnection[Any], partner_id: int, store_id: int) -> list[OfflineItem]:
@@ -123,11 +123,8 @@ async def fetch_items(connection: AsyncConnection[Any], partner_id: int, store_i
 async def fetch_changes(
     connection: AsyncConnection[Any], partner_id: int, cursor: str | None, *, now: datetime
 ) -> Changes:
-    """The part of the list that follows a cursor; the first part without one. Vouchers past their last day are left out.
-
-    Raises InvalidInputError for a cursor that nobody gave out.
-    """
-    known = _Cursor.read(cursor) if cursor else None
+    """The part of the list that follows a cursor; the first part without a good one. Vouchers past their last day are left out."""
+    known = _Cursor.read(cursor)
     marks = await (await connection.execute(_MARKS)).fetchone()
     assert marks is not None
     if known is None or (known.after is None and marks[0] - known.transition > LONGEST_DELTA):

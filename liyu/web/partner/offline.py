@@ -17,7 +17,7 @@ from liyu.redemption.fulfil import complete_when_used_up
 from liyu.vouchers.offline.devices import Device, find_device, pair
 from liyu.vouchers.offline.errors import UnknownDeviceError, WrongPairingCodeError
 from liyu.vouchers.offline.leases import give_lease
-from liyu.vouchers.offline.lists import fetch_changes, fetch_items, hash_vouchers, list_key
+from liyu.vouchers.offline.lists import OfflineItem, fetch_changes, fetch_items, hash_vouchers, list_key
 from liyu.vouchers.offline.uses import OfflineEntry, TakenIn, take_in
 from liyu.web.actor import Actor, actor_of, require_permission
 from liyu.web.audit import record_act
@@ -111,28 +111,14 @@ async def show_contact(request: AnyRequest, session: NamedDependency[AsyncSessio
     changes = await fetch_changes(connection, device.partner_id, form.cursor or None, now=now)
     key = list_key(services.settings.secret_key, device.id)
     items = await fetch_items(connection, device.partner_id, device.store_id)
-    english = current_locale() == "en"
     answer |= {
         "device": {"id": device.id, "name": device.name, "store": text_of(device, "store")},
-        "staff": actor.name,
         "lease": lease
         and {"id": lease.id, "quota": lease.quota, "cap_minor": lease.cap_minor, "expires_at": lease.expires_at},
         "zone": current_zone().key,
         "keys": [b64encode(one).decode() for one in services.tokens.public_keys],
         "key": b64encode(key).decode(),
-        "items": [
-            {
-                "id": item.id,
-                "name": text_of(item, "name"),
-                "rules": item.rules_en if english and item.rules_en else item.rules_zh,
-                "value": item.value_minor,
-                "here": item.here,
-                "alone": item.alone,
-                "coupon": item.coupon,
-                "from": item.usable_from,
-            }
-            for item in items
-        ],
+        "items": [_item_row(item) for item in items],
         "gone": hash_vouchers(changes.gone, services.tokens, key),
         "back": hash_vouchers(changes.back, services.tokens, key),
         "cursor": changes.cursor,
@@ -172,6 +158,20 @@ async def take_in_uses(request: AnyRequest, session: NamedDependency[AsyncSessio
         if one is not None
     ]
     return Page(msgspec.json.encode({"results": results}), headers=_JSON)
+
+
+def _item_row(item: OfflineItem) -> dict[str, Any]:
+    """What the device shows and judges of an item, in the language of whoever works there."""
+    return {
+        "id": item.id,
+        "name": text_of(item, "name"),
+        "rules": item.rules_en if current_locale() == "en" and item.rules_en else item.rules_zh,
+        "value": item.value_minor,
+        "here": item.here,
+        "alone": item.alone,
+        "coupon": item.coupon,
+        "from": item.usable_from,
+    }
 
 
 async def _take_in(request: AnyRequest, device: Device, entry: OfflineEntry, sent_at: datetime) -> TakenIn | None:

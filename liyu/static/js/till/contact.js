@@ -52,9 +52,9 @@ async function refresh() {
     if (!answer.more) break;
     answer = await fetchContact(held, answer.cursor);
   }
-  const { device, staff, lease, zone, keys, key, items, cursor } = answer;
+  const { device, lease, zone, keys, key, items, cursor } = answer;
   const clock = { server: Date.parse(answer.now), wall: Date.now(), steady: performance.now(), origin: performance.timeOrigin };
-  await keepContact({ ...clock, device, staff, zone, keys, key, items, cursor, gone: [...gone], lease: lease && { ...lease, expires_at: Date.parse(lease.expires_at) } });
+  await keepContact({ ...clock, device, zone, keys, key, items, cursor, gone: [...gone], lease: lease && { ...lease, expires_at: Date.parse(lease.expires_at) } });
   await forget(Date.now() - KEPT);
   // What this browser keeps already stays good.
   await keepPage(answer.files).catch(() => {});

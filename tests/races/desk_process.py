@@ -2,12 +2,13 @@
 
 Its orders are the first line of standard input. It waits for a second line, puts all wishes to its desk at once and prints one
 line per outcome as it is known.
-With `unguarded` the locks are left out, and with `pause` each batch waits between reading and writing, so that a race has
-all the time it needs.
+With `unguarded` the locks are left out, and with `pause` the first batch waits between reading and writing, so that, however late
+the other process gets its turn, it reads meanwhile. Later batches, of which there may be many, wait for a moment.
 """
 
 import asyncio
 import sys
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -19,6 +20,8 @@ from liyu.redemption import load, save
 from liyu.redemption.desk import Desk
 from liyu.redemption.state import RedeemRequest
 from tests.world import ZONE
+
+MOMENT = 0.1
 
 
 class Orders(msgspec.Struct):
@@ -44,9 +47,10 @@ def leave_out_the_locks() -> None:
 def pause_before_writing(seconds: float) -> None:
     """Let time pass between reading and writing."""
     save = vars(desk_module)["save"]
+    pauses = chain([seconds], repeat(min(seconds, MOMENT)))
 
     async def save_late(*arguments: Any) -> None:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(next(pauses))
         await save(*arguments)
 
     vars(desk_module)["save"] = save_late

@@ -317,7 +317,9 @@ class Form:
     async def read(cls, request: Request[Any, Any, Any]) -> Self:
         """The form that came with a request; unknown fields are ignored."""
         form = await request.form()
-        return cls({name: form.getall(name, []) for name in cls.fields})
+        # A browser sends the fields as they stand on the page, and the error summary names them in this order.
+        sent = [name for name in dict.fromkeys(form) if name in cls.fields]
+        return cls({name: form.getall(name, []) for name in dict.fromkeys([*sent, *cls.fields])})
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Self:
@@ -335,8 +337,10 @@ class Form:
 
     @property
     def errors(self) -> dict[str, str]:
-        """The faults in the current language, by field; the form's own stand under the empty name."""
-        return {name: translate(message) for name, message in self.faults.items()}
+        """The faults in the current language, by field as they were sent; the form's own stand under the empty name, first."""
+        places = {name: place for place, name in enumerate(["", *self.raw])}
+        ordered = sorted(self.faults, key=lambda name: places.get(name, len(places)))
+        return {name: translate(self.faults[name]) for name in ordered}
 
     @property
     def labels(self) -> dict[str, str]:
@@ -355,6 +359,7 @@ class Form:
         return bool(known)
 
     def _take(self, given: Mapping[str, list[Any]]) -> None:
+        self.raw = dict.fromkeys([name for name in given if name in self.fields]) | self.raw
         for name, field in self.fields.items():
             sent = given.get(name, [])
             self.raw[name] = sent if isinstance(field, ChoicesField) else (sent[0] if sent else "")

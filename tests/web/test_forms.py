@@ -62,6 +62,13 @@ def test_a_bad_form_names_every_fault_and_keeps_what_was_typed() -> None:
     assert form.raw["cities"] == ["9999"]
 
 
+def test_faults_are_named_in_the_order_of_the_page() -> None:
+    form = OfferForm.parse({"points": "many", "cities": ["9999"], "name": ""})
+    form.refuse("It is too late.")
+    assert list(form.errors) == ["", "points", "cities", "name", "kind"]
+    assert list(OfferForm.blank().raw) == list(OfferForm.fields)
+
+
 def test_faults_between_fields_are_looked_for_once_each_field_is_fine() -> None:
     form = OfferForm.parse(GOOD | {"kind": "coupon", "price": "1"})
     assert form.errors == {"price": "A coupon costs points only."}

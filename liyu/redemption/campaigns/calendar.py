@@ -13,6 +13,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 
 from liyu.core.bulk import encode_rows
+from liyu.members.points.lots import end_of_month
 from liyu.members.tags.conditions import compile_conditions
 from liyu.redemption.campaigns.records import Campaign
 
@@ -31,10 +32,9 @@ _DATES = {
 
 _DUE = """
     SELECT m.id, d.day FROM {tables} JOIN LATERAL (SELECT {date} AS born) AS b ON true
-    JOIN json_to_recordset(%(days)s::json) AS d(key text, day date, born_before date)
+    JOIN json_to_recordset(%(days)s::json) AS d(key text, day date, last_day date, born_before date)
         ON d.key = to_char(b.born, %(pattern)s) AND b.born < d.born_before
-    WHERE m.state = 'active' AND {predicate}
-        AND (%(pattern)s = 'MM' OR (m.joined_at AT TIME ZONE %(zone)s)::date <= d.day)"""
+    WHERE m.state = 'active' AND (m.joined_at AT TIME ZONE %(zone)s)::date <= d.last_day AND {predicate}"""
 
 _NOTE = """
     INSERT INTO campaign_gift (campaign_id, member_id, period, day, state, at)
@@ -59,10 +59,13 @@ _COMING = """
 
 
 class Occasion(Struct, frozen=True):
-    """A day on which members have their day of the year: by month and day (or month alone), for those born before a day."""
+    """A day, or month from its first day on, that is the one of the year for members: by month and day or month alone, for those
+    born before a day.
+    """
 
     key: str
     day: date
+    last_day: date
     born_before: date
 
 
@@ -74,9 +77,9 @@ def occasions(kind: str, first: date, last: date) -> list[Occasion]:
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     if kind == "birthday_month":
         firsts = sorted({day.replace(day=1) for day in days})
-        return [Occasion(f"{day:%m}", day, last + timedelta(days=1)) for day in firsts]
+        return [Occasion(f"{day:%m}", day, end_of_month(day), last + timedelta(days=1)) for day in firsts]
     return [
-        Occasion(key, day, date(day.year, 1, 1) if kind == "anniversary" else day)
+        Occasion(key, day, day, date(day.year, 1, 1) if kind == "anniversary" else day)
         for day in days
         for key in (f"{day:%m-%d}", *(("02-29",) if (day.month, day.day) == (2, 28) and not isleap(day.year) else ()))
     ]

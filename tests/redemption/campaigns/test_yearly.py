@@ -170,6 +170,12 @@ async def test_months_anniversaries_and_tiers_and_what_is_to_come(database_url: 
         # Somebody tells their birthday in the middle of the month.
         await born(world, late="1995-12-09")
         assert await turn(world, months, date(2026, 12, 10)) == 1
+        # Who joins after their month has had none of it; who joins in it has the rest.
+        await born(world, past="1995-11-09", rest="1995-12-01")
+        await world.connection.execute(
+            "UPDATE member SET joined_at = '2026-12-02' WHERE external_id IN ('past', 'rest')"
+        )
+        assert await turn(world, months, date(2026, 12, 4)) == 1
         assert await turn(world, years, date(2026, 12, 11)) == 2
         assert (
             await world.one("SELECT details->>'years' FROM member_notice WHERE topic = 'campaign_anniversary'") == "2"

@@ -92,6 +92,8 @@ TOPICS: dict[str, tuple[str, str, str]] = {
     ),
 }
 """Icon, page and words of what is told, by topic; a subject is the number of an item or of an order."""
+_OF_ONE = {"campaign_once": N_("A present for you: “%(item)s”. %(why)s")}
+"""The words where it is about a single unit."""
 
 
 @get("/notices")
@@ -116,6 +118,8 @@ async def show_notices(request: AnyRequest, session: NamedDependency[AsyncSessio
 
 def _tell(notice: Notice) -> dict[str, Any]:
     icon, page_of_subject, words = TOPICS[notice.topic]
+    if notice.details.get("units") == 1:
+        words = _OF_ONE.get(notice.topic, words)
     return {
         "icon": icon,
         "text": translate(Message(words, in_words(notice.details))),

@@ -1,5 +1,5 @@
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,16 +27,22 @@ def _speak_english() -> None:
     i18n.use_locale("en")
 
 
-def _marked_messages() -> Iterator[tuple[str, str]]:
+@cache
+def _marked_messages() -> dict[str, str]:
+    """Every message that is marked for translation, with a place where it stands."""
     found = extract_from_dir(PACKAGE, METHODS, OPTIONS, keywords=KEYWORDS)
-    for name, line, message, _comments, _context in found:
-        yield (message if isinstance(message, str) else message[0]), f"{name}:{line}"
+    return {(one[2] if isinstance(one[2], str) else one[2][0]): f"{one[0]}:{one[1]}" for one in found}
 
 
 def test_every_marked_message_has_its_chinese() -> None:
     catalog = i18n.read_catalog(FOLDER)
-    missing = [f"{place}: {message}" for message, place in _marked_messages() if message not in catalog]
+    missing = [f"{place}: {message}" for message, place in _marked_messages().items() if message not in catalog]
     assert not missing, "\n".join(missing)
+
+
+def test_no_translation_is_left_over() -> None:
+    left = [f"{file}: {name}" for file, name, _ in i18n.iterate_messages(FOLDER) if name not in _marked_messages()]
+    assert not left, "\n".join(left)
 
 
 def test_no_translation_is_fuzzy_or_loses_a_placeholder() -> None:

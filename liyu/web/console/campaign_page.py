@@ -1,5 +1,6 @@
 """One campaign: looked at before, approved where it is much, watched and stopped; what became of everybody."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
@@ -65,6 +66,7 @@ from liyu.web.visit import visit_of
 READ = require_permission("campaigns.read")
 EDIT = require_permission("campaigns.edit")
 _LISTED = 5_000
+_WRITTEN = 500
 _STEPS: dict[str, Callable[..., Awaitable[Any]]] = {
     "discard": discard_campaign,
     "stop": stop_campaign,
@@ -180,10 +182,12 @@ async def download_list_faults(
     await record_act(request, session, "campaign.faults", f"campaign:{campaign_id}", after={"rows": len(faults)})
 
     async def pages() -> AsyncIterator[Rows]:
-        yield [
-            [str(one["row"]), *(translate(fault_message(one), locale) for locale in ("zh_CN", "en")), *one["given"]]
-            for one in faults
-        ]
+        for first in range(0, len(faults), _WRITTEN):
+            yield [
+                [str(one["row"]), *(translate(fault_message(one), locale) for locale in ("zh_CN", "en")), *one["given"]]
+                for one in faults[first : first + _WRITTEN]
+            ]
+            await asyncio.sleep(0)  # Of a long list it takes seconds: others have their turns.
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "faults.xlsx"

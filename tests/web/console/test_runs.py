@@ -51,6 +51,7 @@ async def test_a_run_is_made_printed_and_decided_about_by_its_numbers(
     lines = fetched.content.decode("utf-8-sig").splitlines()
     assert [line.split(",")[0] for line in lines] == ["number", *(f"{number:04}" for number in range(3, 13))]
     assert "Fair, no. 3–12" in texts_of(await client.get(ordered))
+    assert f'href="{address}"' in (await client.get(ordered)).text
     assert "3–12" in texts_of(await client.get(address))
 
     act = {"first": "1", "last": "5", "act": "activated", "reason": "Handed to the fair"}

@@ -112,8 +112,9 @@ def tell_faults(lines: Sequence[str]) -> list[str]:
 
 @contextmanager
 def show_progress(label: str, total: int | None = None) -> Iterator[Callable[..., None]]:
-    """A bar on standard error; what it gives moves it, by `completed` or `advance`, and takes `total` and `description`, too."""
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    """A bar on a terminal, beside the results. What it gives moves the bar by `completed` or `advance`, or changes `total`."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(label, total=total)
 
         def move(**changes: Any) -> None:

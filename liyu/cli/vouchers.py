@@ -1,10 +1,12 @@
 """`liyu vouchers`: vouchers on paper, and given to many."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
+from msgspec import Struct
 from psycopg import AsyncConnection
 
 from liyu.cli.installation import clock, connect, load_settings, report, run, show_progress
@@ -14,6 +16,17 @@ from liyu.core.settings import Settings
 from liyu.vouchers.sheets import FORMS, LAYOUTS, RUN_FORMS, Form, Layout
 
 ACTOR = "cli"
+
+
+class Wanted(Struct, frozen=True):
+    """What is to be printed, and how."""
+
+    sku: str | None
+    run_id: int | None
+    numbers: tuple[int, int] | None
+    form: Form
+    layout: Layout
+    locale: str
 
 
 class NumberRange(click.ParamType[tuple[int, int]]):
@@ -72,7 +85,7 @@ def print_vouchers(
         raise click.UsageError("Only the vouchers of a run have numbers, and their data as a file.")
     if not target.parent.is_dir():
         raise click.UsageError(f"There is no folder {target.parent} to write {target.name} into.")
-    run(_print(load_settings(), sku, run_id, numbers, form, layout, locale, target))
+    run(_print(load_settings(), Wanted(sku, run_id, numbers, form, layout, locale), target))
     report(f"{target}: {target.stat().st_size:,} bytes")
 
 
@@ -105,18 +118,9 @@ async def _last_voucher(settings: Settings) -> int:
     return int(row[0])
 
 
-async def _print(
-    settings: Settings,
-    sku: str | None,
-    run_id: int | None,
-    numbers: tuple[int, int] | None,
-    form: Form,
-    layout: Layout,
-    locale: str,
-    target: Path,
-) -> None:
+async def _print(settings: Settings, wanted: Wanted, target: Path) -> None:
     from liyu.core.storage import open_storage
-    from liyu.vouchers.batches import Numbers, carry_out, load_print, order_print, resume_print
+    from liyu.vouchers.batches import carry_out, load_print
     from liyu.vouchers.pdf import BATCH_SECONDS, PdfMaker
     from liyu.web.paper import open_sheets
 
@@ -124,17 +128,7 @@ async def _print(
     with show_progress("Printing") as move:
         try:
             async with connect(settings) as connection:
-                wanted = None
-                if run_id is None:
-                    item_id = await _find_item(connection, sku)
-                else:
-                    item_id, total = await _find_run(connection, run_id)
-                    wanted = Numbers(run_id, *(numbers or (1, total)))
-                print_id, _ = await order_print(
-                    connection, item_id, locale=locale, layout=layout, form=form, actor=ACTOR, now=now, numbers=wanted
-                )
-                if (await load_print(connection, print_id)).state == "stopped":
-                    await resume_print(connection, print_id, now)
+                print_id = await _order(connection, wanted, now)
                 await carry_out(
                     connection,
                     print_id,
@@ -150,6 +144,24 @@ async def _print(
                     file.write(piece)
         finally:
             await asyncio.to_thread(maker.close)
+
+
+async def _order(connection: AsyncConnection[Any], wanted: Wanted, now: datetime) -> int:
+    """The print that does it: a new one, or that which was stopped on its way."""
+    from liyu.vouchers.batches import Numbers, load_print, order_print, resume_print
+
+    if wanted.run_id is None:
+        item_id, numbers = await _find_item(connection, wanted.sku), None
+    else:
+        item_id, total = await _find_run(connection, wanted.run_id)
+        numbers = Numbers(wanted.run_id, *(wanted.numbers or (1, total)))
+    print_id, _ = await order_print(
+        connection, item_id, locale=wanted.locale, layout=wanted.layout, form=wanted.form, actor=ACTOR, now=now,
+        numbers=numbers,
+    )  # fmt: skip
+    if (await load_print(connection, print_id)).state == "stopped":
+        await resume_print(connection, print_id, now)
+    return print_id
 
 
 async def _find_run(connection: AsyncConnection[Any], run_id: int) -> tuple[int, int]:

@@ -1,9 +1,10 @@
-"""`liyu vouchers issue`, run in this process: looked at, given once, gone on with, and refused with a reason."""
+"""`liyu vouchers issue` and `print`, run in this process: looked at, given once, gone on with, refused with a reason, printed."""
 
 import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from click.testing import CliRunner, Result
@@ -67,3 +68,14 @@ def test_what_somebody_has_drafted_in_the_console_stays_theirs(issue: Issue, dat
 async def _ask(database_url: str, question: str) -> object:
     async with open_world(database_url) as world:
         return await world.one(question)
+
+
+def test_what_was_given_is_printed_into_the_file_that_is_named(issue: Issue, tmp_path: Path) -> None:
+    assert issue("--everybody").exit_code == 0
+    target = tmp_path / "cups.zip"
+    printed = CliRunner().invoke(command, ["print", "cup", "--form", "zip", "--to", str(target)])
+    assert (printed.exit_code, printed.stdout) == (0, ""), printed.output
+    with ZipFile(target) as archive:
+        assert len(archive.namelist()) == 2
+    refused = CliRunner().invoke(command, ["print", "cup", "--form", "csv", "--to", str(target)])
+    assert (refused.exit_code, "Only the vouchers of a run" in refused.output) == (2, True)

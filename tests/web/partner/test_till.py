@@ -146,6 +146,8 @@ async def test_a_ticket_is_good_for_ten_minutes_and_for_one_person(portal: Porta
     late = await cashier.post("/partner/verify/confirm", data=second_step(looked))
     assert late.headers["location"] == "/partner/verify"
     assert "That took too long" in (await cashier.get("/partner/verify")).text
+    # Nor does choosing it anew, as from a wallet, prolong it.
+    assert (await look(cashier, second_step(looked)["ticket"])).headers["location"] == "/partner/verify"
     assert await portal.shops.footprint() == before
 
 

@@ -6,16 +6,22 @@ const round = (degrees) => degrees.toFixed(3);
 whenReady("[data-near]", (form) => {
   if (!navigator.geolocation) return;
   form.hidden = false;
-  form.querySelector("button").addEventListener("click", (event) => {
+  const button = form.querySelector("button");
+  button.addEventListener("click", (event) => {
     if (form.elements.latitude.value) return;
     event.preventDefault();
+    button.disabled = true;
     navigator.geolocation.getCurrentPosition(
       ({ coords }) => {
         form.elements.latitude.value = round(coords.latitude);
         form.elements.longitude.value = round(coords.longitude);
+        button.disabled = false;
         form.requestSubmit();
       },
-      () => { form.hidden = true; },
+      () => {
+        button.disabled = false;
+        form.querySelector("[role=status]").textContent = form.dataset.near;
+      },
       { timeout: 10000, maximumAge: 300000 },
     );
   });

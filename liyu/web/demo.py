@@ -31,7 +31,7 @@ async def find_demo_logins(connection: AnyConnection, session: AsyncSession, aud
         members = select(Member.phone, Member.name).where(
             Member.name.is_not(None), Member.phone.is_not(None), Member.state == "active"
         )
-        rows = await session.execute(members.order_by(Member.phone).limit(1))
+        rows = await session.execute(members.order_by(Member.id).limit(1))
         return [DemoLogin(row.phone, row.name) for row in rows]
     staff = select(Staff.email, Staff.name, Staff.role).where(Staff.audience == audience, Staff.active)
     rows = await session.execute(staff.order_by(Staff.id).limit(_SHOWN))

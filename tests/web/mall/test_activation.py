@@ -2,13 +2,15 @@
 
 from datetime import date, timedelta
 
+from litestar import Litestar
+
 from liyu.core.clock import FixedClock
 from liyu.core.database import Sessions
 from liyu.members.enrol import NewMember, enrol_members
-from tests.web.conftest import OpenClient
+from tests.web.conftest import Client, OpenClient
 from tests.web.console.acts import texts_of
 from tests.web.mall.conftest import Shop
-from tests.web.personas import sign_in_member, token_in
+from tests.web.personas import PHONE, sign_in_member, token_in
 
 GUEST_PHONE = "+8613700137000"
 STANDING = "SELECT state, activated_at, tier_until FROM member WHERE external_id = 'P1'"
@@ -60,3 +62,16 @@ async def test_a_wrong_code_activates_nobody_and_who_is_frozen_stays_so(
     assert (await sign_in_member(client, sessions, GUEST_PHONE)).status_code == 303
     assert await (await shop.world.connection.execute(STANDING)).fetchall() == [("frozen", None, None)]
     assert await shop.world.lots("P1") == {None: 80}
+
+
+async def test_the_demo_names_its_first_member_whoever_came_since(
+    shop: Shop, clock: FixedClock, app: Litestar, client: Client, sessions: Sessions
+) -> None:
+    await shop.world.connection.execute("UPDATE program SET demo = true")
+    newcomer = NewMember(external_id="M0", phone="+8613000000000", name="何青")
+    async with shop.world.connection.transaction():
+        await enrol_members(shop.world.connection, [newcomer], actor="test", now=clock.now())
+    await app.state.services.program.refresh(sessions)
+    page = (await client.get("/login")).text
+    assert PHONE in page
+    assert "+8613000000000" not in page

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import rich_click as click
+from msgspec import to_builtins
 
 from liyu.catalog.errors import FileFaultyError
 from liyu.catalog.import_items import import_items, read_csv
@@ -34,12 +35,14 @@ def import_file(context: click.Context, file: Path, as_json: bool) -> None:
             show({"created": 0, "changed": 0, "unchanged": 0, "faults": faults}, as_json=True, words=str)
         click.echo("\n".join([f"liyu: {fault}", *(f"  {line}" for line in lines)]), err=True)
         context.exit(1)
-    answer = {"created": result.created, "changed": result.changed, "unchanged": result.unchanged, "faults": []}
-    show(
-        answer,
-        as_json=as_json,
-        words=lambda: f"{result.created} items published, {result.changed} changed, {result.unchanged} as they were.",
-    )
+    show(to_builtins(result) | {"faults": []}, as_json=as_json, words=lambda: _in_words(result))
+
+
+def _in_words(result: ImportResult) -> str:
+    counts = f"{result.created} items published, {result.changed} changed, {result.unchanged} as they were."
+    if not result.awaiting_codes:
+        return counts
+    return f"{counts}\nFewer codes than stock, so they offer what is there: {', '.join(result.awaiting_codes)}."
 
 
 async def _import(settings: Settings, file: Path) -> ImportResult:

@@ -98,9 +98,11 @@ def test_a_faulty_catalog_names_every_fault_ends_with_1_and_changes_nothing(liyu
     refused = liyu("items", "import", str(file), "--json")
     assert refused.returncode == 1
     assert {fault["column"] for fault in json.loads(refused.stdout)["faults"]} == {"sku", "kind", "name_zh", "points"}
-    file.write_text("sku,kind,name_zh,points\nGOOD,coupon,好,100\n", encoding="utf-8")
+    file.write_text("sku,kind,name_zh,points,stock\nGOOD,coupon,好,100,\nCODE,code,码,5,10\n", encoding="utf-8")
     published = liyu("items", "import", str(file), "--json")
-    assert (published.returncode, json.loads(published.stdout)["created"]) == (0, 1)
+    told = json.loads(published.stdout)
+    assert (published.returncode, told["created"], told["awaiting_codes"]) == (0, 2, ["CODE"])
+    assert "offer what is there: CODE." in liyu("items", "import", str(file)).stdout
 
 
 def test_a_key_is_printed_alone_listed_without_its_text_and_revoked_once(liyu: Run) -> None:

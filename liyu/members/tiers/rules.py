@@ -16,7 +16,6 @@ MATCHING = "matching"
 FALL_POLICIES = (ONE_STEP, MATCHING)
 """Where a member falls who has not kept their tier: to the next lower one, or to the one that the period's growth reaches."""
 
-JOINED = "joined"
 THRESHOLD_REACHED = "threshold_reached"
 RETAINED = "retained"
 DOWNGRADED = "downgraded"

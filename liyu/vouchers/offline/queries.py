@@ -115,11 +115,6 @@ _PAGE = f"""{_USES}
 
 _ONE = f"{_USES} WHERE u.id = %s AND u.conflict IS NOT NULL"
 
-_COUNT = """
-    SELECT count(*) FROM offline_use u JOIN till_device d ON d.id = u.device_id
-    WHERE u.conflict IS NOT NULL AND u.received_at >= %(since)s AND d.partner_id = %(partner)s
-        AND (%(store)s::bigint IS NULL OR d.store_id = %(store)s)"""
-
 _DECISIONS = """
     SELECT c.bearer, c.amount_minor, c.reason, c.actor, f.name, c.at FROM offline_decision c
     LEFT JOIN staff f ON c.actor = 'staff:' || f.id WHERE c.offline_use_id = %s ORDER BY c.id"""
@@ -152,13 +147,3 @@ async def find_conflict(connection: AsyncConnection[Any], use_id: int) -> tuple[
     if found is None:
         raise UnknownConflictError
     return found, await fetch_all(connection, Decision, _DECISIONS, (use_id,))
-
-
-async def count_conflicts(
-    connection: AsyncConnection[Any], partner_id: int, *, since: datetime, store_id: int | None = None
-) -> int:
-    """Conflicts of a partner, or one store, that came in since an instant."""
-    values = {"partner": partner_id, "since": since, "store": store_id}
-    row = await (await connection.execute(_COUNT, values)).fetchone()
-    assert row is not None
-    return int(row[0])

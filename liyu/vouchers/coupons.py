@@ -17,7 +17,9 @@ _COUPONS = """
         coalesce(i.coupon_threshold_minor, 0), v.partner_id, v.expires_at, r.combines, r.combines_with, r.most_per_bill,
         r.exclusive_group, r.turn, r.threshold_of
     FROM voucher v JOIN item i ON i.id = v.item_id LEFT JOIN coupon_rule r ON r.item_id = i.id
-    WHERE i.coupon_form IS NOT NULL AND v.state IN ('issued', 'partly_used') AND v.frozen_at IS NULL AND v.expires_at > %(now)s"""
+        LEFT JOIN till_rule t ON t.item_id = i.id
+    WHERE i.coupon_form IS NOT NULL AND v.state IN ('issued', 'partly_used') AND v.frozen_at IS NULL
+        AND greatest(v.issued_at, t.usable_from) <= %(now)s AND v.expires_at > %(now)s"""
 
 
 async def coupons_of_member(connection: AsyncConnection[Any], member_id: int, now: datetime) -> list[Coupon]:

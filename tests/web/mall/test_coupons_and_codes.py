@@ -50,6 +50,13 @@ async def test_the_wallet_says_which_coupons_go_together_and_why_not(
     # Two that do not differ are named once.
     await world.redeem("M1", "A")
     assert "Ten off × 2 : Cannot be combined with" in texts_of(await member.get("/wallet/combine?amount=100"))
+    # What is not valid yet is no choice.
+    await world.connection.execute(
+        "INSERT INTO till_rule (item_id, usable_from, paper_confirmed) SELECT id, %s, false FROM item WHERE sku = 'B'",
+        (clock.now() + timedelta(days=1),),
+    )
+    page = texts_of(await member.get("/wallet/combine?amount=100"))
+    assert ("Best: ¥ 10.00 off" in page, "Twenty off" in page) == (True, False)
     for wrong in ("x", "-1", "0", "99999999999"):
         assert (await member.get(f"/wallet/combine?amount={wrong}")).status_code == 422, wrong
     assert await world.one("SELECT sum(uses) FROM voucher") == 0

@@ -255,7 +255,7 @@ class CheckField(Field[bool]):
         return bool(given) and str(given[0]) not in {"", "no", "off", "false", "0"}
 
 
-YEARS = range(1900, 2200)
+YEARS = range(1800, 2200)
 """Of dates that anybody means; calendars end beyond them, and a day before the first or after the last cannot be reckoned."""
 
 

@@ -34,18 +34,14 @@ async def show_consents(request: AnyRequest, session: NamedDependency[AsyncSessi
 async def publish(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """Publish a new wording: whoever agreed to the one before is asked anew."""
     form, connection = await WordingForm.read(request), await driver_connection(session)
-    actor = actor_of(request).reference
-    versions: list[int] = []
-
-    async def act() -> None:
-        versions.append(
-            await publish_text(connection, form.purpose, form.text_zh, form.text_en, actor=actor, now=now_of(request))
-        )
-
-    if not (form.is_valid and await carry_out(connection, form, act())):
+    actor, version = actor_of(request).reference, None
+    if form.is_valid:
+        act = publish_text(connection, form.purpose, form.text_zh, form.text_en, actor=actor, now=now_of(request))
+        version = await carry_out(connection, form, act)
+    if version is None:
         return await _show(request, session, form, status=422)
-    await record_act(request, session, "consent.publish", f"consent:{form.purpose}", after={"version": versions[0]})
-    leave_notice(request, Message(N_("Version %(version)s is published."), {"version": versions[0]}))
+    await record_act(request, session, "consent.publish", f"consent:{form.purpose}", after={"version": version})
+    leave_notice(request, Message(N_("Version %(version)s is published."), {"version": version}))
     return redirect(request, f"/console{PATH}")
 
 

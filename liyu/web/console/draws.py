@@ -24,7 +24,7 @@ from liyu.redemption.draws.queries import (
 )
 from liyu.redemption.draws.records import Draw, find_draw, list_prizes
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.acts import adopt_faults, try_act
+from liyu.web.acts import adopt_faults, attempt, try_act
 from liyu.web.audit import record_act
 from liyu.web.console import words
 from liyu.web.console.common import (
@@ -65,19 +65,15 @@ async def new_draw(request: AnyRequest, session: NamedDependency[AsyncSession]) 
 async def create(request: AnyRequest, session: NamedDependency[AsyncSession]) -> Page:
     """Plan a draw; nobody sees it yet."""
     connection, form = await driver_connection(session), await DrawForm.read(request)
-    refusal, numbers = None, []
-    if form.is_valid:
-        draft = form.draft(await _tier_ids(connection))
-
-        async def plan() -> None:
-            numbers.append(await plan_draw(connection, draft, actor=actor_of(request).reference, now=now_of(request)))
-
-        refusal = _to_form(form, await try_act(connection, plan()))
-    if not form.is_valid or refusal:
-        return await _show_form(request, connection, form, None, refusal=refusal)
-    await record_act(request, session, "draw.plan", f"draw:{numbers[0]}", after={"item": form.sku})
+    if not form.is_valid:
+        return await _show_form(request, connection, form, None)
+    draft, actor = form.draft(await _tier_ids(connection)), actor_of(request).reference
+    number = await attempt(connection, plan_draw(connection, draft, actor=actor, now=now_of(request)))
+    if isinstance(number, DomainError):
+        return await _show_form(request, connection, form, None, refusal=_to_form(form, number))
+    await record_act(request, session, "draw.plan", f"draw:{number}", after={"item": form.sku})
     leave_notice(request, N_("Saved. Nobody sees it until it is announced."))
-    return redirect(request, f"/console/draws/{numbers[0]}")
+    return redirect(request, f"/console/draws/{number}")
 
 
 @get("/draws/{number:str}/edit", guards=[EDIT])

@@ -26,7 +26,7 @@ from liyu.redemption.drops.service import (
     plan_drop,
 )
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.acts import try_act
+from liyu.web.acts import attempt, try_act
 from liyu.web.audit import record_act
 from liyu.web.console import drop_words
 from liyu.web.console.common import (
@@ -127,17 +127,12 @@ async def create(request: AnyRequest, session: NamedDependency[AsyncSession]) ->
     if not form.is_valid:
         return _show_form(request, form, None, status=422)
     connection, actor = await driver_connection(session), actor_of(request).reference
-    made: list[str] = []
-
-    async def plan() -> None:
-        made.append(await plan_drop(connection, form.plan, actor=actor, now=now_of(request)))
-
-    refusal = await try_act(connection, plan())
-    if refusal:
-        return _show_form(request, form, None, status=422, refusal=refusal)
-    await record_act(request, session, "drop.plan", f"drop:{made[0]}", after={"sku": form.sku})
+    number = await attempt(connection, plan_drop(connection, form.plan, actor=actor, now=now_of(request)))
+    if isinstance(number, DomainError):
+        return _show_form(request, form, None, status=422, refusal=number)
+    await record_act(request, session, "drop.plan", f"drop:{number}", after={"sku": form.sku})
     leave_notice(request, N_("Planned. Members see it once it is announced."))
-    return redirect(request, f"{HERE}/{made[0]}")
+    return redirect(request, f"{HERE}/{number}")
 
 
 @get("/drops/{number:str}/edit", guards=[EDIT])

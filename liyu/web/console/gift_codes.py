@@ -34,7 +34,7 @@ from liyu.redemption.giftcodes.batches import (
 )
 from liyu.redemption.giving import LARGEST_QUANTITY, list_givable
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.acts import adopt_faults, try_act
+from liyu.web.acts import attempt, carry_out
 from liyu.web.attachments import CSV, attach
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
@@ -136,24 +136,16 @@ async def make(request: AnyRequest, session: NamedDependency[AsyncSession]) -> P
         quantity=form.quantity or 1, per_member_limit=form.per_member_limit, valid_from=start_of_day(form.first_day, zone),
         valid_to=start_of_day(form.last_day + timedelta(days=1), zone),
     )  # fmt: skip
-    made: list[int] = []
-
-    async def act() -> None:
-        made.append(
-            await make_batch(
-                connection, open_storage(services.settings), draft, secret_key=services.settings.secret_key,
-                actor=actor_of(request).reference, now=now_of(request),
-            )
-        )  # fmt: skip
-
-    refusal = adopt_faults(form, await try_act(connection, act()))
-    if refusal is not None or not form.is_valid:
-        if refusal is not None:
-            form.refuse(refusal.text, {"name_taken": "name", "item_does_not_fit": "sku"}.get(refusal.code, ""))
+    act = make_batch(
+        connection, open_storage(services.settings), draft, secret_key=services.settings.secret_key,
+        actor=actor_of(request).reference, now=now_of(request),
+    )  # fmt: skip
+    batch_id = await carry_out(connection, form, act, {"name_taken": "name", "item_does_not_fit": "sku"})
+    if batch_id is None:
         return await _form_page(request, connection, form, status=422)
     after = {"name": draft.name, "codes": draft.codes, "points": draft.points, "item": draft.sku}
-    await record_act(request, session, "giftcodes.make", f"giftcodes:{made[0]}", after=after)
-    return redirect(request, f"/console/gift-codes/{made[0]}")
+    await record_act(request, session, "giftcodes.make", f"giftcodes:{batch_id}", after=after)
+    return redirect(request, f"/console/gift-codes/{batch_id}")
 
 
 @post("/gift-codes/find", guards=[READ])
@@ -185,24 +177,18 @@ async def change(request: AnyRequest, session: NamedDependency[AsyncSession], ba
     form, connection = await RangeForm.read(request), await driver_connection(session)
     if not form.is_valid:
         return await _show(request, connection, batch_id, form, status=422)
-    changed: list[int] = []
-
-    async def act() -> None:
-        changed.append(
-            await change_range(
-                connection, batch_id, form.act, form.first_serial, form.last_serial, reason=form.reason,
-                actor=actor_of(request).reference, now=now_of(request), zone=current_zone(),
-            )
-        )  # fmt: skip
-
-    refusal = await try_act(connection, act())
-    if refusal:
-        return await _show(request, connection, batch_id, form, refusal=refusal)
-    after = {"from": form.first_serial, "through": form.last_serial, "codes": changed[0], "reason": form.reason}
+    act = change_range(
+        connection, batch_id, form.act, form.first_serial, form.last_serial, reason=form.reason,
+        actor=actor_of(request).reference, now=now_of(request), zone=current_zone(),
+    )  # fmt: skip
+    changed = await attempt(connection, act)
+    if isinstance(changed, DomainError):
+        return await _show(request, connection, batch_id, form, refusal=changed)
+    after = {"from": form.first_serial, "through": form.last_serial, "codes": changed, "reason": form.reason}
     action = "giftcodes.activate" if form.act == "activated" else "giftcodes.cancel"
     await record_act(request, session, action, f"giftcodes:{batch_id}", after=after)
     words = N_("%(codes)s codes are active now.") if form.act == "activated" else N_("%(codes)s codes are cancelled.")
-    leave_notice(request, Message(words, {"codes": changed[0]}))
+    leave_notice(request, Message(words, {"codes": changed}))
     return redirect(request, f"/console/gift-codes/{batch_id}")
 
 

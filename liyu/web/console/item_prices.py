@@ -68,9 +68,8 @@ async def plan(request: AnyRequest, session: NamedDependency[AsyncSession], sku:
     """Plan a price. The worker publishes it in the minute of its instant."""
     connection = await driver_connection(session)
     form = await (await _form_class(connection)).read(request)
-    now = now_of(request)
-
-    async def act() -> None:
+    actor, now = actor_of(request).reference, now_of(request)
+    if form.is_valid:
         draft = PriceDraft(
             points=form.points,
             cash_minor=form.cash_minor or 0,
@@ -78,10 +77,8 @@ async def plan(request: AnyRequest, session: NamedDependency[AsyncSession], sku:
             begins_at=form.begins_at or now,
             reason=form.reason,
         )
-        actor = actor_of(request).reference
-        await plan_price(connection, sku, draft, actor=actor, now=now, zone=current_zone())
-
-    if not (form.is_valid and await carry_out(connection, form, act())):
+        await carry_out(connection, form, plan_price(connection, sku, draft, actor=actor, now=now, zone=current_zone()))
+    if not form.is_valid:
         return await _show(request, connection, sku, form, status=422)
     facts = {name: form.values[name] for name in ("points", "cash_minor", "reason")}
     begins = local_text(form.begins_at)

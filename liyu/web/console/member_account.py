@@ -177,16 +177,12 @@ async def _act(
     """
     connection = await driver_connection(session)
     member_id = await find_member_id(connection, external_id)
-    done: list[Done] = []
-
-    async def act() -> None:
-        done.append(await work(connection, member_id))
-
-    if not (form.is_valid and await carry_out(connection, form, act())):
+    done = await carry_out(connection, form, work(connection, member_id)) if form.is_valid else None
+    if done is None:
         return await _show(request, session, external_id, form)
-    what, whose = done[0], done[0].external_id or external_id
-    await record_act(request, session, what.action, f"member:{whose}", after=what.after or None)
-    leave_notice(request, what.notice)
+    whose = done.external_id or external_id
+    await record_act(request, session, done.action, f"member:{whose}", after=done.after or None)
+    leave_notice(request, done.notice)
     return redirect(request, f"/console/members/{segment(whose)}/account")
 
 

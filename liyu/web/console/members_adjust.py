@@ -15,7 +15,6 @@ from liyu.members.queries import read_member
 from liyu.members.service.adjustments import (
     DONE,
     REPEATED,
-    Adjusted,
     adjust_or_ask,
     approve,
     list_requests,
@@ -23,7 +22,7 @@ from liyu.members.service.adjustments import (
 )
 from liyu.members.service.models import REQUEST_STATES
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.acts import adopt_faults, try_act
+from liyu.web.acts import adopt_faults, attempt
 from liyu.web.audit import record_act
 from liyu.web.console import words
 from liyu.web.console.common import (
@@ -72,27 +71,21 @@ async def adjust(request: AnyRequest, session: NamedDependency[AsyncSession], ex
         return await show_member_page(request, session, external_id, form=form)
     connection = await driver_connection(session)
     before = await read_member(connection, external_id)
-    done: list[Adjusted] = []
-
-    async def act() -> None:
-        done.append(
-            await adjust_or_ask(
-                connection,
-                external_id,
-                form.points,
-                reason=form.why,
-                key=f"{actor.reference}:{form.key}",
-                actor=actor.reference,
-                now=now_of(request),
-                zone=current_zone(),
-            )
-        )
-
-    refusal = adopt_faults(form, await try_act(connection, act()))
-    if refusal or form.faults:
-        faulty = form if form.faults else None
-        return await show_member_page(request, session, external_id, form=faulty, refusal=refusal)
-    outcome = done[0].outcome
+    act = adjust_or_ask(
+        connection,
+        external_id,
+        form.points,
+        reason=form.why,
+        key=f"{actor.reference}:{form.key}",
+        actor=actor.reference,
+        now=now_of(request),
+        zone=current_zone(),
+    )
+    adjusted = await attempt(connection, act)
+    if isinstance(adjusted, DomainError):
+        refusal = adopt_faults(form, adjusted)
+        return await show_member_page(request, session, external_id, form=None if refusal else form, refusal=refusal)
+    outcome = adjusted.outcome
     if outcome == REPEATED:
         leave_notice(request, N_("This adjustment was made already; nothing was done twice."))
         return redirect(request, page_of(external_id))
@@ -124,25 +117,19 @@ async def decide(request: AnyRequest, session: NamedDependency[AsyncSession], re
     form, actor = await DecisionForm.read(request), actor_of(request).reference
     if not form.is_valid:
         return await _show_queue(request, session, form=form, faulty=request_id)
-    connection, whose = await driver_connection(session), []
-
-    async def act() -> None:
-        if form.wanted == "approved":
-            found = await approve(
-                connection, request_id, actor=actor, decision=form.decision, now=now_of(request), zone=current_zone()
-            )
-        else:
-            found = await refuse(connection, request_id, actor=actor, decision=form.decision, now=now_of(request))
-        whose.append(found)
-
-    refusal = await try_act(connection, act())
-    if refusal:
-        return await _show_queue(request, session, refusal=refusal)
+    connection, now = await driver_connection(session), now_of(request)
+    if form.wanted == "approved":
+        act = approve(connection, request_id, actor=actor, decision=form.decision, now=now, zone=current_zone())
+    else:
+        act = refuse(connection, request_id, actor=actor, decision=form.decision, now=now)
+    whose = await attempt(connection, act)
+    if isinstance(whose, DomainError):
+        return await _show_queue(request, session, refusal=whose)
     await record_act(
         request,
         session,
         "member.adjust_approve" if form.wanted == "approved" else "member.adjust_refuse",
-        f"member:{whose[0]}",
+        f"member:{whose}",
         after={"request": request_id, "decision": form.decision},
     )
     leave_notice(request, N_("The points are moved.") if form.wanted == "approved" else N_("Refused. Nothing moved."))

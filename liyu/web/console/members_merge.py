@@ -14,10 +14,9 @@ from liyu.core.i18n import N_, Message
 from liyu.members.account import list_tiers
 from liyu.members.queries import read_member
 from liyu.members.service.finder import MemberFilter, list_members
-from liyu.members.service.merge import Party
-from liyu.redemption.merge import Merged, merge, preview_merge
+from liyu.redemption.merge import merge, preview_merge
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.acts import try_act
+from liyu.web.acts import attempt
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
     LONGEST_REASON,
@@ -59,26 +58,19 @@ async def do_merge(request: AnyRequest, session: NamedDependency[AsyncSession], 
     if not form.is_valid:
         return await _show(request, session, external_id, str(form.raw["source"]), form=form)
     connection, actor = await driver_connection(session), actor_of(request)
-    done: list[Merged] = []
-
-    async def act() -> None:
-        done.append(
-            await merge(
-                connection,
-                form.source,
-                external_id,
-                reason=form.reason,
-                actor=actor.reference,
-                now=now_of(request),
-                zone=current_zone(),
-                seen=form.seen,
-            )
-        )
-
-    refusal = await try_act(connection, act())
-    if refusal:
-        return await _show(request, session, external_id, form.source, form=form, refusal=refusal)
-    moved = done[0]
+    act = merge(
+        connection,
+        form.source,
+        external_id,
+        reason=form.reason,
+        actor=actor.reference,
+        now=now_of(request),
+        zone=current_zone(),
+        seen=form.seen,
+    )
+    moved = await attempt(connection, act)
+    if isinstance(moved, DomainError):
+        return await _show(request, session, external_id, form.source, form=form, refusal=moved)
     await record_act(
         request,
         session,
@@ -126,25 +118,20 @@ async def _preview(
     request: AnyRequest, connection: Connection, context: dict[str, Any], refusal: DomainError | None
 ) -> DomainError | None:
     """Try it out and roll it back; what is in the way is the refusal of the page."""
-    shown: list[tuple[Party, Merged]] = []
-
-    async def act() -> None:
-        shown.append(
-            await preview_merge(
-                connection,
-                context["source"].external_id,
-                context["target"].external_id,
-                actor=actor_of(request).reference,
-                now=now_of(request),
-                zone=current_zone(),
-            )
-        )
-
-    in_the_way = await try_act(connection, act())
-    if in_the_way is None:
-        context["tiers"] = {tier.rank: tier for tier in await list_tiers(connection)}
-        context["merged"] = shown[0][1]
-    return refusal or in_the_way
+    act = preview_merge(
+        connection,
+        context["source"].external_id,
+        context["target"].external_id,
+        actor=actor_of(request).reference,
+        now=now_of(request),
+        zone=current_zone(),
+    )
+    shown = await attempt(connection, act)
+    if isinstance(shown, DomainError):
+        return refusal or shown
+    context["tiers"] = {tier.rank: tier for tier in await list_tiers(connection)}
+    _, context["merged"] = shown
+    return refusal
 
 
 ROUTES = [show_merge, do_merge]

@@ -60,7 +60,9 @@ async def _carry_out(
     done: str,
 ) -> Page:
     connection = await driver_connection(session)
-    if act is None or not await carry_out(connection, form, act):
+    if act is not None:
+        await carry_out(connection, form, act)
+    if not form.is_valid:
         return await show_member_page(request, session, external_id, form=form)
     await record_act(request, session, f"member.person.{name}", f"member:{external_id}", after=dict(form.values))
     leave_notice(request, Message(done))

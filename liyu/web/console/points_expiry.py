@@ -31,7 +31,7 @@ from liyu.members.points.lots import add_months, end_of_month
 from liyu.members.program import ProgramTerms, load_terms
 from liyu.members.queries import find_member_id, read_member
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.acts import adopt_faults, try_act
+from liyu.web.acts import adopt_faults, attempt
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
     AnyRequest,
@@ -139,20 +139,15 @@ async def change(request: AnyRequest, session: NamedDependency[AsyncSession]) ->
     member_id = await find_member_id(connection, form.member) if form.member else None
     actor = actor_of(request).reference
     order = Order(form.kind, member_id, form.from_day, form.to_day, form.reason, f"{actor}:{form.key}")
-    found: list[Any] = []
-
-    async def act() -> None:
-        if form.step == "check":
-            found.append(await check_order(connection, order, now=now_of(request), zone=current_zone()))
-        else:
-            found.append(await give_order(connection, order, actor=actor, now=now_of(request), zone=current_zone()))
-
-    refusal = adopt_faults(form, await try_act(connection, act()))
-    if refusal or form.faults:
-        return await _show_change(request, session, form, refusal=refusal)
     if form.step == "check":
-        return await _show_change(request, session, form, checked=found[0])
-    given = found[0]
+        checked = await attempt(connection, check_order(connection, order, now=now_of(request), zone=current_zone()))
+        if isinstance(checked, DomainError):
+            return await _show_change(request, session, form, refusal=adopt_faults(form, checked))
+        return await _show_change(request, session, form, checked=checked)
+    act = give_order(connection, order, actor=actor, now=now_of(request), zone=current_zone())
+    given = await attempt(connection, act)
+    if isinstance(given, DomainError):
+        return await _show_change(request, session, form, refusal=adopt_faults(form, given))
     if given.is_new:
         after = {"day": str(form.from_day), "until": str(given.to_day), "reason": form.reason, "order": given.id}
         subject = f"member:{form.member}" if form.member else "points:all"

@@ -32,7 +32,7 @@ from liyu.vouchers.batches import (
 from liyu.vouchers.sheets import FORMS, LAYOUTS, Form, Layout
 from liyu.web import forms
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.acts import try_act
+from liyu.web.acts import attempt, try_act
 from liyu.web.attachments import headers_of, open_pieces
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
@@ -97,32 +97,26 @@ async def order(request: AnyRequest, session: NamedDependency[AsyncSession]) -> 
         form.refuse(N_("Choose an item of the list."), "sku")
     if not form.is_valid:
         return await _show_list(request, session, form, status=422)
-    print_id, refusal = await order_and_start(request, session, items[form.sku], form)
-    if refusal:
-        return await _show_list(request, session, form, refusal=refusal)
+    print_id = await order_and_start(request, session, items[form.sku], form)
+    if isinstance(print_id, DomainError):
+        return await _show_list(request, session, form, refusal=print_id)
     return redirect(request, f"/console/prints/{print_id}")
 
 
 async def order_and_start(
     request: AnyRequest, session: AsyncSession, item_id: int, wish: Wish, *, numbers: Numbers | None = None
-) -> tuple[int | None, DomainError | None]:
+) -> int | DomainError:
     """Order vouchers of an item, or numbers of a run, and let the worker begin: the print, or why there is none."""
     connection = await driver_connection(session)
     layout, wanted = cast("Layout", wish.layout), cast("Form", wish.form)
-    ordered: list[tuple[int, bool]] = []
-
-    async def act() -> None:
-        ordered.append(
-            await order_print(
-                connection, item_id, locale=wish.language, layout=layout, form=wanted, actor=actor_of(request).reference,
-                now=now_of(request), numbers=numbers,
-            )
-        )  # fmt: skip
-
-    refusal = await try_act(connection, act())
-    if refusal:
-        return None, refusal
-    print_id, is_new = ordered[0]
+    act = order_print(
+        connection, item_id, locale=wish.language, layout=layout, form=wanted, actor=actor_of(request).reference,
+        now=now_of(request), numbers=numbers,
+    )  # fmt: skip
+    ordered = await attempt(connection, act)
+    if isinstance(ordered, DomainError):
+        return ordered
+    print_id, is_new = ordered
     if is_new:
         await defer(connection, "print_vouchers", print_id=print_id)
         found = await load_print(connection, print_id)
@@ -130,7 +124,7 @@ async def order_and_start(
         if numbers:
             after |= {"run": numbers.run_id, "from": numbers.first, "through": numbers.last}
         await record_act(request, session, "print.order", f"print:{print_id}", after=after)
-    return print_id, None
+    return print_id
 
 
 @get("/prints/{print_id:int}", guards=[GUARD])

@@ -8,10 +8,11 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
+from liyu.core.errors import DomainError
 from liyu.core.i18n import N_, Message
 from liyu.redemption.payments.refunds import refund_part
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.acts import try_act
+from liyu.web.acts import attempt
 from liyu.web.audit import record_act
 from liyu.web.console.common import LONGEST_REASON, AnyRequest, now_of, segment
 from liyu.web.console.redemptions import show_one
@@ -35,26 +36,20 @@ async def refund(request: AnyRequest, session: NamedDependency[AsyncSession], nu
     connection = await driver_connection(session)
     services = visit_of(request).services
     cash = format_money(form.amount, services.program.current(services.sessions).currency)
-    given: list[int] = []
-
-    async def give() -> None:
-        given.append(
-            await refund_part(
-                connection,
-                number,
-                form.amount,
-                reason=form.why_refunded,
-                actor=actor.reference,
-                now=now_of(request),
-                zone=current_zone(),
-            )
-        )
-
-    refusal = await try_act(connection, give())
-    if refusal:
-        return await show_one(request, session, number, refusal=refusal)
-    done: dict[str, Any] = {"amount_minor": form.amount, "points": given[0], "reason": form.why_refunded}
+    act = refund_part(
+        connection,
+        number,
+        form.amount,
+        reason=form.why_refunded,
+        actor=actor.reference,
+        now=now_of(request),
+        zone=current_zone(),
+    )
+    points = await attempt(connection, act)
+    if isinstance(points, DomainError):
+        return await show_one(request, session, number, refusal=points)
+    done: dict[str, Any] = {"amount_minor": form.amount, "points": points, "reason": form.why_refunded}
     await record_act(request, session, "redemption.refund", f"redemption:{number}", after=done)
     words = N_("%(cash)s is on its way back, %(points)s points went with it.")
-    leave_notice(request, Message(words, {"cash": cash, "points": given[0]}))
+    leave_notice(request, Message(words, {"cash": cash, "points": points}))
     return redirect(request, f"/console/redemptions/{segment(number)}")

@@ -26,7 +26,7 @@ from liyu.vouchers.runs.queries import (
 from liyu.vouchers.runs.service import ACTS, MOST, decide_range, make_run
 from liyu.vouchers.sheets import LAYOUTS, RUN_FORMS
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.acts import adopt_faults, try_act
+from liyu.web.acts import attempt, carry_out
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
     LONGEST_REASON,
@@ -133,26 +133,17 @@ async def make(request: AnyRequest, session: NamedDependency[AsyncSession]) -> P
         form.refuse(N_("Choose an item of the list."), "sku")
     if not form.is_valid or form.last_day is None:
         return await _form_page(request, connection, form, status=422)
-    made: list[int] = []
-
-    async def act() -> None:
-        assert form.last_day is not None
-        made.append(
-            await make_run(
-                connection, form.sku, name=form.name, total=form.total, last_day=form.last_day,
-                actor=actor_of(request).reference, now=now_of(request), zone=current_zone(),
-            )
-        )  # fmt: skip
-
-    refusal = adopt_faults(form, await try_act(connection, act()))
-    if refusal is not None or not form.is_valid:
-        if refusal is not None:
-            fields = {"name_taken": "name", "item_does_not_fit": "sku", "not_enough_stock": "total"}
-            form.refuse(refusal.text, fields.get(refusal.code, ""))
+    act = make_run(
+        connection, form.sku, name=form.name, total=form.total, last_day=form.last_day,
+        actor=actor_of(request).reference, now=now_of(request), zone=current_zone(),
+    )  # fmt: skip
+    fields = {"name_taken": "name", "item_does_not_fit": "sku", "not_enough_stock": "total"}
+    run_id = await carry_out(connection, form, act, fields)
+    if run_id is None:
         return await _form_page(request, connection, form, status=422)
     after = {"name": form.name, "item": form.sku, "vouchers": form.total, "last_day": form.last_day.isoformat()}
-    await record_act(request, session, "runs.make", f"run:{made[0]}", after=after)
-    return redirect(request, f"{HOME}/{made[0]}")
+    await record_act(request, session, "runs.make", f"run:{run_id}", after=after)
+    return redirect(request, f"{HOME}/{run_id}")
 
 
 @get("/voucher-runs/{run_id:int}", guards=[READ])
@@ -167,26 +158,22 @@ async def decide(request: AnyRequest, session: NamedDependency[AsyncSession], ru
     form, connection = await ActForm.read(request), await driver_connection(session)
     if not form.is_valid:
         return await _show(request, connection, run_id, act=form, status=422)
-    run, changed = await load_run(connection, run_id, now_of(request)), list[int]()
+    run = await load_run(connection, run_id, now_of(request))
     if form.first > run.total:
         form.refuse(_beyond(run), "first")
         return await _show(request, connection, run_id, act=form, status=422)
     last = min(form.last, run.total)
 
-    async def act() -> None:
-        changed.append(
-            await decide_range(
-                connection, run_id, form.act, first=form.first, last=last, reason=form.reason,
-                actor=actor_of(request).reference, now=now_of(request), zone=current_zone(),
-            )
-        )  # fmt: skip
-
-    refusal = await try_act(connection, act())
-    if refusal:
-        return await _show(request, connection, run_id, act=form, refusal=refusal)
-    after = {"from": form.first, "through": last, "vouchers": changed[0], "reason": form.reason}
+    act = decide_range(
+        connection, run_id, form.act, first=form.first, last=last, reason=form.reason,
+        actor=actor_of(request).reference, now=now_of(request), zone=current_zone(),
+    )  # fmt: skip
+    changed = await attempt(connection, act)
+    if isinstance(changed, DomainError):
+        return await _show(request, connection, run_id, act=form, refusal=changed)
+    after = {"from": form.first, "through": last, "vouchers": changed, "reason": form.reason}
     await record_act(request, session, _AUDITED[form.act], f"run:{run_id}", after=after)
-    leave_notice(request, Message(_DONE[form.act], {"vouchers": changed[0]}))
+    leave_notice(request, Message(_DONE[form.act], {"vouchers": changed}))
     return redirect(request, f"{HOME}/{run_id}")
 
 
@@ -201,9 +188,9 @@ async def print_numbers(request: AnyRequest, session: NamedDependency[AsyncSessi
         form.refuse(_beyond(run), "print_first")
         return await _show(request, connection, run_id, printing=form, status=422)
     numbers = Numbers(run_id, form.print_first, min(form.print_last, run.total))
-    print_id, refusal = await order_and_start(request, session, run.item_id, form, numbers=numbers)
-    if refusal:
-        return await _show(request, connection, run_id, printing=form, refusal=refusal)
+    print_id = await order_and_start(request, session, run.item_id, form, numbers=numbers)
+    if isinstance(print_id, DomainError):
+        return await _show(request, connection, run_id, printing=form, refusal=print_id)
     return redirect(request, f"/console/prints/{print_id}")
 
 

@@ -22,11 +22,11 @@ from liyu.partners.settlement.queries import (
     statement_entries,
     statement_page,
 )
-from liyu.partners.settlement.settle import Prepared, prepare_statements, send_drafts
+from liyu.partners.settlement.settle import prepare_statements, send_drafts
 from liyu.partners.settlement.states import STATES
 from liyu.vouchers.office_queries import vouchers_of_uses
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.acts import try_act
+from liyu.web.acts import attempt
 from liyu.web.audit import record_act
 from liyu.web.console import words
 from liyu.web.console.common import (
@@ -76,16 +76,11 @@ async def prepare_run(request: AnyRequest, session: NamedDependency[AsyncSession
     if not form.is_valid:
         return await _refuse_month(request, session)
     period, connection = form.period, await driver_connection(session)
-    results: list[Prepared] = []
-
-    async def act() -> None:
-        actor, now = actor_of(request).reference, now_of(request)
-        results.append(await prepare_statements(connection, period, actor=actor, now=now, zone=current_zone()))
-
-    refusal_of_run = await try_act(connection, act())
-    if refusal_of_run:
-        return await _show_month(request, session, period, refusal=refusal_of_run)
-    done = results[0]
+    actor, now = actor_of(request).reference, now_of(request)
+    act = prepare_statements(connection, period, actor=actor, now=now, zone=current_zone())
+    done = await attempt(connection, act)
+    if isinstance(done, DomainError):
+        return await _show_month(request, session, period, refusal=done)
     counts = {"made": len(done.made), "recalculated": len(done.recalculated), "unchanged": len(done.unchanged)}
     await record_act(request, session, "statements.prepare", f"period:{period}", after=counts)
     leave_notice(

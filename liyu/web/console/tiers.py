@@ -91,17 +91,14 @@ async def change_tiers(request: AnyRequest, session: NamedDependency[AsyncSessio
     form = await read_form(request, before)
     if not form.is_valid:
         return _show_form(request, before, form, status=422)
-    plan, found = plan_of(form, before), []
-
-    async def preview() -> None:
-        found.extend(await preview_plan(connection, plan))
-
-    refusal = await try_act(connection, preview())
-    if isinstance(refusal, InvalidInputError):
-        adopt_plan_faults(form, refusal, before)
+    plan = plan_of(form, before)
+    try:
+        outlook = await preview_plan(connection, plan)
+    except InvalidInputError as faults:
+        adopt_plan_faults(form, faults, before)
         return _show_form(request, before, form, status=422)
     if form.values["confirmed"] != plan.digest():
-        return _show_form(request, before, form, plan=plan, outlook=found)
+        return _show_form(request, before, form, plan=plan, outlook=outlook)
     refusal = await try_act(connection, apply_plan(connection, plan, shown=form.values["shown"]))
     if refusal:
         return _show_form(request, before, form, refusal=refusal, status=refusal.status)

@@ -122,19 +122,17 @@ async def _save(request: AnyRequest, session: AsyncSession, address_id: int | No
         form.faults.clear()
         return _show_form(request, form, address_id)
     connection, member_id = await driver_connection(session), member_id_of(actor_of(request))
-
-    saved: list[int] = []
-
-    async def act() -> None:
+    saved = None
+    if form.is_valid:
         draft = AddressDraft(**{name: getattr(form, name) for name in AddressDraft.__struct_fields__})
-        saved.append(await save_address(connection, member_id, draft, now=now_of(request), address_id=address_id))
-
-    if not (form.is_valid and await carry_out(connection, form, act())):
+        act = save_address(connection, member_id, draft, now=now_of(request), address_id=address_id)
+        saved = await carry_out(connection, form, act)
+    if saved is None:
         return _show_form(request, form, address_id, status=422)
     await record_act(request, session, "address.save", actor_of(request).reference)
     leave_notice(request, N_("The address is saved."))
     waiting = local_path(form.next, "")
-    return redirect(request, f"{waiting}{'&' if '?' in waiting else '?'}address={saved[0]}" if waiting else PATH)
+    return redirect(request, f"{waiting}{'&' if '?' in waiting else '?'}address={saved}" if waiting else PATH)
 
 
 def _show_form(request: AnyRequest, form: Form, address_id: int | None = None, status: int = 200) -> Page:

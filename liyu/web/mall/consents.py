@@ -36,8 +36,8 @@ async def answer_consent(request: AnyRequest, session: NamedDependency[AsyncSess
     if not form.is_valid:
         return await _show(request, session, form, status=422)
     actor, now = actor_of(request).reference, now_of(request)
-    act = say(connection, member_id, form.text, given=form.given, actor=actor, now=now)
-    if not await carry_out(connection, form, act):
+    await carry_out(connection, form, say(connection, member_id, form.text, given=form.given, actor=actor, now=now))
+    if not form.is_valid:
         return await _show(request, session, form, status=409)
     leave_notice(request, N_("Thank you, noted.") if form.given else N_("Taken back. It takes effect at once."))
     return redirect(request, PATH)

@@ -66,23 +66,20 @@ async def save_profile(request: AnyRequest, session: NamedDependency[AsyncSessio
     connection, member_id = await driver_connection(session), member_id_of(actor_of(request))
     questions = await list_fields(connection)
     form = await _form_with(questions).read(request)
-    gained: list[int] = []
-
-    async def act() -> None:
+    gained = None
+    if form.is_valid:
         wanted = OwnProfile(
             **{name: getattr(form, name) or None for name in ProfileForm.fields},
             answers={question.key: getattr(form, f"{ANSWER}{question.key}") for question in questions},
         )
-        gained.append(await save_own_profile(connection, member_id, wanted, now=now_of(request), zone=current_zone()))
-
-    if not (form.is_valid and await carry_out(connection, form, act())):
+        act = save_own_profile(connection, member_id, wanted, now=now_of(request), zone=current_zone())
+        gained = await carry_out(connection, form, act)
+    if gained is None:
         member, answers = await read_record(connection, member_id), await load_answers(connection, member_id)
         return await _show(request, connection, member, questions, answers, form, status=422)
     await record_act(request, session, "profile.edit", actor_of(request).reference)
-    if gained[0]:
-        leave_notice(
-            request, Message(N_("Saved. Your profile is complete: +%(points)s points."), {"points": gained[0]})
-        )
+    if gained:
+        leave_notice(request, Message(N_("Saved. Your profile is complete: +%(points)s points."), {"points": gained}))
     else:
         leave_notice(request, N_("Saved."))
     return redirect(request, PATH)

@@ -93,16 +93,15 @@ async def close(request: AnyRequest, session: NamedDependency[AsyncSession]) -> 
     holdings = await load_holdings(connection, member_id, now)
     if form.is_valid and holdings.open_orders:
         form.refuse(N_("Some orders have not arrived yet. Wait for them or cancel them first."))
-    due: list[datetime] = []
-
-    async def act() -> None:
-        due.append(await ask_to_close(connection, member_id, reason=form.reason, actor=actor.reference, now=now))
-
-    if not (form.is_valid and await carry_out(connection, form, act())):
+    due = None
+    if form.is_valid:
+        act = ask_to_close(connection, member_id, reason=form.reason, actor=actor.reference, now=now)
+        due = await carry_out(connection, form, act)
+    if due is None:
         return await _show_close(request, connection, form, status=422)
     await record_act(request, session, "account.close_asked", actor.reference)
-    await _tell(request, session, member_id, due[0])
-    leave_notice(request, Message(N_("Your account will be closed on %(day)s."), {"day": due[0]}))
+    await _tell(request, session, member_id, due)
+    leave_notice(request, Message(N_("Your account will be closed on %(day)s."), {"day": due}))
     return redirect(request, PATH)
 
 

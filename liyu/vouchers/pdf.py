@@ -154,8 +154,8 @@ class PdfMaker:
             self._pool = None
 
 
-class _TooSlowError(Exception):
-    """The time for one document is over."""
+class _TooSlowError(BaseException):
+    """The time for one document is over. No Exception: libraries take those for a picture or a font that cannot be read."""
 
 
 class _Typesetter:

@@ -5,7 +5,9 @@ import io
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -328,9 +330,17 @@ async def test_a_document_that_takes_too_long_is_given_up() -> None:
         rows = "".join(f"<tr><td>{row}<td>{row}" for row in range(20_000))
         with pytest.raises(PdfTooSlowError):
             await maker.render(f"<table>{rows}</table>")
+        with pytest.raises(PdfTooSlowError):
+            await maker._run(_hold_on)
         assert (await maker.render("<p>ok")).startswith(b"%PDF")
     finally:
         maker.close()
+
+
+def _hold_on(_typesetter: Any) -> None:
+    """As a library does that goes on without the picture which it could not read."""
+    with suppress(Exception):
+        time.sleep(1.5)
 
 
 async def test_a_broken_process_is_replaced_and_the_document_made(maker: PdfMaker) -> None:

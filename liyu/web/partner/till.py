@@ -19,6 +19,7 @@ from liyu.vouchers.alphabet import tidy
 from liyu.vouchers.check import Checked, check, show
 from liyu.vouchers.codes import is_mistyped
 from liyu.vouchers.errors import (
+    Attempt,
     ConfirmationNeededError,
     PinLockedError,
     StaleTokenError,
@@ -27,6 +28,7 @@ from liyu.vouchers.errors import (
 )
 from liyu.vouchers.pins import DIGITS
 from liyu.vouchers.queries import count_verifications, verification_of_nonce, verifications_of_partner
+from liyu.vouchers.save import keep_attempt
 from liyu.vouchers.shown import VerifyRequest
 from liyu.vouchers.tokens import may_be_token
 from liyu.vouchers.verify import verify
@@ -129,17 +131,27 @@ async def look_at_voucher(request: AnyRequest, session: NamedDependency[AsyncSes
         form.refuse(entry.fault, "code")
     if till.store is None:
         form.refuse(N_("Choose the store you are in."), "store")
-    if entry is None or not form.is_valid:
+    if entry is None or till.store is None or not form.is_valid:
         return _entry_page(request, till, form, status=422)
     _remember_store(request, till)
     await count_attempt(request)
     if entry.wallet is not None and entry.wallet.stale:
-        return await _refusal_page(request, session, till, StaleTokenError(), None)
+        return await _refuse_stale_wallet(request, session, till, till.store)
     if entry.wallet is not None:
         return await wallet_page(request, session, till, entry.wallet)
     if entry.ticket is not None and not entry.ticket.is_fresh:
         return begin_anew(request)
     return await _look(request, session, till, form, entry)
+
+
+async def _refuse_stale_wallet(request: AnyRequest, session: AsyncSession, till: Till, store: StoreView) -> Page:
+    """A wallet whose minute is over, a screenshot most likely: the attempt is kept as every other."""
+    actor = actor_of(request)
+    attempt = Attempt(
+        actor.reference, store.id, None, StaleTokenError.code, now_of(request), partner_id=partner_id_of(actor)
+    )
+    await keep_attempt(await driver_connection(session), attempt)
+    return await _refusal_page(request, session, till, StaleTokenError(), None)
 
 
 async def _look(request: AnyRequest, session: AsyncSession, till: Till, form: CodeForm, entry: Entry) -> Page:

@@ -127,6 +127,9 @@ async def test_a_wallet_offers_its_coupons_and_foreign_or_old_tickets_make_no_bi
     assert TOKENS.codes.code_of(second) not in offered.text
     paired = await add(cashier, offered, code=choice, amount="50")
     assert "Use all 2 coupons now" in paired.text
+    screenshot = await look(cashier, WalletCodes(SECRET).write(member, portal.clock.now() - timedelta(minutes=5)))
+    assert "Out-of-date QR code" in screenshot.text
+    assert await shops.world.one("SELECT code FROM verification_refusal") == "stale"
     before = await footprint(shops)
     # One whose ticket is none makes no bill of the others.
     sent = bill_of(paired, amount="50")

@@ -59,8 +59,8 @@ async def test_a_voucher_is_found_and_acted_upon_with_a_reason(
     assert "It cost no points" in shown
     assert "points back" not in shown
     assert "without points" not in shown
-    for wrong in ("2026-02-01", "2020-01-01"):
-        wish = {"wanted": "extend", "reason": "r", "last_day": wrong}
+    for day in ("2026-02-01", "2020-01-01"):
+        wish = {"wanted": "extend", "reason": "r", "last_day": day}
         assert (await submit(client, f"{LIST}/{given}", f"{LIST}/{given}/act", **wish)).status_code == 422
     await submit(client, f"{LIST}/{given}", f"{LIST}/{given}/act", wanted="cancel", reason="r")
     shown = (await client.get(f"{LIST}/{given}")).text

@@ -28,6 +28,7 @@ class VoucherRecord(Struct, frozen=True):
     generation: int = 0
     is_given_away: bool = False
     """Another member holds it by now, and its code is theirs."""
+    frozen_at: datetime | None = None
 
 
 class RedemptionRecord(Struct, frozen=True):
@@ -56,7 +57,7 @@ _REDEMPTION = """
         i.sku, i.kind, i.name_zh, i.name_en, i.partner_id, r.quantity,
         r.points, r.cash_minor, r.channel, r.created_at,
         (SELECT coalesce(json_agg(json_build_object('id', v.id, 'state', v.state, 'expires_at', v.expires_at,
-                'uses', v.uses, 'uses_allowed', v.uses_allowed, 'generation', v.generation,
+                'uses', v.uses, 'uses_allowed', v.uses_allowed, 'generation', v.generation, 'frozen_at', v.frozen_at,
                 'is_given_away', coalesce(v.holder_id <> v.member_id, false)) ORDER BY v.id), '[]')
             FROM voucher v WHERE v.redemption_id = r.id) AS vouchers
     FROM redemption r JOIN member m ON m.id = r.member_id JOIN item i ON i.id = r.item_id

@@ -1,5 +1,7 @@
 """The words of the console for states, kinds, steps and reasons. Marked here, translated when they are shown."""
 
+from datetime import datetime
+
 from liyu.catalog.models import ITEM_KINDS, SCENES
 from liyu.catalog.names import KIND_NAMES, SCENE_NAMES
 from liyu.catalog.names import STATE_NAMES as ITEM_STATE_NAMES
@@ -154,6 +156,13 @@ def voucher_state(state: str) -> str:
 def voucher_tone(state: str) -> str:
     """The tone of a voucher's state."""
     return VOUCHER_STATES[state][1]
+
+
+def voucher_pill(state: str, frozen_at: datetime | None) -> tuple[str, str]:
+    """A voucher's state as its pill says it, with the tone: what is frozen and could be used otherwise is frozen above all."""
+    if frozen_at is not None and state not in ("cancelled", "used_up"):
+        return gettext(VOUCHER_CHANGES["frozen"]), "red"
+    return voucher_state(state), voucher_tone(state)
 
 
 def member_state(state: str) -> str:

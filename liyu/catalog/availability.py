@@ -51,7 +51,7 @@ def check_availability(
     """
     refusals = [
         *_check_member(member),
-        *_check_offer(item, now),
+        *_check_sale(item, now),
         *_check_tier(item, member),
         *_check_person(item, member),
         *_check_stock(stock, quantity),
@@ -70,7 +70,7 @@ def _check_member(member: MemberFacts | None) -> Refusals:
     return [(name, {})] if name else []
 
 
-def _check_offer(item: ItemView, now: datetime) -> Refusals:
+def _check_sale(item: ItemView, now: datetime) -> Refusals:
     if item.partner is not None and not item.partner.is_open:
         return [("not_on_sale", {})]
     if item.is_coming(now):

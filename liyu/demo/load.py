@@ -35,6 +35,7 @@ from liyu.demo.settle import settle_earlier_month
 from liyu.demo.storefront import arrange_storefront, plan_prices
 from liyu.demo.tags import sort_members
 from liyu.demo.tiers import bring_growth_along, sell_memberships, set_one_by_hand
+from liyu.members.points.events import Event
 from liyu.members.points.health_count import count_points
 from liyu.members.program import replace_program
 from liyu.partners.register import import_partners
@@ -52,15 +53,28 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
 
     Raises ValueError when the installation has members already.
     """
-    assert settings.database_url is not None
     random.seed(SEED)
-    zone, today = settings.timezone, local_date(now, settings.timezone)
-    opening = start_of_day(today - timedelta(days=DAYS + 14), zone)
     if await has_members(connection):
         raise ValueError("the installation has members already; the demo needs an empty one")
     if await was_interrupted(connection):
         raise ValueError(INTERRUPTED)
     report("Program, partners and catalog")
+    await _open_program(settings, connection, now)
+    report("Two years of purchases and returns")
+    events = await _replay_history(settings, connection, now)
+    report("Redemptions, vouchers and verifications")
+    await _live_through_the_present(settings, connection, now, events)
+    report("The month before last is settled, last month is yours to settle")
+    await _settle_and_prove(settings, connection, now)
+
+
+def _opening(settings: Settings, now: datetime) -> datetime:
+    """When the program began with its catalog, its partners and its staff."""
+    return start_of_day(local_date(now, settings.timezone) - timedelta(days=DAYS + 14), settings.timezone)
+
+
+async def _open_program(settings: Settings, connection: AsyncConnection[Any], now: datetime) -> None:
+    zone, today, opening = settings.timezone, local_date(now, settings.timezone), _opening(settings, now)
     async with connection.transaction():
         rules = rules_from(start_of_day(today - timedelta(days=365), zone))
         await replace_program(connection, structs.replace(TERMS, demo=False), TIERS, rules)
@@ -75,20 +89,30 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
                 connection, sku, given, secret_key=settings.secret_key, actor=ACTOR, now=opening, file_name=f"{sku}.csv"
             )
     await _make_staff(settings, connection, opening)
-    report("Two years of purchases and returns")
+
+
+async def _replay_history(settings: Settings, connection: AsyncConnection[Any], now: datetime) -> list[Event]:
+    """Members with the purchases and returns of two years; the events of the last days are for the present."""
+    zone, today = settings.timezone, local_date(now, settings.timezone)
+    present = start_of_day(today - timedelta(days=DAYS), zone)
     events = all_events(today, zone, TERMS.currency)
     await enrol_everybody(connection, events, zone)
     await tell_of_themselves(connection, now, zone)
     await bring_growth_along(connection, today, zone)
-    begin = today - timedelta(days=DAYS)
-    await replay_years(connection, [event for event in events if event.occurred_at < start_of_day(begin, zone)], zone)
+    await replay_years(connection, [event for event in events if event.occurred_at < present], zone)
     await connection.execute("ANALYZE")
-    report("Redemptions, vouchers and verifications")
+    return [event for event in events if event.occurred_at >= present]
+
+
+async def _live_through_the_present(
+    settings: Settings, connection: AsyncConnection[Any], now: datetime, events: list[Event]
+) -> None:
+    assert settings.database_url is not None
+    zone, today = settings.timezone, local_date(now, settings.timezone)
     tokens = Tokens(settings.secret_key, settings.voucher_keys)
+    opening = _opening(settings, now)
     async with open_activity(connection, settings.database_url, tokens, zone, opening) as activity:
-        await activity.live_through(
-            [event for event in events if event.occurred_at >= start_of_day(begin, zone)], today, now
-        )
+        await activity.live_through(events, today, now)
         await enter_draws(activity, now)
         await activity.order_of_partners(now)
         await activity.rush(now)
@@ -106,8 +130,11 @@ async def load_demo(settings: Settings, connection: AsyncConnection[Any], now: d
         await evaluate_rights(connection, now)
         await recall_some_codes(connection, settings, now)
         await plan_prices(connection, now, zone)
-    report("The month before last is settled, last month is yours to settle")
-    await settle_earlier_month(connection, today, zone)
+
+
+async def _settle_and_prove(settings: Settings, connection: AsyncConnection[Any], now: datetime) -> None:
+    zone = settings.timezone
+    await settle_earlier_month(connection, local_date(now, zone), zone)
     async with connection.transaction():
         await prove_books(connection, now)
         await count_points(connection, now=now, zone=zone)

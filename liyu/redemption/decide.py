@@ -26,7 +26,7 @@ def decide(state: DeskState, request: RedeemRequest) -> Granted | Refused:
     offer = state.offers.get(request.offer) if request.offer is not None else None
     refusals = [
         *_check_member(member),
-        *_check_offer(item, state.now),
+        *_check_sale(item, state.now),
         *_check_tier(member, item),
         *_check_person(state, request.member, item),
         *(
@@ -110,7 +110,7 @@ def _check_member(member: MemberState) -> Refusals:
             return [("member_closed", {})]
 
 
-def _check_offer(item: ItemState, now: datetime) -> Refusals:
+def _check_sale(item: ItemState, now: datetime) -> Refusals:
     if item.state != "live" or not item.partner_open:
         return [("not_on_sale", {})]
     if item.on_sale_from and now < item.on_sale_from:

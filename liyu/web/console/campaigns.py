@@ -31,7 +31,7 @@ from liyu.redemption.campaigns.service import (
 )
 from liyu.redemption.giving import LARGEST_QUANTITY, list_givable
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.acts import adopt_faults, try_act
+from liyu.web.acts import adopt_faults, attempt
 from liyu.web.audit import record_act
 from liyu.web.console import campaign_words
 from liyu.web.console.common import (
@@ -134,9 +134,8 @@ async def draft(request: AnyRequest, session: NamedDependency[AsyncSession]) -> 
             form.refuse(fault.reasons[0].message, "file")
     if not form.is_valid:
         return await _form_page(request, connection, form, status=422)
-    made: list[int] = []
 
-    async def act() -> None:
+    async def act() -> int:
         chosen = await choose(connection, form.people, await _name_of(connection, form))
         campaign_id, _ = await draft_campaign(
             connection,
@@ -146,17 +145,18 @@ async def draft(request: AnyRequest, session: NamedDependency[AsyncSession]) -> 
             zone=current_zone(),
             listed=listed,
         )
-        made.append(campaign_id)
+        return campaign_id
 
-    refusal = adopt_faults(form, await try_act(connection, act()))
-    if refusal is not None and refusal.code in _FIELDS:
-        form.refuse(refusal.text, _FIELDS[refusal.code])
-        refusal = None
-    if refusal is not None or form.faults:
+    campaign_id = await attempt(connection, act())
+    if isinstance(campaign_id, DomainError):
+        refusal = adopt_faults(form, campaign_id)
+        if refusal is not None and refusal.code in _FIELDS:
+            form.refuse(refusal.text, _FIELDS[refusal.code])
+            refusal = None
         return await _form_page(request, connection, form, refusal=refusal, status=422)
     after = {"name": form.name, "item": form.sku, "units": form.quantity, "kind": form.kind, "people": form.people}
-    await record_act(request, session, "campaign.draft", f"campaign:{made[0]}", after=after)
-    return redirect(request, f"/console/campaigns/{made[0]}")
+    await record_act(request, session, "campaign.draft", f"campaign:{campaign_id}", after=after)
+    return redirect(request, f"/console/campaigns/{campaign_id}")
 
 
 async def _read_upload(content: bytes) -> ReadList:

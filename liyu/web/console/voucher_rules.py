@@ -9,9 +9,10 @@ from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from liyu.core.database import driver_connection
-from liyu.core.errors import DomainError, InvalidInputError, NotFoundError
+from liyu.core.errors import DomainError, NotFoundError
 from liyu.core.i18n import N_, Message
 from liyu.vouchers.office import (
+    Extension,
     ExtensionWish,
     count_extendable,
     count_left_alone,
@@ -22,7 +23,7 @@ from liyu.vouchers.office import (
 from liyu.vouchers.office_queries import item_id_of
 from liyu.vouchers.rules import VoucherRules, load_rules, save_rules
 from liyu.web.actor import actor_of, require_permission
-from liyu.web.acts import try_act
+from liyu.web.acts import adopt_faults, attempt
 from liyu.web.audit import record_act
 from liyu.web.console.common import (
     LONGEST_REASON,
@@ -104,32 +105,12 @@ async def extend(request: AnyRequest, session: NamedDependency[AsyncSession]) ->
     wish = await _wish_of(connection, form)
     if wish is None:
         return await _show(request, connection, form, status=422)
-    actor, done, count = actor_of(request), [], 0
-
-    async def act() -> None:
-        wish.check(today_of(request))
-        if form.wanted == "extend":
-            done.append(
-                await extend_or_ask(
-                    connection,
-                    wish,
-                    reason=form.reason,
-                    actor=actor.reference,
-                    now=now_of(request),
-                    zone=current_zone(),
-                )
-            )
-
-    refusal = await try_act(connection, act())
-    if refusal is not None:
-        adopted = isinstance(refusal, InvalidInputError) and form.adopt(refusal)
-        return await _show(
-            request, connection, form, status=422 if adopted else refusal.status, refusal=None if adopted else refusal
-        )
-    if not done:
-        count = await count_extendable(connection, wish, current_zone())
-        return await _show(request, connection, form, count=count)
-    (made,) = done
+    made = await attempt(connection, _extend_or_count(request, connection, wish, form))
+    if isinstance(made, DomainError):
+        refusal = adopt_faults(form, made)
+        return await _show(request, connection, form, status=refusal.status if refusal else 422, refusal=refusal)
+    if isinstance(made, int):
+        return await _show(request, connection, form, count=made)
     await record_act(
         request,
         session,
@@ -146,39 +127,44 @@ async def extend(request: AnyRequest, session: NamedDependency[AsyncSession]) ->
     return redirect(request, LIST)
 
 
+async def _extend_or_count(
+    request: AnyRequest, connection: Connection, wish: ExtensionWish, form: ExtensionForm
+) -> Extension | int:
+    """Extend what the wish means, or tell how many vouchers that would be."""
+    if form.wanted == "preview":
+        wish.check(today_of(request))
+        return await count_extendable(connection, wish, current_zone())
+    actor, now = actor_of(request).reference, now_of(request)
+    return await extend_or_ask(connection, wish, reason=form.reason, actor=actor, now=now, zone=current_zone())
+
+
 @post("/voucher-extensions/{extension_id:int}/decide", guards=[require_permission("vouchers.approve")])
 async def decide(request: AnyRequest, session: NamedDependency[AsyncSession], extension_id: FromPath[int]) -> Page:
     """Approve what somebody else asked for, or refuse it."""
     form, connection = await DecisionForm.read(request), await driver_connection(session)
     if not form.is_valid:
         return await _show(request, connection, ExtensionForm.blank(), status=422)
-    moved: list[int] = []
     approved = form.wanted == "approved"
-
-    async def act() -> None:
-        moved.append(
-            await decide_extension(
-                connection,
-                extension_id,
-                approved=approved,
-                actor=actor_of(request).reference,
-                now=now_of(request),
-                zone=current_zone(),
-            )
-        )
-
-    refusal = await try_act(connection, act())
-    if refusal:
-        return await _show(request, connection, ExtensionForm.blank(), status=refusal.status, refusal=refusal)
+    act = decide_extension(
+        connection,
+        extension_id,
+        approved=approved,
+        actor=actor_of(request).reference,
+        now=now_of(request),
+        zone=current_zone(),
+    )
+    moved = await attempt(connection, act)
+    if isinstance(moved, DomainError):
+        return await _show(request, connection, ExtensionForm.blank(), status=moved.status, refusal=moved)
     await record_act(
         request,
         session,
         "vouchers.extend_approve" if approved else "vouchers.extend_refuse",
         f"extension:{extension_id}",
-        after={"vouchers": moved[0]},
+        after={"vouchers": moved},
     )
     words = N_("%(vouchers)s vouchers extended.") if approved else N_("Refused. No voucher was extended.")
-    leave_notice(request, Message(words, {"vouchers": moved[0]}))
+    leave_notice(request, Message(words, {"vouchers": moved}))
     return redirect(request, LIST)
 
 

@@ -37,7 +37,7 @@ async def answer_consent(request: AnyRequest, session: NamedDependency[AsyncSess
         return await _show(request, session, form, status=422)
     actor, now = actor_of(request).reference, now_of(request)
     await carry_out(connection, form, say(connection, member_id, form.text, given=form.given, actor=actor, now=now))
-    if not form.is_valid:
+    if form.faults:
         return await _show(request, session, form, status=409)
     leave_notice(request, N_("Thank you, noted.") if form.given else N_("Taken back. It takes effect at once."))
     return redirect(request, PATH)

@@ -8,8 +8,8 @@ from pikepdf import Pdf
 
 from liyu.core.clock import FixedClock
 from liyu.core.database import Sessions
+from liyu.core.jobs import ATTEMPTS
 from liyu.core.settings import Settings
-from liyu.vouchers.tasks import ATTEMPTS
 from liyu.web.console.prints import ADDRESS_SECONDS
 from tests.web.console.acts import submit, texts_of
 from tests.web.console.conftest import SignIn

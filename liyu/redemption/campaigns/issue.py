@@ -19,7 +19,7 @@ from liyu.core.bulk import encode_rows, record_of
 from liyu.core.database import fetch_all
 from liyu.members.notices import NoticeRow, tell_members
 from liyu.redemption.addresses import Delivery, DeliveryAddress
-from liyu.redemption.campaigns.records import Campaign, load_campaign
+from liyu.redemption.campaigns.records import Campaign, load_campaign, read_state
 from liyu.redemption.campaigns.service import finish_decided
 from liyu.redemption.decide import is_posted
 from liyu.redemption.giving import Objections, Outcome, give
@@ -139,12 +139,16 @@ async def carry_out(
     """
     await connection.execute(_PLAN_BY_KEY)
     await connection.execute(_TAKE_CARE, (campaign_id,))
-    while (campaign := await load_campaign(connection, campaign_id)).state == "issuing":
+    campaign = await load_campaign(connection, campaign_id)
+    while await read_state(connection, campaign_id) == "issuing":
         if progress is not None:
+            campaign = await load_campaign(
+                connection, campaign_id
+            )  # It counts all members: not for each portion unless asked.
             progress(campaign.people - campaign.waiting, campaign.people)
         if await issue_next(connection, campaign, actor=actor, now=now(), zone=zone):
             continue
-        if campaign.is_open:
+        if (await load_campaign(connection, campaign_id)).is_open:
             return
         async with connection.transaction():
             await finish_decided(connection, campaign_id, actor=actor, now=now())

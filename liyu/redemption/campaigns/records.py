@@ -210,13 +210,14 @@ async def list_faults(connection: AsyncConnection[Any], campaign_id: int) -> lis
     return list(row[0]) if row else []
 
 
+async def read_state(connection: AsyncConnection[Any], campaign_id: int) -> str:
+    """The state of a campaign. Raises UnknownCampaignError."""
+    return await _state_of(connection, "SELECT state FROM campaign WHERE id = %s", campaign_id)
+
+
 async def lock_campaign(connection: AsyncConnection[Any], campaign_id: int) -> str:
     """Lock a campaign until the end of the transaction, and return its state. Raises UnknownCampaignError."""
-    found = await connection.execute("SELECT state FROM campaign WHERE id = %s FOR UPDATE", (campaign_id,))
-    row = await found.fetchone()
-    if row is None:
-        raise UnknownCampaignError
-    return str(row[0])
+    return await _state_of(connection, "SELECT state FROM campaign WHERE id = %s FOR UPDATE", campaign_id)
 
 
 async def move(
@@ -245,6 +246,13 @@ async def note_beginning(connection: AsyncConnection[Any], campaign_id: int, *, 
     """Note that a campaign was drafted."""
     values = {"id": campaign_id, "was": None, "to": "draft", "reason": "drafted", "actor": actor, "now": now}
     await connection.execute(_NOTE, values)
+
+
+async def _state_of(connection: AsyncConnection[Any], query: str, campaign_id: int) -> str:
+    row = await (await connection.execute(query, (campaign_id,))).fetchone()
+    if row is None:
+        raise UnknownCampaignError
+    return str(row[0])
 
 
 async def _fetch(connection: AsyncConnection[Any], query: str, values: dict[str, Any]) -> list[Campaign]:

@@ -181,7 +181,8 @@ def test_the_style_guide_shows_every_component(page_name: str, locale: str, them
     assert html.count("<h1") == (page_name != "mall")
     assert len(re.findall(r'id="main"', html)) == 1
     if page_name == "mall":
-        assert re.findall(r"<small>(12,800|1,012)</small>", html) == ["12,800", "1,012"]  # Counts are grouped as all figures.
+        # Counts are grouped as all figures.
+        assert re.findall(r"<small>(12,800|1,012)</small>", html) == ["12,800", "1,012"]
 
 
 def test_every_shared_message_has_its_chinese() -> None:

@@ -1,8 +1,9 @@
 // The till without a network: read a paper, judge it, ask, take it, and send it as soon as there is a network again.
-import { sendOnTap, tryContact } from "./contact.js";
+import { tryContact } from "./contact.js";
 import { fill, money, nowBy, showDevice } from "./device.js";
 import { findBar, findRefusal } from "./judge.js";
 import { hashVoucher, isGenuine, readPaper } from "./paper.js";
+import { sendOnTap } from "./send.js";
 import { look, take } from "./shelf.js";
 import { announce } from "./sound.js";
 

@@ -71,16 +71,3 @@ const comeIntoContact = () => (navigator.locks ? navigator.locks.request("liyu-t
 
 /** Comes into contact with the server, one page of this browser at a time. Null, or what stood in the way: `no_network`, `signed_out`, `refused`. */
 export const tryContact = () => comeIntoContact().then(() => null, (trouble) => (trouble instanceof Trouble ? trouble.message : "refused"));
-
-/** The button that sends at once, and what came of it. */
-export function sendOnTap(then) {
-  document.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-till-send]");
-    if (!button) return;
-    button.disabled = true;
-    const trouble = await tryContact();
-    button.disabled = false;
-    for (const said of document.querySelectorAll("[data-till-said]")) said.textContent = trouble ? said.dataset[trouble] : "";
-    await then();
-  });
-}

@@ -1,6 +1,7 @@
 // On every page of the portal: a device that takes vouchers without a network sends them and stays ready.
-import { sendOnTap, tryContact } from "./contact.js";
+import { tryContact } from "./contact.js";
 import { showDevice } from "./device.js";
+import { sendOnTap } from "./send.js";
 import "./sound.js";
 import "./typing.js";
 

@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from liyu.web.covers import choose_icon, cover_name, draw_cover, parse_cover_name
 from liyu.web.dotted import dotted
+from liyu.web.formats import display_width
 
 WEB = Path(__file__).parents[2] / "liyu" / "web"
 STATIC = WEB.parent / "static"
@@ -74,6 +75,7 @@ def build_environment(locale: str, static: Callable[[str], str]) -> Environment:
     environment.install_gettext_callables(translate, translate_plural, newstyle=True)  # type: ignore[attr-defined]
     environment.filters.update(
         points=lambda value: f"{value:,}",
+        display_width=display_width,
         dotted=dotted,
         money=format_money,
         date=lambda value: value.strftime("%Y-%m-%d"),

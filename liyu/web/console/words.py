@@ -161,7 +161,8 @@ def voucher_tone(state: str) -> str:
 def voucher_pill(state: str, frozen_at: datetime | None) -> tuple[str, str]:
     """A voucher's state as its pill says it, with the tone: what is frozen and could be used otherwise is frozen above all."""
     if frozen_at is not None and state not in ("cancelled", "used_up"):
-        return gettext(VOUCHER_CHANGES["frozen"]), "red"
+        words = VOUCHER_CHANGES["frozen"]
+        return gettext(words), "red"
     return voucher_state(state), voucher_tone(state)
 
 

@@ -30,9 +30,7 @@ whenReady("[data-scan]", async (box) => {
     await video.play().then(() => input.blur());
     const code = await readCode(video, await openDetector(box.dataset.polyfill), input.value.trim());
     video.srcObject.getTracks().forEach((track) => track.stop());
-    if (!code) return;
-    input.value = code;
-    input.form.requestSubmit();
+    if (code) Object.assign(input, { value: code }).form.requestSubmit();
   } catch {
     box.classList.add("refused");
     note.textContent = note.dataset.refused;

@@ -1,4 +1,4 @@
-"""The console's page of one member among very many, and finding one, over HTTP with an operator signed in (goal: half within 30 ms)."""
+"""The console's page of one member among very many, and finding one, over HTTP with an operator signed in (half within 30 ms)."""
 
 import asyncio
 import re

@@ -114,14 +114,16 @@ def reference(source: str) -> str:
     match kind:
         case "lot":
             return translate(Message(N_("Lot #%(number)s"), {"number": number}))
-        case "verification" | "opening":
+        case "verification" | "opening" | "import":
             return f"#{number}"
+        case "gift_code":
+            return f"#{number.rpartition(':')[2]}"
         case "offline":
             return translate(Message(N_("Offline conflict #%(number)s"), {"number": number.partition(":")[0]}))
         case "statement":
             return number
-        case "check_in":
-            # Made of the member and the day, which stand beside it.
+        case "check_in" | "adjust" | "member":
+            # Made of what stands beside it, or a key that says nothing to people.
             return ""
         case _ if kind in EVENT_TYPES:
             return number.removeprefix(f"{kind}:")

@@ -1,4 +1,4 @@
-"""Gift codes such as 7K3M-P9QX-4TRD-H2V8: drawn by chance, kept as hashes under a key of the installation.
+"""Gift codes such as 7K3M-P9QX-4TRD-H2VF: drawn by chance, kept as hashes under a key of the installation.
 
 Fifteen letters hold 75 random bits, the sixteenth is a check letter: whoever mistypes is told so without a question to the
 database, and whoever has the database alone can neither read a code nor try codes against it.

@@ -25,7 +25,7 @@ class GiftCodeBody(Struct, forbid_unknown_fields=True):
     """A code as the member typed it."""
 
     member: Annotated[Text, Meta(examples=["M-20871"], description="The member's number.")]
-    code: Annotated[Text, Meta(examples=["7K3M-P9QX-4TRD-H2V8"])]
+    code: Annotated[Text, Meta(examples=["7K3M-P9QX-4TRD-H2VF"])]
 
 
 class GiftCodeAnswer(Struct):

@@ -47,6 +47,8 @@ from liyu.vouchers.alphabet import LETTERS
 from tests.world import NOW, ZONE, World, open_world
 
 KEY = "k" * 32
+DOCUMENTED = "7K3M-P9QX-4TRD-H2VF"
+"""The example of the page, the API and the docs: one that could be a code."""
 DAY = timedelta(days=1)
 
 
@@ -162,6 +164,7 @@ async def test_whoever_has_no_good_code_hears_the_same_whatever_is_wrong(databas
         answers = [await shop.refused(code) for code in (draw_code(), codes[1], codes[2], codes[3])]
         assert {(type(one), str(one)) for one in answers} == {(UnknownGiftCodeError, str(answers[0]))}
         swapped = codes[0][1] + codes[0][0] + codes[0][2:] if codes[0][0] != codes[0][1] else codes[0][:-1]
+        assert read_code(DOCUMENTED) is not None
         for typed in (swapped, codes[0][:-1], codes[0] + "0", "", "不是代码"):
             assert isinstance(await shop.refused(typed), MistypedCodeError)
         early, late = [

@@ -16,7 +16,7 @@ from liyu.web.mall.cards import Shelf, show_at_once
 from liyu.web.mall.filters import make_more_filters
 from liyu.web.mall.home import choose_fitting, scene_label
 from liyu.web.mall.live import live_skus
-from liyu.web.mall.member import AnyRequest, facts_of, now_of, own_account, takes_payments
+from liyu.web.mall.member import AnyRequest, facts_of, own_account
 from liyu.web.mall.page_cache import is_cacheable
 from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import KINDS, SCENES
@@ -39,6 +39,11 @@ ORDERS: dict[str, str] = {
     "points_down": N_("Highest"),
     "newest": N_("Newest"),
 }
+
+
+_UNFILTERED = dict.fromkeys(
+    ["scene", "kind", "partner", "tier", "city", "points_from", "points_to", "affordable"], None
+)
 
 
 class WishForm(Form):
@@ -77,9 +82,88 @@ async def show_drops(request: AnyRequest) -> Page:
 
 
 def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount | None) -> Page:
-    now = now_of(request)
-    asked = _read_wish(request)
-    wish = Wish(
+    asked = _read_address(request)
+    wish = _wish_of(asked, account)
+    shelf = Shelf(request, snapshot, facts_of(account) if account else None)
+    cursor, unrolling = asked["cursor"], visit_of(request).is_fragment and bool(asked["cursor"])
+    found = list_items(snapshot, wish, shelf.now, cursor=cursor or None, size=PAGE_SIZE if cursor else asked["shown"])
+    address = _Address(wish)
+    shown = asked["shown"] + (len(found.items) if unrolling else 0)
+    more = address(cursor=found.next, shown=min(shown, MOST_SHOWN) if shown > PAGE_SIZE else None)
+    context: dict[str, Any] = {
+        "cards": show_at_once(shelf.cards(found.items), 0 if unrolling else CARDS_IN_SIGHT),
+        "next_href": more if found.next else None,
+        "keep_href": address(shown=min(shown + PAGE_SIZE, MOST_SHOWN)),
+        "unrolls": shown < MOST_UNROLLED,
+    }
+    if unrolling:
+        return fragment(request, "mall/_more_cards.html", **context)
+    context |= _name_choices(shelf, wish, address) | _help_on(shelf, wish, address, found_any=bool(found.items))
+    return page(
+        request,
+        "mall/items.html",
+        tab="categories",
+        query=wish.text,
+        title=_title_of(wish),
+        is_filtered=wish != Wish(balance=wish.balance, rank=wish.rank, sort=wish.sort),
+        continued=bool(cursor),
+        start_href=address(),
+        **context,
+    )
+
+
+def _name_choices(shelf: Shelf, wish: Wish, address: "_Address") -> dict[str, Any]:
+    """What else the list can be narrowed to, with how many items each choice leaves, and its orders."""
+    counts = count_items(shelf.snapshot, wish, shelf.now, RANGES)
+    return {
+        "counts": counts,
+        "scene_chips": _scene_chips(wish, address, counts),
+        "filter_chips": _filter_chips(wish, address, counts),
+        "more_filters": make_more_filters(shelf.snapshot, wish, address, counts),
+        "filters_open": bool(wish.partner or wish.tier or wish.city),
+        "orders": [
+            {"label": gettext(label), "href": address(sort=name), "current": wish.sort == name}
+            for name, label in ORDERS.items()
+        ],
+    }
+
+
+def _help_on(shelf: Shelf, wish: Wish, address: "_Address", *, found_any: bool) -> dict[str, Any]:
+    """What helps on whoever mistyped or found nothing: the nearest words, a search without filters, what they can have."""
+    match = look_for(shelf.snapshot, wish.text)
+    fitting, _ = choose_fitting(shelf) if not found_any else ([], False)
+    return {
+        "is_near": match.is_near and found_any,
+        "correction": match.correction,
+        "search_everything": address(**_UNFILTERED) if wish.text and not found_any else None,
+        "instead": shelf.cards(fitting),
+    }
+
+
+def _render_drops(request: AnyRequest, snapshot: Snapshot, account: MemberAccount | None) -> Page:
+    shelf = Shelf(request, snapshot, facts_of(account) if account else None)
+    open_drops, coming = snapshot.live_drops(shelf.now), snapshot.coming_drops(shelf.now)
+    return page(
+        request,
+        "mall/drops.html",
+        tab="home",
+        drops=shelf.drops(open_drops),
+        coming=shelf.drops(coming),
+        live=live_skus([*open_drops, *coming], snapshot),
+    )
+
+
+def _read_address(request: AnyRequest) -> dict[str, Any]:
+    """What the address says. Addresses are passed on and edited by hand: what makes no sense is ignored."""
+    form = WishForm.parse(request.query_params.dict())
+    return {name: form.values.get(name, field.default) for name, field in WishForm.fields.items()} | {
+        "q": form.values.get("q") or "",
+        "affordable": bool(form.values.get("affordable")),
+    }
+
+
+def _wish_of(asked: dict[str, Any], account: MemberAccount | None) -> Wish:
+    return Wish(
         text=asked["q"],
         scene=asked["scene"],
         kind=asked["kind"],
@@ -93,92 +177,6 @@ def _render_list(request: AnyRequest, snapshot: Snapshot, account: MemberAccount
         affordable=asked["affordable"] and account is not None,
         sort=asked["sort"],
     )
-    member = facts_of(account) if account else None
-    shelf = Shelf(
-        request.app.state.environment,
-        ready_of(request).cards,
-        snapshot,
-        now,
-        member,
-        takes_payments=takes_payments(request),
-    )
-    unrolling = visit_of(request).is_fragment and bool(asked["cursor"])
-    found = list_items(
-        snapshot, wish, now, cursor=asked["cursor"] or None, size=PAGE_SIZE if asked["cursor"] else asked["shown"]
-    )
-    address = _Address(wish)
-    shown = asked["shown"] + (len(found.items) if unrolling else 0)
-    context: dict[str, Any] = {
-        "cards": show_at_once(shelf.cards(found.items), 0 if unrolling else CARDS_IN_SIGHT),
-        "next_href": address(cursor=found.next, shown=min(shown, MOST_SHOWN) if shown > PAGE_SIZE else None)
-        if found.next
-        else None,
-        "keep_href": address(shown=min(shown + PAGE_SIZE, MOST_SHOWN)),
-        "unrolls": shown < MOST_UNROLLED,
-    }
-    if unrolling:
-        return fragment(request, "mall/_more_cards.html", **context)
-    counts = count_items(snapshot, wish, now, RANGES)
-    match = look_for(snapshot, wish.text)
-    instead = [] if found.items else choose_fitting(snapshot, member, now, takes_payments=takes_payments(request))[0]
-    return page(
-        request,
-        "mall/items.html",
-        tab="categories",
-        query=wish.text,
-        title=_title_of(wish),
-        counts=counts,
-        scene_chips=_scene_chips(wish, address, counts),
-        filter_chips=_filter_chips(wish, address, counts),
-        more_filters=make_more_filters(snapshot, wish, address, counts),
-        filters_open=bool(wish.partner or wish.tier or wish.city),
-        is_near=match.is_near and bool(found.items),
-        correction=match.correction,
-        orders=[
-            {"label": gettext(label), "href": address(sort=name), "current": wish.sort == name}
-            for name, label in ORDERS.items()
-        ],
-        is_filtered=wish != Wish(balance=wish.balance, rank=wish.rank, sort=wish.sort),
-        search_everything=address(
-            scene=None, kind=None, partner=None, tier=None, city=None, points_from=None, points_to=None, affordable=None
-        )
-        if wish.text and not found.items
-        else None,
-        instead=shelf.cards(instead),
-        continued=bool(asked["cursor"]),
-        start_href=address(),
-        **context,
-    )
-
-
-def _render_drops(request: AnyRequest, snapshot: Snapshot, account: MemberAccount | None) -> Page:
-    now = now_of(request)
-    shelf = Shelf(
-        request.app.state.environment,
-        ready_of(request).cards,
-        snapshot,
-        now,
-        facts_of(account) if account else None,
-        takes_payments=takes_payments(request),
-    )
-    open_drops, coming = snapshot.live_drops(now), snapshot.coming_drops(now)
-    return page(
-        request,
-        "mall/drops.html",
-        tab="home",
-        drops=shelf.drops(open_drops),
-        coming=shelf.drops(coming),
-        live=live_skus([*open_drops, *coming], snapshot),
-    )
-
-
-def _read_wish(request: AnyRequest) -> dict[str, Any]:
-    """The address as a wish. Addresses are passed on and edited by hand: what makes no sense is ignored."""
-    form = WishForm.parse(request.query_params.dict())
-    return {name: form.values.get(name, field.default) for name, field in WishForm.fields.items()} | {
-        "q": form.values.get("q") or "",
-        "affordable": bool(form.values.get("affordable")),
-    }
 
 
 class _Address:

@@ -16,7 +16,9 @@ from liyu.redemption.errors import make_reason
 from liyu.web.covers import choose_icon, cover_name
 from liyu.web.formats import current_zone, format_clock_time, format_short_day
 from liyu.web.i18n import ENGLISH, current_locale, gettext, text_of, translate
-from liyu.web.mall.page_cache import CardCache, slot
+from liyu.web.mall.member import AnyRequest, now_of, takes_payments
+from liyu.web.mall.page_cache import slot
+from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import SHORT_REFUSALS
 from liyu.web.pictures import address_of
 
@@ -31,22 +33,13 @@ _LATER = 'loading="lazy" '
 class Shelf:
     """Makes the cards of one snapshot for one reader, in the language that is spoken now."""
 
-    def __init__(
-        self,
-        environment: Environment,
-        cache: CardCache,
-        snapshot: Snapshot,
-        now: datetime,
-        member: MemberFacts | None,
-        *,
-        takes_payments: bool,
-    ) -> None:
-        self.environment = environment
-        self.cache = cache
+    def __init__(self, request: AnyRequest, snapshot: Snapshot, member: MemberFacts | None) -> None:
+        self.environment: Environment = request.app.state.environment
+        self.cache = ready_of(request).cards
         self.snapshot = snapshot
-        self.now = now
+        self.now = now_of(request)
         self.member = member
-        self.takes_payments = takes_payments
+        self.takes_payments = takes_payments(request)
         self.locale = current_locale()
 
     def cards(self, items: Iterable[ItemView]) -> list[Markup]:

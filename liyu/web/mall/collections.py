@@ -6,8 +6,7 @@ from litestar.params import FromPath
 
 from liyu.web.i18n import text_of
 from liyu.web.mall.cards import Shelf
-from liyu.web.mall.member import AnyRequest, facts_of, now_of, own_account, takes_payments
-from liyu.web.mall.ready import ready_of
+from liyu.web.mall.member import AnyRequest, facts_of, now_of, own_account
 from liyu.web.pages import Page, page
 from liyu.web.visit import visit_of
 
@@ -21,14 +20,7 @@ async def show_collection(request: AnyRequest, code: FromPath[str]) -> Page:
         raise NotFoundException
     snapshot, now = services.catalog.snapshot, now_of(request)
     account = own_account(request)
-    shelf = Shelf(
-        request.app.state.environment,
-        ready_of(request).cards,
-        snapshot,
-        now,
-        facts_of(account) if account else None,
-        takes_payments=takes_payments(request),
-    )
+    shelf = Shelf(request, snapshot, facts_of(account) if account else None)
     items = [snapshot.by_id[item_id] for item_id in collection.items if item_id in snapshot.by_id]
     listed = [item for item in items if item.is_shown(now) and not item.is_ended(now)]
     return page(

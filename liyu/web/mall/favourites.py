@@ -14,8 +14,7 @@ from liyu.web.actor import actor_of
 from liyu.web.forms import CheckField, Form, TextField
 from liyu.web.mall.cards import Shelf
 from liyu.web.mall.item import find_item, find_items
-from liyu.web.mall.member import AnyRequest, facts_of, member_id_of, now_of, takes_payments, today_of
-from liyu.web.mall.ready import ready_of
+from liyu.web.mall.member import AnyRequest, facts_of, member_id_of, now_of, today_of
 from liyu.web.pages import Page, fragment, leave_notice, local_path, page, redirect
 from liyu.web.visit import visit_of
 
@@ -33,14 +32,7 @@ async def show_favourites(request: AnyRequest, session: NamedDependency[AsyncSes
     account = await load_account(connection, member_id, today_of(request))
     kept = await load_kept(connection, member_id)
     snapshot = visit_of(request).services.catalog.snapshot
-    shelf = Shelf(
-        request.app.state.environment,
-        ready_of(request).cards,
-        snapshot,
-        now_of(request),
-        facts_of(account),
-        takes_payments=takes_payments(request),
-    )
+    shelf = Shelf(request, snapshot, facts_of(account))
     favourites = find_items(snapshot, kept.favourites)
     seen = [item for item in find_items(snapshot, kept.seen) if item not in favourites]
     return page(

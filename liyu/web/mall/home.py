@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
 
 from litestar import get
 from markupsafe import Markup
 from msgspec import Struct
 
-from liyu.catalog.availability import MemberFacts, check_availability
+from liyu.catalog.availability import check_availability
 from liyu.catalog.snapshot import RECOMMENDED, Snapshot
 from liyu.catalog.storefront import SectionView, Storefront
 from liyu.catalog.views import ItemView
@@ -18,7 +17,7 @@ from liyu.members.account import MemberAccount
 from liyu.web.i18n import current_locale, gettext
 from liyu.web.mall.cards import Shelf, show_at_once
 from liyu.web.mall.live import live_skus
-from liyu.web.mall.member import AnyRequest, facts_of, lapsing_next, now_of, own_account, takes_payments, today_of
+from liyu.web.mall.member import AnyRequest, facts_of, lapsing_next, now_of, own_account, today_of
 from liyu.web.mall.page_cache import is_undisturbed, slot
 from liyu.web.mall.ready import ready_of
 from liyu.web.mall.words import OTHER_SCENE, SCENES
@@ -78,11 +77,9 @@ class _Home:
         self.account = account
         self.now = now_of(request)
         self.member = facts_of(account) if account else None
-        self.environment = request.app.state.environment
-        self.cache = ready_of(request).cards
-        self.shelf = Shelf(
-            self.environment, self.cache, snapshot, self.now, self.member, takes_payments=takes_payments(request)
-        )
+        self.shelf = Shelf(request, snapshot, self.member)
+        self.environment = self.shelf.environment
+        self.cache = self.shelf.cache
         self.front = visit_of(request).services.storefront.current
         self.sections: list[Section] = self.cache.get(
             snapshot.version,
@@ -189,23 +186,22 @@ class _Home:
         return card
 
     def _fitting(self) -> str:
-        items, fits = choose_fitting(self.snapshot, self.member, self.now, takes_payments=self.shelf.takes_payments)
+        items, fits = choose_fitting(self.shelf)
         key = ("head of what fits", fits, self.account is None, current_locale())
         template = self.environment.get_template("mall/_fitting_head.html")
         head = self.cache.get(self.snapshot.version, key, lambda: template.render(account=self.account, fits=fits))
         return f'{head}<div class="item-grid">{"".join(self.shelf.cards(items))}</div>' if items else ""
 
 
-def choose_fitting(
-    snapshot: Snapshot, member: MemberFacts | None, now: Any, *, takes_payments: bool
-) -> tuple[list[ItemView], bool]:
-    """What a member can have at once; for guests what was taken most; and whether the member can have it."""
+def choose_fitting(shelf: Shelf) -> tuple[list[ItemView], bool]:
+    """What the reader can have at once; for guests what was taken most; and whether the reader can have it."""
+    snapshot, member = shelf.snapshot, shelf.member
     looked_at = looked_through(snapshot)
 
     def is_open(item: ItemView) -> bool:
         at_hand = snapshot.at_hand(item)
         stock = snapshot.stock_of(at_hand)
-        return not check_availability(at_hand, stock, member, now, payments_available=takes_payments)
+        return not check_availability(at_hand, stock, member, shelf.now, payments_available=shelf.takes_payments)
 
     if member is None:
         open_items = [item for item in looked_at if is_open(item)]

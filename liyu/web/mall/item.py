@@ -68,14 +68,7 @@ def _render(
     now = now_of(request)
     stock = snapshot.stock_of(item)
     refusals = check_availability(item, stock, facts, now, payments_available=takes_payments(request))
-    shelf = Shelf(
-        request.app.state.environment,
-        ready_of(request).cards,
-        snapshot,
-        now,
-        facts,
-        takes_payments=takes_payments(request),
-    )
+    shelf = Shelf(request, snapshot, facts)
     similar = snapshot.similar(item, MOST_SIMILAR)
     price = item.price_for(facts.tier_rank if facts else None)
     rules = item.rules_en if current_locale() == "en" and item.rules_en else item.rules_zh

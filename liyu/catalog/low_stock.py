@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.catalog.pools.queries import list_pools
+from liyu.core.database import fetch_all
 from liyu.partners.scope import PartnerScope, partner_filter
 
 LOW_PERCENT = 10
@@ -41,10 +41,8 @@ async def list_low_stock(
     scope: PartnerScope, connection: AsyncConnection[Any], *, now: datetime, zone: ZoneInfo
 ) -> list[LowStock]:
     """Live items that are empty or low, the emptiest first."""
-    async with connection.cursor(row_factory=class_row(LowStock)) as cursor:
-        values = {"percent": LOW_PERCENT, "now": now, "partner": partner_filter(scope), "most": MOST_SHOWN}
-        await cursor.execute(_LOW, values)
-        low = await cursor.fetchall()
+    values = {"percent": LOW_PERCENT, "now": now, "partner": partner_filter(scope), "most": MOST_SHOWN}
+    low = await fetch_all(connection, LowStock, _LOW, values)
     pools = await list_pools(scope, connection, now=now, zone=zone)
     low += [
         LowStock(pool.sku, pool.name_zh, pool.name_en, pool.free, None, True, pool.future.runs_out_on)

@@ -1,15 +1,12 @@
 """`liyu apikey`: keys with which other systems call the API."""
 
-from datetime import datetime
-
 import rich_click as click
-from msgspec import Struct
-from psycopg.rows import class_row
 
 from liyu.cli.installation import clock, connect, json_option, load_settings, open_unit_of_work, report, run, show
 from liyu.core.access.keys import create_api_key, revoke_api_key
 from liyu.core.settings import Settings
 from liyu.partners.find import find_partner_id
+from liyu.partners.queries import KeyLine, list_api_keys
 
 
 @click.group()
@@ -35,18 +32,6 @@ async def _create(settings: Settings, name: str, scopes: list[str], partner_code
         return await create_api_key(session, name=name, scopes=scopes, partner_id=partner_id, now=clock().now())
 
 
-class KeyLine(Struct, frozen=True):
-    """A key as it is listed: by the beginning of its text, which is all of it that is kept."""
-
-    id: int
-    prefix: str
-    name: str
-    scopes: list[str]
-    partner: str | None
-    created_at: datetime
-    revoked_at: datetime | None
-
-
 @command.command("list")
 @json_option
 def list_keys(as_json: bool) -> None:
@@ -63,11 +48,7 @@ def _describe(key: KeyLine) -> str:
 
 async def _list(settings: Settings) -> list[KeyLine]:
     async with connect(settings) as connection:
-        cursor = connection.cursor(row_factory=class_row(KeyLine))
-        await cursor.execute("""
-            SELECT k.id, k.prefix, k.name, k.scopes, p.code AS partner, k.created_at, k.revoked_at
-            FROM api_key k LEFT JOIN partner p ON p.id = k.partner_id ORDER BY k.id""")
-        return await cursor.fetchall()
+        return await list_api_keys(connection)
 
 
 @command.command()

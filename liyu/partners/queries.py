@@ -9,6 +9,7 @@ from msgspec import Struct
 from psycopg import AsyncConnection
 
 from liyu.core.clock import local_date
+from liyu.core.database import fetch_all
 from liyu.partners.errors import UnknownPartnerError
 from liyu.partners.gates import DEFAULT_RULES, CompanyFacts, Gate, GateRules, check_gates
 from liyu.partners.settlement.queries import StatementSummary, partner_balances, read_rows, statements_of
@@ -42,6 +43,19 @@ class Company(Struct, frozen=True):
     founded_on: date | None
     service_phone: str | None
     created_at: datetime
+
+
+class KeyLine(Struct, frozen=True):
+    """A key of the API as it is listed: by the beginning of its text, which is all of it that is kept."""
+
+    id: int
+    prefix: str
+    name: str
+    scopes: list[str]
+    partner: str | None
+    """The code of the partner whose own data it reaches; None is all of the program."""
+    created_at: datetime
+    revoked_at: datetime | None
 
 
 class StoreView(Struct, frozen=True):
@@ -229,4 +243,14 @@ async def partner_choices(connection: AsyncConnection[Any]) -> list[PartnerChoic
     """For operators: all partners by code."""
     return await read_rows(
         connection, PartnerChoice, "SELECT id, code, name_zh, name_en FROM partner ORDER BY code", ()
+    )
+
+
+async def list_api_keys(connection: AsyncConnection[Any]) -> list[KeyLine]:
+    """All keys of the API, the revoked ones too, in the order in which they were made."""
+    return await fetch_all(
+        connection,
+        KeyLine,
+        "SELECT k.id, k.prefix, k.name, k.scopes, p.code AS partner, k.created_at, k.revoked_at "
+        "FROM api_key k LEFT JOIN partner p ON p.id = k.partner_id ORDER BY k.id",
     )

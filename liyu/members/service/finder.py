@@ -5,7 +5,6 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.database import fetch_all
 from liyu.members.profile import parse_phone
@@ -117,9 +116,9 @@ async def list_members(
 
 async def list_tag_names(connection: AsyncConnection[Any], member_id: int | None = None) -> list[TagName]:
     """The tags that are in use, or those of one member."""
-    async with connection.cursor(row_factory=class_row(TagName)) as cursor:
-        await (cursor.execute(_TAGS) if member_id is None else cursor.execute(_TAGS_OF, (member_id,)))
-        return await cursor.fetchall()
+    if member_id is None:
+        return await fetch_all(connection, TagName, _TAGS)
+    return await fetch_all(connection, TagName, _TAGS_OF, (member_id,))
 
 
 def _conditions_of_text(text: str) -> tuple[list[str], dict[str, Any]] | None:

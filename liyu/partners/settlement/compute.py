@@ -5,7 +5,6 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from liyu.core.bulk import encode_rows, record_of
 from liyu.core.database import fetch_all, fetch_one
@@ -209,11 +208,10 @@ def _draft(scope: Scope, period: str, rows: list[_GroupRow], terms: dict[int, Te
 
 
 async def _sum_entries(connection: AsyncConnection[Any], scopes: list[Scope]) -> dict[int, list[_GroupRow]]:
-    async with connection.cursor(row_factory=class_row(_GroupRow)) as cursor:
-        await cursor.execute(_SUM_OF_ONE if len(scopes) == 1 else _SUM_OF_MANY, (encode_rows(scopes),))
-        found: dict[int, list[_GroupRow]] = {}
-        for row in await cursor.fetchall():
-            found.setdefault(row.partner_id, []).append(row)
+    query = _SUM_OF_ONE if len(scopes) == 1 else _SUM_OF_MANY
+    found: dict[int, list[_GroupRow]] = {}
+    for row in await fetch_all(connection, _GroupRow, query, (encode_rows(scopes),)):
+        found.setdefault(row.partner_id, []).append(row)
     return found
 
 

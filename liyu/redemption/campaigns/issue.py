@@ -142,9 +142,8 @@ async def carry_out(
     campaign = await load_campaign(connection, campaign_id)
     while await read_state(connection, campaign_id) == "issuing":
         if progress is not None:
-            campaign = await load_campaign(
-                connection, campaign_id
-            )  # It counts all members: not for each portion unless asked.
+            # It counts all members: not for each portion unless somebody listens.
+            campaign = await load_campaign(connection, campaign_id)
             progress(campaign.people - campaign.waiting, campaign.people)
         if await issue_next(connection, campaign, actor=actor, now=now(), zone=zone):
             continue

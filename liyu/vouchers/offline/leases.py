@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
+from liyu.core.database import fetch_one
 from liyu.vouchers.offline.devices import Device
 
 FRESH = timedelta(minutes=15)
@@ -66,15 +66,12 @@ async def give_lease(
     await connection.execute(_LOCK, (device.id,))
     await connection.execute(_END_OTHERS, values)
     await connection.execute(_SEEN, values)
-    async with connection.cursor(row_factory=class_row(Lease)) as cursor:
-        await cursor.execute(_LATEST, values)
-        latest = await cursor.fetchone()
-        if latest is not None and (latest.staff_id, latest.quota, latest.cap_minor) == _terms(device, staff_id):
-            return latest
-        await connection.execute(_FORGET, values)
-        bounds = {"quota": device.quota, "cap": device.cap_minor, "until": now + timedelta(hours=device.hours)}
-        await cursor.execute(_GIVE, values | bounds)
-        given = await cursor.fetchone()
+    latest = await fetch_one(connection, Lease, _LATEST, values)
+    if latest is not None and (latest.staff_id, latest.quota, latest.cap_minor) == _terms(device, staff_id):
+        return latest
+    await connection.execute(_FORGET, values)
+    bounds = {"quota": device.quota, "cap": device.cap_minor, "until": now + timedelta(hours=device.hours)}
+    given = await fetch_one(connection, Lease, _GIVE, values | bounds)
     assert given is not None
     return given
 

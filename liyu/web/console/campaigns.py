@@ -189,8 +189,10 @@ async def _name_of(connection: Connection, form: CampaignForm) -> str:
             return next((one.name for one in await list_segments(connection) if one.id == form.segment), "")
         case "list":
             return form.file.filename.replace("\0", "")[:100] if form.file else ""
-        case "tag" | "tier" as kind:
-            return form.tag if kind == "tag" else form.tier
+        case "tag":
+            return form.tag
+        case "tier":
+            return form.tier
         case _:
             return ""
 

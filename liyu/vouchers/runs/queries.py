@@ -152,6 +152,11 @@ async def list_numbers(
     return found[:NUMBERS], found[NUMBERS - 1].number if len(found) > NUMBERS else None
 
 
+async def fits_run(connection: AsyncConnection[Any], item_id: int) -> bool:
+    """Whether a run can be made of an item."""
+    return bool((await connection.execute(f"SELECT FROM item i WHERE i.id = %s AND {FITS}", (item_id,))).rowcount)
+
+
 async def list_runnable_items(connection: AsyncConnection[Any]) -> list[RunnableItem]:
     """Items of which a run can be made."""
     return await fetch_all(

@@ -5,7 +5,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from liyu.catalog.models import ITEM_KINDS, SCENES
+from liyu.catalog.models import ITEM_KINDS, SCENES, VOUCHER_KINDS
 from liyu.catalog.pictures import list_pictures
 from liyu.catalog.planned_prices import list_planned_prices
 from liyu.catalog.queries import ItemFilter, count_by_state, list_items, load_item
@@ -17,6 +17,7 @@ from liyu.core.errors import DomainError
 from liyu.core.i18n import N_
 from liyu.partners.queries import partner_choices
 from liyu.redemption.queries import RedemptionFilter, list_redemptions
+from liyu.vouchers.runs.queries import fits_run
 from liyu.web.actor import actor_of, require_permission
 from liyu.web.acts import try_act
 from liyu.web.audit import record_act
@@ -197,6 +198,8 @@ async def _show_item(
         names=await name_people(connection, [one.actor for one in found.changes]),
         redemptions=redemptions,
         steps=_steps_from(item.state),
+        gives_vouchers=item.kind in VOUCHER_KINDS,
+        fits_run=await fits_run(connection, item.id),
         form=form,
     )
 

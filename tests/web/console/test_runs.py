@@ -27,6 +27,9 @@ async def test_a_run_is_made_printed_and_decided_about_by_its_numbers(
         "last_day": (local_date(clock.now(), ZONE) + timedelta(days=9)).isoformat(),
     }
     assert "No print run yet" in texts_of(await client.get(PAGE))
+    # Its page leads here for an item of which a run can be made, and for no other.
+    led = {sku: f"{NEW}?item={sku}" in (await client.get(f"/console/items/{sku}")).text for sku in ("coupon-1", "tea")}
+    assert led == {"coupon-1": True, "tea": False}
     for wrong in (
         {"sku": "tea"}, {"total": "0"}, {"total": "20001"}, {"last_day": "2020-01-01"}, {"last_day": "2099-01-01"},
         {"name": ""}, {"total": "x"},
